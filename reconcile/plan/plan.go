@@ -1,0 +1,138 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Op is what an action does.
+type Op string
+
+const (
+	Create Op = "create"
+	Update Op = "update"
+	Delete Op = "delete"
+	// Resume starts a paused service again, before anything else is done to it.
+	Resume Op = "resume"
+)
+
+// ID names an action within a plan: "update apprunner/service/web".
+type ID string
+
+// Change is one field that differs.
+type Change struct {
+	Path string
+	Old  *state.Field // nil: not set before
+	New  *state.Field // nil: removed
+	// Unknown says that the new value is known only once the plan runs: it names the
+	// URL of a service that does not exist yet.
+	Unknown bool
+	// Restart says that the value itself stays and what it refers to changes.
+	Restart bool
+	// Widening says that the change lets more people, or the application, do more.
+	Widening bool
+	Cause    Cause
+}
+
+// Cause says which side moved since the last release.
+type Cause string
+
+// Unknown is the cause of every change until release records exist.
+const Unknown Cause = "unknown"
+
+// Action is one step.
+type Action struct {
+	ID      ID
+	Op      Op
+	Target  state.Address
+	Want    state.Resource // zero for delete and resume
+	Have    state.Observed // zero for create
+	Changes []Change       // in path order
+	// Replace says that the action is one half of a delete and create.
+	Replace bool
+	// Rebuild says that the live resource is the remains of a failed creation.
+	Rebuild bool
+	// Second says that this is a service's second pass, after its URL became known.
+	Second bool
+	Reason string // for people; never to be used for a decision
+	Needs  []ID   // sorted
+}
+
+// Widens reports whether any change of the action widens access.
+func (a Action) Widens() bool {
+	for _, c := range a.Changes {
+		if c.Widening {
+			return true
+		}
+	}
+	return false
+}
+
+// Plan is what would be done, in an order in which it can be done.
+type Plan struct {
+	Actions []Action
+	Notes   []state.Note // sorted by target and text
+}
+
+// Empty reports whether there is nothing to do.
+func (p *Plan) Empty() bool { return len(p.Actions) == 0 }
+
+// Counts says how many actions of each kind there are. A replacement counts as one
+// create and one delete; a second pass and a resume count as updates of the same
+// resource and are not counted again.
+func (p *Plan) Counts() (creates, updates, deletes int) {
+	seen := map[state.Address]bool{}
+	for _, a := range p.Actions {
+		switch a.Op {
+		case Create:
+			creates++
+			seen[a.Target] = true
+		case Delete:
+			deletes++
+		case Update, Resume:
+			if !seen[a.Target] {
+				updates++
+				seen[a.Target] = true
+			}
+		}
+	}
+	return creates, updates, deletes
+}
+
+// Options steer [Build].
+type Options struct {
+	// Replace allows delete and create where a change needs it.
+	Replace bool
+	// Resume allows starting a paused service again.
+	Resume bool
+	// Adopt takes over resources that somebody else made.
+	Adopt bool
+	// AllowWildcard allows permissions that name every action or every resource.
+	AllowWildcard bool
+	// Keep lists resources that a plan must not delete though nothing wants them.
+	Keep func(state.Address) bool
+}
+
+// RefusedError says why something asked for is not planned.
+type RefusedError struct {
+	Target state.Address
+	Why    string
+	Fix    string
+	// Policy says that a flag exists to allow it: a matter of policy, not of fact.
+	Policy bool
+}
+
+var _ error = (*RefusedError)(nil)
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("%s: %s", e.Target, e.Why) }
+
+// Hint says what would make the plan possible.
+func (e *RefusedError) Hint() string { return e.Fix }
+
+// CycleError names actions that wait for each other.
+type CycleError struct{ IDs []ID }
+
+var _ error = (*CycleError)(nil)
+
+func (e *CycleError) Error() string { return fmt.Sprintf("these wait for each other: %v", e.IDs) }

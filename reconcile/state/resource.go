@@ -1,0 +1,100 @@
+package state
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Field is one managed setting of a resource.
+type Field struct {
+	Path  string // "health.interval", "env.LOG_LEVEL"
+	Value string // canonical, so == is equality; print it through [Field.Text] only
+
+	// Secret keeps Value out of every output; changes show as tokens.
+	Secret bool
+	// Ref says that Value is the text of an [Address] this resource needs.
+	Ref bool
+	// Order, with Ref, orders only: the field is never compared.
+	Order bool
+	// Restart, with Ref, says that a change of the resource behind the reference takes
+	// effect only when this resource is deployed again.
+	Restart bool
+	// Immutable says that a change needs delete and create.
+	Immutable bool
+	// Once says that a live value that differs stays, with a note: an immutable tag.
+	Once bool
+	// Provenance is sent when something else changes and is never itself a change.
+	Provenance bool
+	// Grant says that the field's presence widens what somebody may do.
+	Grant bool
+	// Template is a text with soft references such as ${services.web.url}, resolved
+	// from the live URL of a service. Value is then the text with its defaults, and
+	// Omit says that there is none, so that a create leaves the field out.
+	Template string
+	Omit     bool
+}
+
+// Text is the value for people: masked when it is secret.
+func (f Field) Text() string {
+	if f.Secret {
+		return mask
+	}
+	return f.Value
+}
+
+// Format implements [fmt.Formatter], so that printing a field never shows a secret.
+func (f Field) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "%s=%s", f.Path, f.Text()) }
+
+// Target returns the address that a reference field holds.
+func (f Field) Target() (Address, bool) {
+	if !f.Ref {
+		return Address{}, false
+	}
+	a, err := ParseAddress(f.Value)
+	return a, err == nil
+}
+
+// Refs lists the addresses that fields refer to, in order of their paths.
+func Refs(fields []Field) []Address {
+	var refs []Address
+	for _, f := range fields {
+		if a, ok := f.Target(); ok && !slices.Contains(refs, a) {
+			refs = append(refs, a)
+		}
+	}
+	return refs
+}
+
+// Sort puts fields in path order, the order every [Resource] must return them in.
+func Sort(fields []Field) []Field {
+	slices.SortStableFunc(fields, func(a, b Field) int { return cmp.Compare(a.Path, b.Path) })
+	return fields
+}
+
+// Resource is something a plan can create, update or delete.
+type Resource struct {
+	Address Address
+	// Fields are the managed settings, in path order and each path once.
+	Fields []Field
+	// Whole lists path prefixes ("env.") of maps that are managed as a whole: a live
+	// field under one of them that is not wanted is removed.
+	Whole []string
+	// Detail is the provider's own data for its executor. The planner never looks at it.
+	Detail any
+}
+
+// Get returns the field at path.
+func (r Resource) Get(path string) (Field, bool) {
+	i, ok := slices.BinarySearchFunc(r.Fields, path, func(f Field, p string) int { return cmp.Compare(f.Path, p) })
+	if !ok {
+		return Field{}, false
+	}
+	return r.Fields[i], true
+}
+
+// Value returns the value at path, or "".
+func (r Resource) Value(path string) string {
+	f, _ := r.Get(path)
+	return f.Value
+}

@@ -1,0 +1,136 @@
+package state
+
+import "time"
+
+// Spec is what one manifest asks for, in terms that fit both targets. Pointers and maps
+// that are nil were left out of the manifest and are unmanaged: never compared, never
+// changed. Everything in it is resolved but [EnvValue.Template].
+type Spec struct {
+	File    string // the manifest, as the user named it
+	Dir     string // the manifest's directory, absolute
+	Service string
+	Region  string // may be empty: then the environment's
+	Account string // guard: refuse any other account; empty for none
+	Target  string // apprunner or ecs-express
+
+	Image   Image
+	Env     map[string]EnvValue
+	Secrets map[string]SecretRef
+
+	Command *string // start command
+	Port    *int
+	CPU     *int // CPU units, 1024 = 1 vCPU
+	Memory  *int // MiB
+	Scaling *Scaling
+	Health  *Health
+	Verify  []Probe // requests to the real URL after every rollout
+
+	AutoDeploy  bool
+	Roles       Roles
+	Permissions []Permission
+	Tags        map[string]string // the user's own; apron adds its own
+}
+
+// Image is where the container image comes from and how it is named.
+type Image struct {
+	Repository string // ECR repository name; defaults to the service's name
+	Build      *Build
+	Version    string   // release tag, never moved; may be empty
+	Tags       []string // moving tags, at most four
+	ScanOnPush *bool
+	Keep       *int // built images kept
+	Untagged   *int // days an untagged image is kept
+}
+
+// Build is a container build. Paths are slash-separated and relative: Context to the
+// manifest's directory, Dockerfile to the context, hook patterns to the context.
+type Build struct {
+	Context    string
+	Dockerfile string
+	Platform   string // linux/amd64
+	Target     string
+	Args       map[string]string
+	Labels     map[string]string
+	Before     *Before
+}
+
+// Before is a command that runs before a build, never by plan.
+type Before struct {
+	Run     []string
+	Env     map[string]string
+	Inputs  []string // patterns, hashed even if ignored by .dockerignore
+	Outputs []string // patterns it produces; not hashed; must exist afterwards
+}
+
+// EnvValue is a plain environment variable.
+type EnvValue struct {
+	Value string // the text, with the defaults of soft references
+	// Template is the text with its soft references, each written
+	// ${services.NAME.url}; empty when there are none.
+	Template string
+	// Omit says that a soft reference has no default, so that a create must leave the
+	// variable out until the URL is known.
+	Omit bool
+	// Provenance says that the value names the commit (git.*): sent when something
+	// else changes, never itself a change.
+	Provenance bool
+	// Hidden says that the value must be masked wherever it is shown.
+	Hidden bool
+}
+
+// SecretSource is where a secret's value lives.
+type SecretSource string
+
+const (
+	FromEnv            SecretSource = "env"            // the environment; kept as an SSM SecureString
+	FromSSM            SecretSource = "ssm"            // a Systems Manager parameter
+	FromSecretsManager SecretSource = "secretsmanager" // a Secrets Manager secret
+)
+
+// SecretRef says where the value of a secret variable comes from.
+type SecretRef struct {
+	Source SecretSource
+	// Name is the environment variable, the parameter's name or ARN, or the secret's
+	// name or ARN.
+	Name string
+	Key  string // JSON key within the secret; Secrets Manager only
+	// Value is the environment variable's value; Set says whether it had one.
+	Value Sensitive
+	Set   bool
+}
+
+// Scaling is how many instances run and what makes another one start.
+type Scaling struct {
+	Min         *int
+	Max         *int
+	Concurrency *int // requests at once per instance
+}
+
+// Health is the health check of an instance.
+type Health struct {
+	Protocol  *string // HTTP or TCP
+	Path      *string // HTTP only
+	Interval  *time.Duration
+	Timeout   *time.Duration
+	Healthy   *int // successes in a row
+	Unhealthy *int // failures in a row
+}
+
+// Probe is a request to the deployed service and the status it must answer with.
+type Probe struct {
+	Path   string
+	Status int
+}
+
+// Roles are the IAM roles of a service: "auto" lets apron make and keep one, anything
+// else is the name or ARN of a role it only uses.
+type Roles struct {
+	Access   string // pulls the image
+	Instance string // what the application may do
+}
+
+// Permission is one thing the application may do.
+type Permission struct {
+	Action   string // "s3:GetObject"
+	Resource string // ARN, or "*"
+}
