@@ -1,0 +1,39 @@
+package awsapi
+
+import (
+	"errors"
+
+	"github.com/aws/smithy-go"
+)
+
+// Code returns the AWS error code in err, such as "RepositoryNotFoundException", or "".
+func Code(err error) string {
+	var e smithy.APIError
+	if errors.As(err, &e) {
+		return e.ErrorCode()
+	}
+	return ""
+}
+
+// Is reports whether err carries one of the AWS error codes.
+func Is(err error, codes ...string) bool {
+	got := Code(err)
+	for _, c := range codes {
+		if got != "" && got == c {
+			return true
+		}
+	}
+	return false
+}
+
+// Message returns the text that AWS sent with the error, or err's own text.
+func Message(err error) string {
+	var e smithy.APIError
+	if errors.As(err, &e) {
+		return e.ErrorMessage()
+	}
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
