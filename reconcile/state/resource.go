@@ -28,6 +28,8 @@ type Field struct {
 	Provenance bool
 	// Grant says that the field's presence widens what somebody may do.
 	Grant bool
+	// Wildcard, with Grant, says that it grants every action or every resource.
+	Wildcard bool
 	// Template is a text with soft references such as ${services.web.url}, resolved
 	// from the live URL of a service. Value is then the text with its defaults, and
 	// Omit says that there is none, so that a create leaves the field out.

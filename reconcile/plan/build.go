@@ -1,0 +1,457 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Build plans how to bring what is live to what is desired. It refuses, all at once
+// and with the way out of each, what it will not do: every refusal is a
+// *[RefusedError] in a *multierror.Error.
+func Build(desired state.Desired, live state.Live, o Options) (*Plan, error) {
+	b := &builder{desired: desired, live: live, o: o, byTarget: map[state.Address][]int{}}
+	b.reach()
+	for _, addr := range sorted(desired) {
+		b.want(desired[addr])
+	}
+	for _, addr := range sorted(desired) {
+		b.restart(desired[addr])
+	}
+	for _, addr := range sorted(live) {
+		if _, wanted := desired[addr]; !wanted {
+			b.sweep(live[addr])
+		}
+	}
+	if err := b.refused.ErrorOrNil(); err != nil {
+		return nil, err
+	}
+	b.link()
+	actions, err := order(b.actions)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(b.notes, func(x, y state.Note) int {
+		return cmp.Or(x.Target.Compare(y.Target), cmp.Compare(x.Text, y.Text))
+	})
+	return &Plan{Actions: actions, Notes: slices.Compact(b.notes)}, nil
+}
+
+type builder struct {
+	desired  state.Desired
+	live     state.Live
+	o        Options
+	actions  []Action
+	byTarget map[state.Address][]int // positions in actions
+	used     map[state.Address][]state.Address
+	notes    []state.Note
+	refused  *multierror.Error
+}
+
+func sorted[V any](m map[state.Address]V) []state.Address {
+	addrs := make([]state.Address, 0, len(m))
+	for a := range m {
+		addrs = append(addrs, a)
+	}
+	slices.SortFunc(addrs, state.Address.Compare)
+	return addrs
+}
+
+func (b *builder) add(a Action) *Action {
+	a.ID = ID(string(a.Op) + " " + a.Target.String())
+	if a.Second {
+		a.ID += " (second pass)"
+	}
+	b.byTarget[a.Target] = append(b.byTarget[a.Target], len(b.actions))
+	b.actions = append(b.actions, a)
+	return &b.actions[len(b.actions)-1]
+}
+
+func (b *builder) note(addr state.Address, format string, args ...any) {
+	b.notes = append(b.notes, state.Note{Target: addr, Text: fmt.Sprintf(format, args...)})
+}
+
+func (b *builder) refuse(addr state.Address, fix, format string, args ...any) {
+	b.refused = multierror.Append(b.refused, &RefusedError{Target: addr, Why: fmt.Sprintf(format, args...), Fix: fix})
+}
+
+// reach finds who uses what once the plan was applied: what is wanted, what others own
+// and what is kept are the roots, and whatever they refer to stays.
+func (b *builder) reach() {
+	b.used = map[state.Address][]state.Address{}
+	var visit func(user state.Address, refs []state.Address)
+	visit = func(user state.Address, refs []state.Address) {
+		for _, r := range refs {
+			first := len(b.used[r]) == 0
+			b.used[r] = append(b.used[r], user)
+			if o, isLive := b.live[r]; first && isLive {
+				if _, wanted := b.desired[r]; !wanted {
+					visit(r, state.Refs(o.Fields))
+				}
+			}
+		}
+	}
+	for _, addr := range sorted(b.desired) {
+		visit(addr, overlay(b.desired[addr], b.live[addr].Fields))
+	}
+	for _, addr := range sorted(b.live) {
+		o := b.live[addr]
+		if _, wanted := b.desired[addr]; !wanted && (o.Owner == state.Theirs || b.kept(addr)) {
+			visit(addr, state.Refs(o.Fields))
+		}
+	}
+}
+
+func (b *builder) kept(addr state.Address) bool { return b.o.Keep != nil && b.o.Keep(addr) }
+
+// want plans one desired resource.
+//
+//	live phase   differs   action
+//	absent       -         create
+//	ready, busy  yes       update; an immutable field: refused, or delete and create
+//	paused       yes       resume and update, if resuming is allowed; else refused
+//	failed       -         update, which rebuilds it
+//	stuck        -         delete again, then create
+func (b *builder) want(w state.Resource) {
+	have, exists := b.live[w.Address]
+	if !exists {
+		b.create(w, false)
+		return
+	}
+	if have.Owner == state.Theirs && !b.o.Adopt {
+		b.refuse(w.Address, "use another name, or take it over with --adopt",
+			"exists already and was not made by apron for this service%s", because(have.Note))
+		return
+	}
+	if have.Phase == state.Stuck {
+		b.add(Action{Op: Delete, Target: w.Address, Have: have, Replace: true, Reason: "its last deletion failed and is tried again"})
+		b.create(w, true)
+		return
+	}
+	wanted, unknown := b.expand(w)
+	changes := diff(wanted, have.Fields)
+	changes = b.once(w.Address, changes)
+	changes = append(changes, unknown...)
+	widen(changes)
+	slices.SortStableFunc(changes, func(x, y Change) int { return cmp.Compare(x.Path, y.Path) })
+	b.checkGrants(w.Address, changes)
+	if have.Phase == state.Failed {
+		b.add(Action{Op: Update, Target: w.Address, Want: wanted, Have: have, Changes: changes, Rebuild: true,
+			Reason: "its creation failed and is rebuilt" + because(have.Note)})
+		return
+	}
+	if len(changes) == 0 {
+		b.unchanged(have)
+		return
+	}
+	if fixed := immutable(changes); len(fixed) > 0 {
+		b.replace(w, have, fixed)
+		return
+	}
+	b.update(wanted, have, changes)
+}
+
+func because(note string) string {
+	if note == "" {
+		return ""
+	}
+	return ": " + note
+}
+
+func (b *builder) unchanged(have state.Observed) {
+	switch have.Phase {
+	case state.Paused:
+		b.note(have.Address, "is paused%s", because(have.Note))
+	case state.Busy:
+		b.note(have.Address, "has an operation under way%s", because(have.Note))
+	}
+}
+
+func (b *builder) update(w state.Resource, have state.Observed, changes []Change) *Action {
+	a := Action{Op: Update, Target: w.Address, Want: w, Have: have, Changes: changes}
+	switch have.Phase {
+	case state.Busy:
+		a.Reason = "waits for the operation under way" + because(have.Note)
+	case state.Paused:
+		if !b.o.Resume {
+			b.refuse(w.Address, "run again with --resume to start it first, or resume it yourself",
+				"is paused, and a paused service cannot be changed")
+			return nil
+		}
+		b.add(Action{Op: Resume, Target: w.Address, Have: have, Reason: "a paused service cannot be changed"})
+	}
+	return b.add(a)
+}
+
+func (b *builder) create(w state.Resource, replace bool) {
+	wanted, unknown := b.expand(w)
+	for i := range unknown {
+		if f := *unknown[i].New; !f.Omit {
+			unknown[i].Old = &f // its default, until the second pass
+		}
+	}
+	var changes []Change
+	for i := range wanted.Fields {
+		wanted.Fields[i].Template = ""
+		if f := wanted.Fields[i]; !f.Order && !f.Omit {
+			changes = append(changes, Change{Path: f.Path, New: &wanted.Fields[i], Cause: Unknown})
+		}
+	}
+	widen(changes)
+	b.checkGrants(w.Address, changes)
+	b.add(Action{Op: Create, Target: w.Address, Want: wanted, Changes: changes, Replace: replace})
+	if len(unknown) > 0 {
+		b.add(Action{Op: Update, Target: w.Address, Want: w, Changes: unknown, Second: true,
+			Reason: "a second update sets what needs a URL that is known only after the create"})
+	}
+}
+
+// expand resolves the soft references of a resource from the live URLs. What it cannot
+// resolve yet comes back as changes with unknown values: their services are made by
+// this plan.
+func (b *builder) expand(w state.Resource) (state.Resource, []Change) {
+	var unknown []Change
+	out := w
+	out.Fields = slices.Clone(w.Fields)
+	for i := range out.Fields {
+		f := &out.Fields[i]
+		if f.Template == "" {
+			continue
+		}
+		text, ok := state.Expand(f.Template, func(name string) (string, bool) {
+			addr, o := b.service(name)
+			switch {
+			case addr.IsZero():
+				b.refuse(w.Address, "name a service of this plan, or deploy it first",
+					"%s refers to the URL of service %q, which neither exists nor is planned", f.Path, name)
+			case o.URL != "" && o.Phase != state.Stuck && !b.replaced(addr):
+				return o.URL, true
+			}
+			return "", false
+		})
+		if ok {
+			f.Value, f.Template, f.Omit = text, "", false
+			continue
+		}
+		have, _ := b.live[w.Address].Get(f.Path)
+		change := Change{Path: f.Path, New: &w.Fields[i], Unknown: true, Cause: Unknown}
+		if have.Path != "" {
+			change.Old = &have
+			f.Value, f.Omit = have.Value, false // until then, what is live stays
+		}
+		unknown = append(unknown, change)
+	}
+	return out, unknown
+}
+
+// service finds a service by name, wanted or live.
+func (b *builder) service(name string) (state.Address, state.Observed) {
+	for _, addr := range sorted(b.desired) {
+		if addr.Kind == "service" && addr.Name == name {
+			return addr, b.live[addr]
+		}
+	}
+	for _, addr := range sorted(b.live) {
+		if addr.Kind == "service" && addr.Name == name {
+			return addr, b.live[addr]
+		}
+	}
+	return state.Address{}, state.Observed{}
+}
+
+// replaced reports whether this plan deletes and creates addr, so that its URL changes.
+func (b *builder) replaced(addr state.Address) bool {
+	have, exists := b.live[addr]
+	want, wanted := b.desired[addr]
+	return b.o.Replace && exists && wanted && len(immutable(diff(want, have.Fields))) > 0
+}
+
+// once drops the changes of fields that are set once, and notes what stays.
+func (b *builder) once(addr state.Address, changes []Change) []Change {
+	return slices.DeleteFunc(changes, func(c Change) bool {
+		if c.New == nil || c.Old == nil || !c.New.Once {
+			return false
+		}
+		b.notes = append(b.notes, state.Note{Target: addr, Warning: true, Text: fmt.Sprintf(
+			"%s stays %s and does not become %s: it is never moved; choose a new name", c.Path, c.Old.Text(), c.New.Text())})
+		return true
+	})
+}
+
+func immutable(changes []Change) []string {
+	var paths []string
+	for _, c := range changes {
+		if c.New != nil && c.New.Immutable || c.Old != nil && c.Old.Immutable {
+			paths = append(paths, c.Path)
+		}
+	}
+	return paths
+}
+
+func (b *builder) replace(w state.Resource, have state.Observed, fixed []string) {
+	list := strings.Join(fixed, ", ")
+	if !b.o.Replace {
+		b.refuse(w.Address, "change it back, or plan a delete and create with --replace", "%s cannot be changed once it exists", list)
+		return
+	}
+	if users := b.liveUsers(w.Address); len(users) > 0 {
+		b.refuse(w.Address, "point these elsewhere first", "%s cannot be changed while %s uses it", list, users[0])
+		return
+	}
+	reason := list + " cannot be changed in place"
+	if have.URL != "" {
+		reason += "; its default domain " + have.URL + " is lost"
+	}
+	b.add(Action{Op: Delete, Target: w.Address, Have: have, Replace: true, Reason: reason})
+	b.create(w, true)
+}
+
+func (b *builder) liveUsers(addr state.Address) []state.Address {
+	var users []state.Address
+	for _, a := range sorted(b.live) {
+		if a != addr && slices.Contains(state.Refs(b.live[a].Fields), addr) {
+			users = append(users, a)
+		}
+	}
+	return users
+}
+
+func (b *builder) checkGrants(addr state.Address, changes []Change) {
+	if b.o.AllowWildcard {
+		return
+	}
+	for _, c := range changes {
+		if c.New != nil && c.New.Wildcard && (c.Old == nil || !c.Old.Wildcard) {
+			b.refused = multierror.Append(b.refused, &RefusedError{Target: addr, Policy: true,
+				Why: fmt.Sprintf("%s grants every action or every resource", c.Path),
+				Fix: "name the actions and ARNs that the application needs, or insist with --allow-wildcard"})
+		}
+	}
+}
+
+// restart adds a redeploy of a live resource when what it refers to changes beneath it.
+func (b *builder) restart(w state.Resource) {
+	have, exists := b.live[w.Address]
+	if !exists {
+		return
+	}
+	var changes []Change
+	for i := range w.Fields {
+		f := &w.Fields[i]
+		target, ok := f.Target()
+		if !ok || !f.Restart || !b.changes(target) {
+			continue
+		}
+		if old, same := have.Get(f.Path); same && old.Value == f.Value {
+			changes = append(changes, Change{Path: f.Path, Old: &old, New: f, Restart: true, Cause: Unknown})
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	for _, i := range b.byTarget[w.Address] {
+		if b.actions[i].Op == Update || b.actions[i].Replace {
+			return // it is deployed anyway
+		}
+	}
+	if have.Phase == state.Paused && !b.o.Resume {
+		b.note(w.Address, "is paused: what it refers to changes, and takes effect once it runs again")
+		return
+	}
+	wanted, _ := b.expand(w)
+	if a := b.update(wanted, have, changes); a != nil {
+		a.Reason = "what it refers to changes, and a running service reads it only when deployed"
+	}
+}
+
+// changes reports whether the plan creates or updates addr.
+func (b *builder) changes(addr state.Address) bool {
+	for _, i := range b.byTarget[addr] {
+		if op := b.actions[i].Op; op == Create || op == Update {
+			return true
+		}
+	}
+	return false
+}
+
+// sweep plans the end of a live resource that nothing wants any more.
+//
+//	owner            used by what stays   action
+//	theirs, derived  -                    none
+//	shared           yes                  none, with a note
+//	ours, shared     no                   delete
+//	ours             yes                  none, with a note
+func (b *builder) sweep(have state.Observed) {
+	addr := have.Address
+	switch {
+	case have.Owner != state.Ours && have.Owner != state.Shared:
+		return
+	case b.kept(addr):
+		b.note(addr, "is kept%s", because(have.Note))
+	case len(have.Users) > 0:
+		b.note(addr, "is kept: %s uses it", have.Users[0])
+	case len(b.used[addr]) > 0:
+		b.note(addr, "is kept: %s uses it", b.used[addr][0])
+	default:
+		b.add(Action{Op: Delete, Target: addr, Have: have, Reason: "nothing wants it any more"})
+	}
+}
+
+// link derives what each action needs from references: a create or update needs those
+// of what it refers to, and a delete needs those of everything that refers to it now.
+func (b *builder) link() {
+	for i := range b.actions {
+		a := &b.actions[i]
+		var needs []ID
+		switch a.Op {
+		case Create, Update:
+			for _, r := range state.Refs(a.Want.Fields) {
+				needs = append(needs, b.ids(r, func(n Action) bool { return n.Op != Delete && n.Op != Resume && !n.Second })...)
+			}
+			for _, c := range a.Changes {
+				if c.Unknown {
+					for _, name := range state.SoftRefs(c.New.Template) {
+						addr, _ := b.service(name)
+						needs = append(needs, b.ids(addr, func(n Action) bool { return n.Op == Create })...)
+					}
+				}
+			}
+			if a.Op == Create && a.Replace {
+				needs = append(needs, b.ids(a.Target, func(n Action) bool { return n.Op == Delete })...)
+			}
+			if a.Op == Update {
+				needs = append(needs, b.ids(a.Target, func(n Action) bool { return n.Op == Resume || a.Second && !n.Second })...)
+			}
+		case Delete:
+			for j := range b.actions {
+				n := &b.actions[j]
+				if n.Target != a.Target && leaves(n, a.Target) {
+					needs = append(needs, n.ID)
+				}
+			}
+		}
+		slices.Sort(needs)
+		a.Needs = slices.Compact(needs)
+	}
+}
+
+// leaves reports whether a live resource refers to addr and no longer does after n.
+func leaves(n *Action, addr state.Address) bool {
+	return slices.Contains(state.Refs(n.Have.Fields), addr) &&
+		(n.Op == Delete || !slices.Contains(overlay(n.Want, n.Have.Fields), addr))
+}
+
+func (b *builder) ids(addr state.Address, take func(Action) bool) []ID {
+	var ids []ID
+	for _, i := range b.byTarget[addr] {
+		if take(b.actions[i]) {
+			ids = append(ids, b.actions[i].ID)
+		}
+	}
+	return ids
+}
