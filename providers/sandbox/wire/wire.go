@@ -6,8 +6,10 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Error is an error as AWS sends it: a code, a text and an HTTP status.
@@ -44,11 +46,21 @@ func Handle[In, Out any](f func(ctx context.Context, in In) (Out, error)) Operat
 		var in In
 		if len(body) > 0 {
 			if err := json.Unmarshal(body, &in); err != nil {
-				return nil, &Error{Code: "SerializationException", Message: err.Error()}
+				return nil, unreadable(err)
 			}
 		}
 		return f(ctx, in)
 	}
+}
+
+// unreadable says what is wrong with a body, without repeating any value of it.
+func unreadable(err error) *Error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		found, _, _ := strings.Cut(kind.Value, " ")
+		return Errorf("SerializationException", "%s: a JSON %s can not be converted to %s", kind.Field, found, kind.Type.Kind())
+	}
+	return Errorf("SerializationException", "the request's body is not the JSON that the operation takes")
 }
 
 // API is one service that speaks a JSON protocol.
