@@ -16,6 +16,8 @@ type Query struct {
 	// Want are the addresses that the desired state may hold; a provider also reports
 	// what it finds to be ours and is not wanted any more.
 	Want []state.Address
+	// Users asks also for the other users of what is shared, before it is deleted.
+	Users bool
 }
 
 // Provider observes and changes the resources of some types.

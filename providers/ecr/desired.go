@@ -1,0 +1,68 @@
+package ecr
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// tagManaged marks what any manifest may share.
+const tagManaged = "apron:managed"
+
+// Desired is what a manifest asks of ECR, but for the image itself: its repository, and
+// the tags that are put once service runs image.
+//
+// The repository's tags are immutable but for live-* and the moving tags: five
+// exclusion filters are allowed, hence four moving tags.
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
+func Desired(spec state.Spec, image, service state.Address) []state.Resource {
+	name := spec.Image.Repository
+	fields := []state.Field{
+		{Path: "tag_mutability", Value: "IMMUTABLE_WITH_EXCLUSION"},
+		{Path: "tag_mutability.exclude.live-*", Value: "true"},
+		{Path: "tags." + tagManaged, Value: "true"},
+	}
+	for _, t := range spec.Image.Tags {
+		fields = append(fields, state.Field{Path: "tag_mutability.exclude." + t, Value: "true"})
+	}
+	if on := spec.Image.ScanOnPush; on != nil {
+		fields = append(fields, state.Field{Path: "scan_on_push", Value: strconv.FormatBool(*on)})
+	}
+	if keep, days := spec.Image.Keep, spec.Image.Untagged; keep != nil || days != nil {
+		fields = append(fields, state.Field{Path: "lifecycle", Value: retention(keep, days).String()})
+	}
+	resources := []state.Resource{{Address: Repository(name), Fields: state.Sort(fields)}}
+	tag := func(t string, once bool) {
+		resources = append(resources, state.Resource{Address: Tag(name, t), Fields: []state.Field{
+			{Path: "after", Value: service.String(), Ref: true, Order: true},
+			{Path: "image", Value: image.String(), Ref: true, Once: once},
+		}})
+	}
+	tag("live-"+spec.Service, false)
+	if spec.Image.Version != "" {
+		tag(spec.Image.Version, true)
+	}
+	for _, t := range spec.Image.Tags {
+		tag(t, false)
+	}
+	return resources
+}
+
+// Merge joins what several manifests ask of one shared repository. A setting that they
+// disagree on is an error.
+func Merge(a, b state.Resource) (state.Resource, error) {
+	merged := state.Resource{Address: a.Address, Fields: slices.Clone(a.Fields)}
+	for _, f := range b.Fields {
+		have, ok := a.Get(f.Path)
+		switch {
+		case !ok:
+			merged.Fields = append(merged.Fields, f)
+		case have.Value != f.Value:
+			return state.Resource{}, fmt.Errorf("%s: two manifests disagree on %s: %s and %s", a.Address, f.Path, have.Value, f.Value)
+		}
+	}
+	state.Sort(merged.Fields)
+	return merged, nil
+}
