@@ -18,10 +18,10 @@ type Executor interface {
 // Env is what an executor is given beside its action.
 type Env struct {
 	// Lookup returns what is known of a resource: from the live state, or from an
-	// action that has ended.
+	// action that has ended. It may be called from several goroutines.
 	Lookup func(state.Address) (state.Outcome, bool)
-	// Progress reports what is going on. It may be called from several goroutines and
-	// does not block for long.
+	// Progress reports what is going on; it fills in [Progress.Action] itself. It may
+	// be called from several goroutines and does not block for long.
 	Progress func(Progress)
 }
 
@@ -48,19 +48,23 @@ const (
 	Skipped Status = "skipped" // something it needs did not succeed
 )
 
-// Event says that an action started or ended.
+// Event says that an action started or ended. One that is skipped ends without having
+// started.
 type Event struct {
-	Action plan.Action
-	Status Status
-	Err    error
-	Took   time.Duration
+	Action  plan.Action
+	Status  Status
+	Err     error
+	Because plan.ID // as in [Result]
+	Took    time.Duration
 }
 
 // Options steer [Run].
 type Options struct {
 	Parallelism int // actions at once; 0 means 8
-	// Observe is told of every start and end, from one goroutine, in order.
-	Observe  func(Event)
+	// Observe is told of every start and end, from one goroutine, in order. Nothing
+	// new starts before it returns.
+	Observe func(Event)
+	// Progress is told what executors report, from several goroutines at once.
 	Progress func(Progress)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -71,11 +75,40 @@ type Result struct {
 	Action  plan.Action
 	Status  Status
 	Outcome state.Outcome
-	Err     error
-	// Because is the failed or skipped action that made this one be skipped.
+	// Err is why it failed, or the context's cause when it was skipped because the
+	// run was ended.
+	Err error
+	// Because is the failed action at the root of a skip: not the skipped one in
+	// between, and of several the first in the plan. It is empty when the run was ended.
 	Because plan.ID
 	Took    time.Duration
 }
 
 // Report is the end of a run, in plan order.
 type Report struct{ Results []Result }
+
+// Failed returns the results of the actions that failed, in plan order.
+func (r *Report) Failed() []Result {
+	var failed []Result
+	for _, res := range r.Results {
+		if res.Status == Failed {
+			failed = append(failed, res)
+		}
+	}
+	return failed
+}
+
+// Counts says how many actions ended in which way.
+func (r *Report) Counts() (done, failed, skipped int) {
+	for _, res := range r.Results {
+		switch res.Status {
+		case Done:
+			done++
+		case Failed:
+			failed++
+		case Skipped:
+			skipped++
+		}
+	}
+	return done, failed, skipped
+}

@@ -1,0 +1,21 @@
+package apply
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPackage_importsOnlyTheVocabulary(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{
+		"github.com/hashicorp/errwrap",
+		"github.com/hashicorp/go-multierror",
+		"github.com/apron-deploy/apron/reconcile/state",
+		"github.com/apron-deploy/apron/reconcile/plan",
+		"github.com/apron-deploy/apron/reconcile/apply",
+	}, strings.Fields(string(out)))
+}
