@@ -1,0 +1,168 @@
+package iam
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/state"
+	"github.com/hashicorp/go-multierror"
+)
+
+// auto is the role setting that lets apron make and keep the role.
+const auto = "auto"
+
+const (
+	tagService = "apron:service"
+	tagManaged = "apron:managed"
+)
+
+// maxInline is how much all inline policies of a role may hold, white space aside.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+const maxInline = 10240
+
+// Inputs are what a desired role depends on besides the manifest.
+type Inputs struct {
+	Account   string
+	Region    string
+	Partition string // empty means aws
+	// Secrets are the ARNs of the parameters and secrets that the application reads. A
+	// JSON key at the end of a secret's ARN is left out of the permission.
+	Secrets []string
+}
+
+// Desired returns the roles that a manifest leaves to apron.
+func Desired(spec state.Spec, in Inputs) ([]state.Resource, []state.Note, error) {
+	grants, err := grants(spec, in.Secrets)
+	if err != nil {
+		return nil, nil, err
+	}
+	var (
+		roles []state.Resource
+		notes []state.Note
+	)
+	if spec.Roles.Access == auto {
+		policy := "arn:" + cmp.Or(in.Partition, "aws") + ":iam::aws:policy/service-role/AWSAppRunnerServicePolicyForECRAccess"
+		roles = append(roles, resource(spec, in.Region, Access, state.Field{Path: "policy." + policy, Value: attached, Grant: true}))
+	}
+	switch {
+	case len(grants) == 0:
+	case spec.Roles.Instance == auto:
+		r := resource(spec, in.Region, Instance, grants...)
+		if size := len(permissionsText(grantTexts(r))); size > maxInline {
+			return nil, nil, &LimitError{Service: spec.Service, Size: size}
+		}
+		roles = append(roles, r)
+	case spec.Roles.Instance == "":
+		notes = append(notes, state.Note{
+			Target:  Address(in.Region, spec.Service, Instance),
+			Text:    "roles.instance is left out; the role that the service has must allow " + summary(grants),
+			Warning: true,
+		})
+	default:
+		notes = append(notes, state.Note{
+			Target: Address(in.Region, spec.Service, Instance),
+			Text:   fmt.Sprintf("role %q is not apron's to change; it must allow %s", spec.Roles.Instance, summary(grants)),
+		})
+	}
+	return roles, notes, nil
+}
+
+const (
+	attached = "attached"
+	allow    = "allow"
+)
+
+// resource is a role with what all roles have in common and its own fields.
+func resource(spec state.Spec, region string, purpose Purpose, fields ...state.Field) state.Resource {
+	fields = append(fields, state.Field{Path: "trust", Value: purpose.Principal()})
+	for k, v := range spec.Tags {
+		if k != tagService && k != tagManaged {
+			fields = append(fields, state.Field{Path: "tags." + k, Value: v})
+		}
+	}
+	fields = append(fields,
+		state.Field{Path: "tags." + tagService, Value: spec.Service},
+		state.Field{Path: "tags." + tagManaged, Value: "true"})
+	return state.Resource{
+		Address: Address(region, spec.Service, purpose),
+		Fields:  state.Sort(fields),
+		Whole:   []string{"permission.", "policy."},
+	}
+}
+
+// grants are the permission fields of an instance role: the manifest's own and the
+// reading of each secret.
+func grants(spec state.Spec, secrets []string) ([]state.Field, error) {
+	var errs *multierror.Error
+	all := map[string]bool{}
+	for _, p := range spec.Permissions {
+		all[p.Action+" "+p.Resource] = true
+	}
+	for _, arn := range secrets {
+		grant, err := reading(arn)
+		if err != nil {
+			errs = multierror.Append(errs, err)
+			continue
+		}
+		all[grant] = true
+	}
+	var fields []state.Field
+	for g := range all {
+		fields = append(fields, state.Field{Path: "permission." + g, Value: allow, Grant: true})
+	}
+	return state.Sort(fields), errs.ErrorOrNil()
+}
+
+// reading is the permission to read one secret.
+// https://docs.aws.amazon.com/apprunner/latest/dg/env-variable.html
+func reading(arn string) (string, error) {
+	parts := strings.Split(arn, ":") // arn partition service region account resource…
+	switch {
+	case len(parts) >= 6 && parts[2] == "ssm" && strings.HasPrefix(parts[5], "parameter/"):
+		return "ssm:GetParameters " + arn, nil
+	case len(parts) >= 7 && parts[2] == "secretsmanager" && parts[5] == "secret":
+		return "secretsmanager:GetSecretValue " + strings.Join(parts[:7], ":"), nil
+	}
+	return "", fmt.Errorf("%q is neither the ARN of a parameter nor of a secret", arn)
+}
+
+// grantTexts are the "action resource" pairs of a role.
+func grantTexts(r state.Resource) []string {
+	var texts []string
+	for _, f := range r.Fields {
+		if g, ok := strings.CutPrefix(f.Path, "permission."); ok {
+			texts = append(texts, g)
+		}
+	}
+	return texts
+}
+
+// summary names grants in a sentence.
+func summary(grants []state.Field) string {
+	var texts []string
+	for _, f := range grants {
+		action, resource, _ := strings.Cut(strings.TrimPrefix(f.Path, "permission."), " ")
+		texts = append(texts, action+" on "+resource)
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, ", ")
+}
+
+// LimitError says that a service's permissions do not fit a role.
+type LimitError struct {
+	Service string
+	Size    int
+}
+
+var _ error = (*LimitError)(nil)
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("service %q: its secrets and permissions make a policy of %d characters; IAM allows %d in a role", e.Service, e.Size, maxInline)
+}
+
+// Hint says what to do about it.
+func (e *LimitError) Hint() string {
+	return "put the permissions into a role of your own and name it under roles.instance"
+}
