@@ -1,0 +1,141 @@
+// Package apprunner observes and changes App Runner services and their scaling
+// configurations, follows the operations that it starts to their end, and tells why one
+// failed.
+//
+//	apprunner/service/NAME   the service
+//	apprunner/scaling/NAME   a scaling configuration, named by its content and shared
+//
+// Anatomy: desired.go says what a manifest asks, read.go what is live, write.go changes
+// it, wait.go follows operations, cause.go explains failures, verify.go asks the real
+// URL, and only convert.go names SDK types and fields together.
+package apprunner
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+const (
+	target      = "apprunner"
+	kindService = "service"
+	kindScaling = "scaling"
+
+	tagService = "apron:service" // whose a resource is
+	tagManaged = "apron:managed" // any manifest may share it
+)
+
+// api is the part of the SDK's client that this package calls.
+type api interface {
+	CreateAutoScalingConfiguration(context.Context, *sdk.CreateAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.CreateAutoScalingConfigurationOutput, error)
+	CreateService(context.Context, *sdk.CreateServiceInput, ...func(*sdk.Options)) (*sdk.CreateServiceOutput, error)
+	DeleteAutoScalingConfiguration(context.Context, *sdk.DeleteAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.DeleteAutoScalingConfigurationOutput, error)
+	DeleteService(context.Context, *sdk.DeleteServiceInput, ...func(*sdk.Options)) (*sdk.DeleteServiceOutput, error)
+	DescribeAutoScalingConfiguration(context.Context, *sdk.DescribeAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.DescribeAutoScalingConfigurationOutput, error)
+	DescribeService(context.Context, *sdk.DescribeServiceInput, ...func(*sdk.Options)) (*sdk.DescribeServiceOutput, error)
+	ListAutoScalingConfigurations(context.Context, *sdk.ListAutoScalingConfigurationsInput, ...func(*sdk.Options)) (*sdk.ListAutoScalingConfigurationsOutput, error)
+	ListOperations(context.Context, *sdk.ListOperationsInput, ...func(*sdk.Options)) (*sdk.ListOperationsOutput, error)
+	ListServices(context.Context, *sdk.ListServicesInput, ...func(*sdk.Options)) (*sdk.ListServicesOutput, error)
+	ListServicesForAutoScalingConfiguration(context.Context, *sdk.ListServicesForAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.ListServicesForAutoScalingConfigurationOutput, error)
+	ListTagsForResource(context.Context, *sdk.ListTagsForResourceInput, ...func(*sdk.Options)) (*sdk.ListTagsForResourceOutput, error)
+	ResumeService(context.Context, *sdk.ResumeServiceInput, ...func(*sdk.Options)) (*sdk.ResumeServiceOutput, error)
+	StartDeployment(context.Context, *sdk.StartDeploymentInput, ...func(*sdk.Options)) (*sdk.StartDeploymentOutput, error)
+	TagResource(context.Context, *sdk.TagResourceInput, ...func(*sdk.Options)) (*sdk.TagResourceOutput, error)
+	UpdateService(context.Context, *sdk.UpdateServiceInput, ...func(*sdk.Options)) (*sdk.UpdateServiceOutput, error)
+}
+
+// logsAPI reads what a rollout and the application said.
+type logsAPI interface {
+	FilterLogEvents(context.Context, *cloudwatchlogs.FilterLogEventsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error)
+}
+
+var (
+	_ api     = (*sdk.Client)(nil)
+	_ logsAPI = (*cloudwatchlogs.Client)(nil)
+)
+
+// Options steer a [Provider]; the zero value is for use.
+type Options struct {
+	// Timeout bounds the wait for one operation: 35 minutes by default. A failing
+	// health check takes App Runner eighteen to twenty.
+	Timeout time.Duration
+	// Poll is the longest pause between two looks at an operation: 5 seconds by default.
+	Poll time.Duration
+	// ProbeFor is how long the real URL may take to answer as asked after a rollout: one
+	// minute by default.
+	ProbeFor time.Duration
+	// Probes are the requests to make of each service, by its name.
+	Probes map[string][]state.Probe
+	// SecretLooking says which plain variables of a live service are masked by name.
+	SecretLooking func(name string) bool
+}
+
+// Provider handles services and scaling configurations.
+type Provider struct {
+	api    api
+	logs   logsAPI
+	web    *http.Client
+	id     awsapi.Identity
+	region string
+	o      Options
+}
+
+var _ reconcile.Provider = (*Provider)(nil)
+
+// New returns a provider for one account and Region.
+func New(cfg aws.Config, id awsapi.Identity, o Options) *Provider {
+	if o.Timeout == 0 {
+		o.Timeout = 35 * time.Minute
+	}
+	if o.Poll == 0 {
+		o.Poll = 5 * time.Second
+	}
+	if o.ProbeFor == 0 {
+		o.ProbeFor = time.Minute
+	}
+	return &Provider{api: sdk.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg), web: webClient(), id: id, region: cfg.Region, o: o}
+}
+
+// Types implements [reconcile.Provider].
+func (p *Provider) Types() []string {
+	return []string{target + "/" + kindService, target + "/" + kindScaling}
+}
+
+// Service is the address of a service.
+func Service(name string) state.Address {
+	return state.Address{Target: target, Kind: kindService, Name: name}
+}
+
+// Scaling is the address of a scaling configuration.
+func Scaling(name string) state.Address {
+	return state.Address{Target: target, Kind: kindScaling, Name: name}
+}
+
+// Scope is what turns ARNs into addresses and back.
+type Scope struct {
+	Account   string
+	Region    string
+	Partition string
+}
+
+// registry is the host of the account's registry, as repository URIs spell it.
+func (s Scope) registry() string {
+	suffix := "amazonaws.com"
+	if s.Partition == "aws-cn" {
+		suffix = "amazonaws.com.cn"
+	}
+	return fmt.Sprintf("%s.dkr.ecr.%s.%s", s.Account, s.Region, suffix)
+}
+
+func (p *Provider) scope() Scope {
+	return Scope{Account: p.id.Account, Region: p.region, Partition: p.id.Partition}
+}

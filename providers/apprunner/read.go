@@ -1,0 +1,257 @@
+package apprunner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Observe implements [reconcile.Provider]: the wanted services by name, the wanted
+// scaling configurations, and those that apron made and nothing uses any more.
+func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, []state.Note, error) {
+	names := map[string]bool{}
+	scaling := map[string]bool{}
+	for _, a := range q.Want {
+		switch a.Type() {
+		case target + "/" + kindService:
+			names[a.Name] = true
+		case target + "/" + kindScaling:
+			scaling[a.Name] = true
+		}
+	}
+	if len(names)+len(scaling) == 0 {
+		return state.Live{}, nil, nil
+	}
+	live := state.Live{}
+	var mu sync.Mutex
+	keep := func(o state.Observed) {
+		mu.Lock()
+		defer mu.Unlock()
+		live[o.Address] = o
+	}
+	hidden := p.hiddenVariables(q.Specs)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		services, err := p.list(ctx, names)
+		if err != nil {
+			return err
+		}
+		g, ctx := errgroup.WithContext(ctx)
+		for _, arn := range services {
+			g.Go(func() error {
+				o, err := p.describe(ctx, arn, hidden)
+				if err == nil && o != nil {
+					keep(*o)
+				}
+				return err
+			})
+		}
+		return g.Wait()
+	})
+	g.Go(func() error { return p.observeScaling(ctx, scaling, names, keep) })
+	if err := g.Wait(); err != nil {
+		return nil, nil, err
+	}
+	return live, nil, nil
+}
+
+// hiddenVariables tells which plain variables of a live service must be masked: those
+// whose names look like secrets, and those that a manifest keeps as secrets.
+func (p *Provider) hiddenVariables(specs []state.Spec) func(string) bool {
+	return func(name string) bool {
+		for _, s := range specs {
+			if _, secret := s.Secrets[name]; secret || s.Env[name].Hidden {
+				return true
+			}
+		}
+		return p.o.SecretLooking != nil && p.o.SecretLooking(name)
+	}
+}
+
+// list finds services by name. The API looks none up, so that all are listed.
+// https://docs.aws.amazon.com/apprunner/latest/api/API_ListServices.html
+func (p *Provider) list(ctx context.Context, names map[string]bool) ([]string, error) {
+	var arns []string
+	if len(names) == 0 {
+		return nil, nil
+	}
+	pages := sdk.NewListServicesPaginator(p.api, &sdk.ListServicesInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list services: %w", awsapi.Explain(err))
+		}
+		for _, s := range page.ServiceSummaryList {
+			if names[aws.ToString(s.ServiceName)] && s.Status != types.ServiceStatusDeleted {
+				arns = append(arns, aws.ToString(s.ServiceArn))
+			}
+		}
+	}
+	return arns, nil
+}
+
+// describe reads one service whole. It returns nil for one that is deleted by now.
+func (p *Provider) describe(ctx context.Context, arn string, hidden func(string) bool) (*state.Observed, error) {
+	var (
+		service *types.Service
+		tags    []types.Tag
+		ops     []types.OperationSummary
+	)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		out, err := p.api.DescribeService(ctx, &sdk.DescribeServiceInput{ServiceArn: &arn})
+		if err == nil {
+			service = out.Service
+		}
+		return gone(arn, "describe", err)
+	})
+	g.Go(func() error {
+		out, err := p.api.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceArn: &arn})
+		if err == nil {
+			tags = out.Tags
+		}
+		return gone(arn, "list tags", err)
+	})
+	g.Go(func() error {
+		out, err := p.api.ListOperations(ctx, &sdk.ListOperationsInput{ServiceArn: &arn, MaxResults: aws.Int32(20)})
+		if err == nil {
+			ops = out.OperationSummaryList
+		}
+		return gone(arn, "list operations", err)
+	})
+	if err := g.Wait(); err != nil || service == nil || service.Status == types.ServiceStatusDeleted {
+		return nil, err
+	}
+	o := observed(service, tags, ops, p.scope(), hidden)
+	return &o, nil
+}
+
+// gone turns "not found" into no error.
+func gone(arn, doing string, err error) error {
+	if err == nil || awsapi.Is(err, "ResourceNotFoundException") {
+		return nil
+	}
+	return fmt.Errorf("%s: %s: %w", arn, doing, awsapi.Explain(err))
+}
+
+// orphanAge is how long a scaling configuration of apron's may be unused before a plan
+// removes it: another run may have made it a moment ago for a service that comes next.
+const orphanAge = time.Hour
+
+// observeScaling reports the wanted configurations and the other ones of apron's. There
+// are at most ten names in a Region, so that all are listed in one call.
+func (p *Provider) observeScaling(ctx context.Context, wanted, services map[string]bool, keep func(state.Observed)) error {
+	var summaries []types.AutoScalingConfigurationSummary
+	pages := sdk.NewListAutoScalingConfigurationsPaginator(p.api, &sdk.ListAutoScalingConfigurationsInput{LatestOnly: false})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list scaling configurations: %w", awsapi.Explain(err))
+		}
+		summaries = append(summaries, page.AutoScalingConfigurationSummaryList...)
+	}
+	revisions := map[string][]state.Observed{}
+	var mu sync.Mutex
+	g, gctx := errgroup.WithContext(ctx)
+	for _, s := range summaries {
+		name := aws.ToString(s.AutoScalingConfigurationName)
+		if !strings.EqualFold(string(s.Status), "active") || !wanted[name] && !strings.HasPrefix(name, "apron-") {
+			continue
+		}
+		fresh := !aws.ToBool(s.HasAssociatedService) && time.Since(aws.ToTime(s.CreatedAt)) < orphanAge
+		if fresh && !wanted[name] {
+			continue
+		}
+		g.Go(func() error {
+			o, err := p.describeScaling(gctx, aws.ToString(s.AutoScalingConfigurationArn), services)
+			if err == nil && o != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				revisions[name] = append(revisions[name], *o)
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for name, revs := range revisions {
+		keep(choose(name, revs))
+	}
+	return nil
+}
+
+// choose picks the revision whose content is what the name says; somebody else may have
+// added others.
+func choose(name string, revs []state.Observed) state.Observed {
+	slices.SortFunc(revs, func(a, b state.Observed) int { return strings.Compare(a.ID, b.ID) })
+	for _, r := range revs {
+		if fmt.Sprintf("apron-%s-%s-%s", r.Value("min"), r.Value("max"), r.Value("concurrency")) == name {
+			return r
+		}
+	}
+	return revs[len(revs)-1]
+}
+
+// describeScaling reads one revision. services are those of this plan: they do not count
+// as other users, because the plan itself says whether they keep it.
+func (p *Provider) describeScaling(ctx context.Context, arn string, services map[string]bool) (*state.Observed, error) {
+	var (
+		config *types.AutoScalingConfiguration
+		tags   []types.Tag
+		users  []string
+	)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		out, err := p.api.DescribeAutoScalingConfiguration(ctx, &sdk.DescribeAutoScalingConfigurationInput{AutoScalingConfigurationArn: &arn})
+		if err == nil {
+			config = out.AutoScalingConfiguration
+		}
+		return gone(arn, "describe", err)
+	})
+	g.Go(func() error {
+		out, err := p.api.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceArn: &arn})
+		if err == nil {
+			tags = out.Tags
+		}
+		return gone(arn, "list tags", err)
+	})
+	g.Go(func() error {
+		out, err := p.api.ListServicesForAutoScalingConfiguration(ctx, &sdk.ListServicesForAutoScalingConfigurationInput{AutoScalingConfigurationArn: &arn})
+		if err == nil {
+			for _, s := range out.ServiceArnList {
+				if name := serviceName(s); !services[name] {
+					users = append(users, "service "+name)
+				}
+			}
+		}
+		return gone(arn, "list services", err)
+	})
+	if err := g.Wait(); err != nil || config == nil || !strings.EqualFold(string(config.Status), "active") {
+		return nil, err
+	}
+	slices.Sort(users)
+	o := observedScaling(config, tags, users)
+	return &o, nil
+}
+
+// serviceName is the name within a service's ARN, .../service/NAME/ID.
+func serviceName(arn string) string {
+	parts := strings.Split(arn, "/")
+	if len(parts) < 3 {
+		return arn
+	}
+	return parts[len(parts)-2]
+}

@@ -1,0 +1,188 @@
+package apprunner
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+)
+
+// OperationError says that an operation ended in another way than it should.
+type OperationError struct {
+	Service   string
+	ID        string // the operation's
+	Type      types.OperationType
+	Status    types.OperationStatus
+	Cause     string   // the probable one; may be empty
+	Fix       string   // may be empty
+	Evidence  []string // log lines of the rollout
+	Output    []string // the application's last lines
+	StartedAt time.Time
+}
+
+var _ error = (*OperationError)(nil)
+
+func (e *OperationError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "service %q: %s %s: %s", e.Service, operationNames[e.Type], e.ID, statusNames[e.Status])
+	if e.Cause != "" {
+		fmt.Fprintf(&b, "\n  probable cause: %s", e.Cause)
+	}
+	for _, l := range e.Evidence {
+		fmt.Fprintf(&b, "\n  app runner | %s", l)
+	}
+	for _, l := range e.Output {
+		fmt.Fprintf(&b, "\n  application | %s", l)
+	}
+	return b.String()
+}
+
+// Hint says what to do about the cause.
+func (e *OperationError) Hint() string { return e.Fix }
+
+// DeploymentFailed marks the error as a failed deployment, for the exit code.
+func (e *OperationError) DeploymentFailed() bool { return true }
+
+var operationNames = map[types.OperationType]string{
+	types.OperationTypeCreateService:   "creation",
+	types.OperationTypeUpdateService:   "update",
+	types.OperationTypeStartDeployment: "deployment",
+	types.OperationTypeResumeService:   "resumption",
+	types.OperationTypePauseService:    "pausing",
+	types.OperationTypeDeleteService:   "deletion",
+}
+
+var statusNames = map[types.OperationStatus]string{
+	types.OperationStatusFailed:            "failed",
+	types.OperationStatusRollbackSucceeded: "failed and was rolled back: the version before it still serves",
+	types.OperationStatusRollbackFailed:    "failed, and rolling it back failed as well",
+}
+
+// TimeoutError says that an operation went on for longer than apron waits.
+type TimeoutError struct {
+	Service, ID string
+	After       time.Duration
+}
+
+var _ error = (*TimeoutError)(nil)
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("service %q: operation %s is still under way after %s", e.Service, e.ID, e.After.Round(time.Second))
+}
+
+// Hint says how to go on.
+func (e *TimeoutError) Hint() string {
+	return "it goes on in AWS without apron: look with `apron status`, and apply again once it has ended; " +
+		"an operation of more than an hour is stuck: give AWS support its id"
+}
+
+// DeadlineExceeded marks the error as a time-out, for the exit code.
+func (e *TimeoutError) DeadlineExceeded() bool { return true }
+
+// ended are the statuses in which nothing more happens. A status that AWS adds later
+// counts as ended, and as a failure.
+func ended(s types.OperationStatus) bool {
+	switch s {
+	case types.OperationStatusPending, types.OperationStatusInProgress, types.OperationStatusRollbackInProgress:
+		return false
+	}
+	return true
+}
+
+// wait follows one operation to its end and returns its summary. progress is told what
+// is going on. It returns a *[TimeoutError] when the operation outlasts the timeout.
+//
+// A service that is RUNNING again says nothing: it also is after a rollback. Only the
+// operation tells.
+func (p *Provider) wait(ctx context.Context, arn, op string, progress func(string)) (types.OperationSummary, error) {
+	start := time.Now()
+	deadline := start.Add(p.o.Timeout)
+	pause := min(500*time.Millisecond, p.o.Poll)
+	for {
+		summary, found, err := p.operation(ctx, arn, op)
+		if err != nil {
+			return types.OperationSummary{}, err
+		}
+		if found {
+			progress(phaseNames[summary.Status])
+			if ended(summary.Status) {
+				return summary, nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return summary, &TimeoutError{Service: serviceName(arn), ID: op, After: time.Since(start)}
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return summary, err
+		}
+		pause = min(pause*3/2, p.o.Poll)
+	}
+}
+
+var phaseNames = map[types.OperationStatus]string{
+	types.OperationStatusPending:            "waiting for App Runner to begin",
+	types.OperationStatusInProgress:         "rolling out",
+	types.OperationStatusRollbackInProgress: "failed; App Runner is rolling back",
+	types.OperationStatusSucceeded:          "rolled out",
+	types.OperationStatusFailed:             "failed",
+	types.OperationStatusRollbackSucceeded:  "rolled back",
+	types.OperationStatusRollbackFailed:     "failed to roll back",
+}
+
+// operation finds one operation by its id.
+func (p *Provider) operation(ctx context.Context, arn, op string) (types.OperationSummary, bool, error) {
+	pages := sdk.NewListOperationsPaginator(p.api, &sdk.ListOperationsInput{ServiceArn: &arn, MaxResults: aws.Int32(20)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if awsapi.Is(err, "ResourceNotFoundException") {
+			return types.OperationSummary{}, false, nil // listed a moment after it is made
+		}
+		if err != nil {
+			return types.OperationSummary{}, false, fmt.Errorf("service %q: list operations: %w", serviceName(arn), awsapi.Explain(err))
+		}
+		for _, s := range page.OperationSummaryList {
+			if aws.ToString(s.Id) == op {
+				return s, true, nil
+			}
+		}
+	}
+	return types.OperationSummary{}, false, nil
+}
+
+// idle waits until no operation is under way: AWS itself starts some for maintenance.
+func (p *Provider) idle(ctx context.Context, arn string, progress func(string)) (*types.Service, error) {
+	deadline := time.Now().Add(p.o.Timeout)
+	for {
+		out, err := p.api.DescribeService(ctx, &sdk.DescribeServiceInput{ServiceArn: &arn})
+		if err != nil {
+			return nil, fmt.Errorf("service %q: describe: %w", serviceName(arn), awsapi.Explain(err))
+		}
+		if out.Service.Status != types.ServiceStatusOperationInProgress {
+			return out.Service, nil
+		}
+		progress("waiting for the operation under way")
+		if time.Now().After(deadline) {
+			return nil, &TimeoutError{Service: serviceName(arn), ID: "(unknown)", After: p.o.Timeout}
+		}
+		if err := sleep(ctx, p.o.Poll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

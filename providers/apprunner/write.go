@@ -1,0 +1,430 @@
+package apprunner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Execute implements [apply.Executor].
+func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
+	r := run{p: p, a: a, env: env}
+	switch {
+	case a.Target.Kind == kindScaling && a.Op == plan.Create:
+		return r.createScaling(ctx)
+	case a.Target.Kind == kindScaling && a.Op == plan.Update:
+		return r.tagOnly(ctx)
+	case a.Target.Kind == kindScaling && a.Op == plan.Delete:
+		return r.deleteScaling(ctx)
+	case a.Target.Kind == kindService && a.Op == plan.Create:
+		return r.create(ctx)
+	case a.Target.Kind == kindService && a.Op == plan.Update:
+		return r.update(ctx)
+	case a.Target.Kind == kindService && a.Op == plan.Resume:
+		return r.resume(ctx)
+	case a.Target.Kind == kindService && a.Op == plan.Delete:
+		return r.delete(ctx)
+	}
+	return state.Outcome{}, fmt.Errorf("%s: App Runner cannot %s it", a.Target, a.Op)
+}
+
+// run is one action under way.
+type run struct {
+	p   *Provider
+	a   plan.Action
+	env apply.Env
+}
+
+func (r run) progress(phase string) {
+	if phase != "" && r.env.Progress != nil {
+		r.env.Progress(apply.Progress{Action: r.a.ID, Phase: phase})
+	}
+}
+
+func (r run) name() string { return r.a.Target.Name }
+
+func (r run) fail(doing string, err error) (state.Outcome, error) {
+	return state.Outcome{}, fmt.Errorf("%s %q: %s: %w", r.a.Target.Kind, r.name(), doing, awsapi.Explain(err))
+}
+
+func (r run) createScaling(ctx context.Context) (state.Outcome, error) {
+	want := r.a.Want
+	number := func(path string) *int32 {
+		var n int32
+		if _, err := fmt.Sscanf(want.Value(path), "%d", &n); err != nil {
+			return nil // the API's default
+		}
+		return &n
+	}
+	in := &sdk.CreateAutoScalingConfigurationInput{AutoScalingConfigurationName: aws.String(r.name()),
+		MinSize: number("min"), MaxSize: number("max"), MaxConcurrency: number("concurrency"), Tags: tags(want)}
+	// A configuration of this name has this content, and creating it again would only
+	// add a revision: it may have come up since the plan, or the answer got lost.
+	var there *state.Observed
+	err := r.p.observeScaling(ctx, map[string]bool{r.name(): true}, nil, func(o state.Observed) {
+		if o.Address == r.a.Target {
+			there = &o
+		}
+	})
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	if there != nil && there.Owner == state.Shared && there.Value("min") == want.Value("min") &&
+		there.Value("max") == want.Value("max") && there.Value("concurrency") == want.Value("concurrency") {
+		return state.Outcome{ID: there.ID}, nil
+	}
+	out, err := r.p.api.CreateAutoScalingConfiguration(ctx, in)
+	if err != nil {
+		return r.fail("create", err)
+	}
+	return state.Outcome{ID: aws.ToString(out.AutoScalingConfiguration.AutoScalingConfigurationArn)}, nil
+}
+
+func (r run) deleteScaling(ctx context.Context) (state.Outcome, error) {
+	_, err := r.p.api.DeleteAutoScalingConfiguration(ctx, &sdk.DeleteAutoScalingConfigurationInput{AutoScalingConfigurationArn: &r.a.Have.ID})
+	if err := gone(r.a.Have.ID, "delete", err); err != nil {
+		return state.Outcome{}, err
+	}
+	return state.Outcome{}, nil
+}
+
+func tags(want state.Resource) []types.Tag {
+	var out []types.Tag
+	for _, f := range want.Fields {
+		if key, ok := strings.CutPrefix(f.Path, "tags."); ok {
+			out = append(out, types.Tag{Key: aws.String(key), Value: aws.String(f.Value)})
+		}
+	}
+	return out
+}
+
+func (r run) tagOnly(ctx context.Context) (state.Outcome, error) {
+	if _, err := r.p.api.TagResource(ctx, &sdk.TagResourceInput{ResourceArn: &r.a.Have.ID, Tags: tags(r.a.Want)}); err != nil {
+		return r.fail("tag", err)
+	}
+	return state.Outcome{ID: r.a.Have.ID, URL: r.a.Have.URL}, nil
+}
+
+// wanted is what the action wants with its soft references resolved, now that the
+// actions it needs have ended.
+func (r run) wanted() (state.Resource, error) {
+	want := r.a.Want
+	want.Fields = slices.Clone(want.Fields)
+	for i := range want.Fields {
+		f := &want.Fields[i]
+		if f.Template == "" {
+			continue
+		}
+		var missing string
+		text, ok := state.Expand(f.Template, func(service string) (string, bool) {
+			out, ok := r.env.Lookup(Service(service))
+			if !ok || out.URL == "" {
+				missing = service
+			}
+			return out.URL, missing == ""
+		})
+		if !ok {
+			return want, fmt.Errorf("%s needs the URL of service %q, which is not known", f.Path, missing)
+		}
+		f.Value, f.Template, f.Omit = text, "", false
+	}
+	return want, nil
+}
+
+// define resolves what the action wants into the API's terms.
+func (r run) define(have *types.HealthCheckConfiguration) (state.Resource, definition, *string, error) {
+	want, err := r.wanted()
+	if err != nil {
+		return want, definition{}, nil, err
+	}
+	d, err := define(want, have, r.p.scope())
+	if err != nil {
+		return want, d, nil, err
+	}
+	if d.scaling.IsZero() {
+		return want, d, nil, nil
+	}
+	out, ok := r.env.Lookup(d.scaling)
+	if !ok {
+		return want, d, nil, fmt.Errorf("%s is not known", d.scaling)
+	}
+	return want, d, aws.String(out.ID), nil
+}
+
+func (r run) create(ctx context.Context) (state.Outcome, error) {
+	want, d, scaling, err := r.define(nil)
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	r.progress("creating")
+	var out *sdk.CreateServiceOutput
+	err = r.whenRolesReady(ctx, func() (err error) {
+		out, err = r.p.api.CreateService(ctx, d.create(r.name(), scaling))
+		return err
+	})
+	if err != nil {
+		// The answer to a call that took effect may have got lost, and the SDK's second
+		// attempt then finds the name taken: look before believing it.
+		if o, op := r.ours(ctx); o != nil && op != "" {
+			return r.settle(ctx, o.ID, op, want)
+		}
+		return r.fail("create", err)
+	}
+	return r.settle(ctx, aws.ToString(out.Service.ServiceArn), aws.ToString(out.OperationId), want)
+}
+
+// ours finds a service of this name that carries apron's tag, and its creation's id.
+func (r run) ours(ctx context.Context) (*state.Observed, string) {
+	arns, err := r.p.list(ctx, map[string]bool{r.name(): true})
+	if err != nil || len(arns) == 0 {
+		return nil, ""
+	}
+	o, err := r.p.describe(ctx, arns[0], func(string) bool { return true })
+	if err != nil || o == nil || o.Owner != state.Ours {
+		return nil, ""
+	}
+	for _, op := range o.Detail.(Live).Operations {
+		if op.Type == types.OperationTypeCreateService {
+			return o, aws.ToString(op.Id)
+		}
+	}
+	return nil, ""
+}
+
+// roleWait covers the time that IAM takes to make a role known everywhere.
+const roleWait = 2 * time.Minute
+
+// whenRolesReady repeats a call while App Runner cannot assume a role that this run has
+// just made. Its error has a code that says nothing, so that the text has to.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+func (r run) whenRolesReady(ctx context.Context, call func() error) error {
+	deadline := time.Now().Add(roleWait)
+	for pause := time.Second; ; pause = min(pause*2, 10*time.Second) {
+		err := call()
+		if !awsapi.Is(err, "InvalidRequestException") || !strings.Contains(awsapi.Message(err), "Error in assuming") || time.Now().After(deadline) {
+			return r.roleError(err)
+		}
+		r.progress("waiting for IAM to know the new role everywhere")
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func (r run) roleError(err error) error {
+	if err == nil || !strings.Contains(awsapi.Message(err), "Error in assuming") {
+		return err
+	}
+	return &awsapi.Error{Why: awsapi.Message(err), Err: err, Fix: "the access role must trust build.apprunner.amazonaws.com and the instance role " +
+		"tasks.apprunner.amazonaws.com: https://docs.aws.amazon.com/apprunner/latest/dg/security_iam_service-with-iam.html"}
+}
+
+// update changes a service by what its changes need: tags by themselves, a deployment
+// when only what the service refers to has changed, and an update for all else.
+func (r run) update(ctx context.Context) (state.Outcome, error) {
+	have, err := r.current(ctx)
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	arn := aws.ToString(have.ServiceArn)
+	want, d, scaling, err := r.define(have.HealthCheckConfiguration)
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	tagged, deploy, change := r.kinds()
+	if tagged {
+		if _, err := r.p.api.TagResource(ctx, &sdk.TagResourceInput{ResourceArn: &arn, Tags: d.tags}); err != nil {
+			return r.fail("tag", err)
+		}
+	}
+	var op string
+	switch {
+	case change || r.a.Rebuild:
+		r.progress("updating")
+		var out *sdk.UpdateServiceOutput
+		err = r.whenIdle(ctx, arn, func() (err error) {
+			out, err = r.p.api.UpdateService(ctx, d.update(arn, scaling))
+			return err
+		})
+		if err == nil {
+			op = aws.ToString(out.OperationId)
+		}
+	case deploy:
+		r.progress("deploying")
+		var out *sdk.StartDeploymentOutput
+		err = r.whenIdle(ctx, arn, func() (err error) {
+			out, err = r.p.api.StartDeployment(ctx, &sdk.StartDeploymentInput{ServiceArn: &arn})
+			return err
+		})
+		if err == nil {
+			op = aws.ToString(out.OperationId)
+		}
+	default:
+		return state.Outcome{ID: arn, URL: serviceURL(aws.ToString(have.ServiceUrl))}, nil
+	}
+	if err != nil {
+		return r.fail("update", err)
+	}
+	return r.settle(ctx, arn, op, want)
+}
+
+// kinds says what an update consists of.
+func (r run) kinds() (tagged, deploy, change bool) {
+	for _, c := range r.a.Changes {
+		switch {
+		case strings.HasPrefix(c.Path, "tags."):
+			tagged = true
+		case c.Restart, c.Path == "deployment.secrets":
+			deploy = true
+		default:
+			change = true
+		}
+	}
+	return tagged, deploy, change
+}
+
+// current reads the service once nothing is under way. A second pass has no live state
+// in its action: the service did not exist when the plan was made.
+func (r run) current(ctx context.Context) (*types.Service, error) {
+	arn := r.a.Have.ID
+	if out, ok := r.env.Lookup(r.a.Target); ok && out.ID != "" {
+		arn = out.ID
+	}
+	return r.p.idle(ctx, arn, r.progress)
+}
+
+// whenIdle repeats a call that an operation of somebody else's stands in the way of.
+// UpdateService says so by its code, StartDeployment by its text alone.
+func (r run) whenIdle(ctx context.Context, arn string, call func() error) error {
+	for range 5 {
+		err := r.whenRolesReady(ctx, call)
+		busy := awsapi.Is(err, "InvalidStateException") ||
+			awsapi.Is(err, "InvalidRequestException") && strings.Contains(awsapi.Message(err), "isn't in RUNNING state")
+		if !busy {
+			return err
+		}
+		s, idleErr := r.p.idle(ctx, arn, r.progress)
+		if idleErr != nil {
+			return idleErr
+		}
+		if s.Status != types.ServiceStatusRunning && s.Status != types.ServiceStatusCreateFailed {
+			return fmt.Errorf("it is %s: %w", s.Status, err)
+		}
+	}
+	return errors.New("other operations keep coming first; nothing was changed")
+}
+
+// settle follows the operation that this run started to its end, reads the service back
+// and compares it with what was asked, and asks its real URL.
+func (r run) settle(ctx context.Context, arn, op string, want state.Resource) (state.Outcome, error) {
+	summary, err := r.p.wait(ctx, arn, op, r.progress)
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	if summary.Status != types.OperationStatusSucceeded {
+		return state.Outcome{}, r.p.explain(ctx, arn, summary)
+	}
+	live, err := r.p.describe(ctx, arn, func(string) bool { return true })
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	if live == nil {
+		return state.Outcome{}, fmt.Errorf("service %q is gone after its operation succeeded", r.name())
+	}
+	if differs := differences(want, *live); len(differs) > 0 {
+		return state.Outcome{}, &MismatchError{Service: r.name(), Paths: differs}
+	}
+	r.progress("asking " + live.URL)
+	if err := r.p.Verify(ctx, r.name(), live.URL); err != nil {
+		return state.Outcome{}, err
+	}
+	return state.Outcome{ID: arn, URL: live.URL}, nil
+}
+
+// MismatchError says that an operation succeeded and what is live differs all the same.
+type MismatchError struct {
+	Service string
+	Paths   []string
+}
+
+var _ error = (*MismatchError)(nil)
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("service %q: the operation succeeded, and these still differ from what was asked: %s", e.Service, strings.Join(e.Paths, ", "))
+}
+
+// Hint says what to do.
+func (e *MismatchError) Hint() string { return "somebody may have changed it meanwhile: plan again" }
+
+// DeploymentFailed marks the error as a failed deployment, for the exit code.
+func (e *MismatchError) DeploymentFailed() bool { return true }
+
+// differences lists the paths where what is live is not what was asked.
+func differences(want state.Resource, live state.Observed) []string {
+	var paths []string
+	for _, f := range want.Fields {
+		if f.Order || f.Omit || f.Path == "deployment.secrets" {
+			continue
+		}
+		if have, ok := live.Get(f.Path); !ok || have.Value != f.Value {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
+func (r run) resume(ctx context.Context) (state.Outcome, error) {
+	arn := r.a.Have.ID
+	r.progress("resuming")
+	out, err := r.p.api.ResumeService(ctx, &sdk.ResumeServiceInput{ServiceArn: &arn})
+	if err != nil {
+		return r.fail("resume", err)
+	}
+	done := state.Outcome{ID: arn, URL: r.a.Have.URL}
+	if op := aws.ToString(out.OperationId); op != "" { // absent when there is nothing to do
+		summary, err := r.p.wait(ctx, arn, op, r.progress)
+		if err != nil {
+			return state.Outcome{}, err
+		}
+		if summary.Status != types.OperationStatusSucceeded {
+			return state.Outcome{}, r.p.explain(ctx, arn, summary)
+		}
+	}
+	return done, nil
+}
+
+func (r run) delete(ctx context.Context) (state.Outcome, error) {
+	arn := r.a.Have.ID
+	r.progress("deleting")
+	s, err := r.p.idle(ctx, arn, r.progress)
+	if awsapi.Is(err, "ResourceNotFoundException") || err == nil && s.Status == types.ServiceStatusDeleted {
+		return state.Outcome{}, nil
+	}
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	out, err := r.p.api.DeleteService(ctx, &sdk.DeleteServiceInput{ServiceArn: &arn})
+	if err := gone(arn, "delete", err); err != nil || out == nil {
+		return state.Outcome{}, err
+	}
+	summary, err := r.p.wait(ctx, arn, aws.ToString(out.OperationId), r.progress)
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	if summary.Status != types.OperationStatusSucceeded {
+		return state.Outcome{}, r.p.explain(ctx, arn, summary)
+	}
+	return state.Outcome{}, nil
+}
