@@ -2,8 +2,12 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -27,4 +31,60 @@ type Provider interface {
 	// Observe reads what is live. Absence is not an error.
 	Observe(ctx context.Context, q Query) (state.Live, []state.Note, error)
 	apply.Executor
+}
+
+// Providers are all providers of a run. Together they observe as one, and route each
+// action to the one that handles its type.
+type Providers []Provider
+
+var _ apply.Executor = Providers(nil)
+
+// Observe asks every provider at once and joins what they found. Two providers that
+// report the same address are a mistake of ours.
+func (ps Providers) Observe(ctx context.Context, q Query) (state.Live, []state.Note, error) {
+	lives := make([]state.Live, len(ps))
+	notes := make([][]state.Note, len(ps))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, p := range ps {
+		g.Go(func() (err error) {
+			lives[i], notes[i], err = p.Observe(ctx, q)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, nil, err
+	}
+	live := state.Live{}
+	var all []state.Note
+	for i := range ps {
+		for addr, o := range lives[i] {
+			if _, twice := live[addr]; twice {
+				return nil, nil, fmt.Errorf("%s is reported by two providers", addr)
+			}
+			live[addr] = o
+		}
+		all = append(all, notes[i]...)
+	}
+	return live, all, nil
+}
+
+// Execute implements [apply.Executor].
+func (ps Providers) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
+	for _, p := range ps {
+		for _, t := range p.Types() {
+			if t == a.Target.Type() {
+				return p.Execute(ctx, a, env)
+			}
+		}
+	}
+	return state.Outcome{}, fmt.Errorf("%s: no provider handles %s", a.Target, a.Target.Type())
+}
+
+// Known is what executors may look up of what was live when the plan was made.
+func Known(live state.Live) map[state.Address]state.Outcome {
+	known := make(map[state.Address]state.Outcome, len(live))
+	for addr, o := range live {
+		known[addr] = state.Outcome{ID: o.ID, URL: o.URL}
+	}
+	return known
 }

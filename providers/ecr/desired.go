@@ -34,21 +34,26 @@ func Desired(spec state.Spec, image, service state.Address) []state.Resource {
 		fields = append(fields, state.Field{Path: "lifecycle", Value: retention(keep, days).String()})
 	}
 	resources := []state.Resource{{Address: Repository(name), Fields: state.Sort(fields)}}
-	tag := func(t string, once bool) {
+	tag := func(t string, after state.Address, once bool) {
 		resources = append(resources, state.Resource{Address: Tag(name, t), Fields: []state.Field{
-			{Path: "after", Value: service.String(), Ref: true, Order: true},
+			{Path: "after", Value: after.String(), Ref: true, Order: true},
 			{Path: "image", Value: image.String(), Ref: true, Once: once},
 		}})
 	}
-	tag("live-"+spec.Service, false)
+	live := livePrefix + spec.Service
+	tag(live, service, false)
 	if spec.Image.Version != "" {
-		tag(spec.Image.Version, true)
+		tag(spec.Image.Version, Tag(name, live), true)
 	}
 	for _, t := range spec.Image.Tags {
-		tag(t, false)
+		tag(t, Tag(name, live), false)
 	}
 	return resources
 }
+
+// livePrefix begins the tag that a service's verified rollout leaves on its image. The
+// other tags wait for it, so that a version and latest only ever name what has served.
+const livePrefix = "live-"
 
 // Merge joins what several manifests ask of one shared repository. A setting that they
 // disagree on is an error.

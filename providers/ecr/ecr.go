@@ -17,6 +17,7 @@ import (
 
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -53,6 +54,9 @@ type Provider struct {
 	partition string
 	account   string
 	region    string
+	// Verify, if set, must succeed for a service before its live- tag is put. The rollout
+	// itself may be older than this run.
+	Verify func(ctx context.Context, service string, env apply.Env) error
 }
 
 var _ reconcile.Provider = (*Provider)(nil)

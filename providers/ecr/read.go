@@ -112,7 +112,7 @@ func (p *Provider) users(ctx context.Context, name string) ([]string, error) {
 			return nil, err
 		}
 		for _, id := range page.ImageIds {
-			if service, ok := strings.CutPrefix(aws.ToString(id.ImageTag), "live-"); ok {
+			if service, ok := strings.CutPrefix(aws.ToString(id.ImageTag), livePrefix); ok {
 				services = append(services, service)
 			}
 		}

@@ -19,7 +19,7 @@ import (
 func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
 	switch {
 	case a.Target.Kind == kindTag && a.Op != plan.Delete:
-		return p.putTag(ctx, a)
+		return p.putTag(ctx, a, env)
 	case a.Target.Kind == kindRepository && a.Op == plan.Create:
 		return p.create(ctx, a)
 	case a.Target.Kind == kindRepository && a.Op == plan.Update:
@@ -137,8 +137,13 @@ func (p *Provider) delete(ctx context.Context, name string) (state.Outcome, erro
 // putTag gives an image that is in the repository one more tag, by putting the very
 // bytes of its manifest again, and looks that the tag stands for it afterwards.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-retag.html
-func (p *Provider) putTag(ctx context.Context, a plan.Action) (state.Outcome, error) {
+func (p *Provider) putTag(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
 	repository, tag := split(a.Target.Name)
+	if service, ok := strings.CutPrefix(tag, livePrefix); ok && p.Verify != nil {
+		if err := p.Verify(ctx, service, env); err != nil {
+			return state.Outcome{}, err
+		}
+	}
 	source, err := state.ParseAddress(a.Want.Value("image"))
 	if err != nil {
 		return state.Outcome{}, err
