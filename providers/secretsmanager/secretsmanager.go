@@ -1,0 +1,120 @@
+// Package secretsmanager looks up the secrets that a manifest refers to. It reads what a
+// secret is, never what is in it, and changes nothing: who made the secret keeps it.
+package secretsmanager
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"golang.org/x/sync/errgroup"
+)
+
+// api is what this package calls of Secrets Manager.
+type api interface {
+	DescribeSecret(context.Context, *sdk.DescribeSecretInput, ...func(*sdk.Options)) (*sdk.DescribeSecretOutput, error)
+}
+
+var _ api = (*sdk.Client)(nil)
+
+// Options steer [New].
+type Options struct {
+	// Region is where the secrets are. References to other Regions are not checked.
+	Region string
+}
+
+// Resolver looks up secrets.
+type Resolver struct {
+	api    api
+	region string
+}
+
+// New returns a resolver that calls Secrets Manager through client, an [sdk.Client].
+func New(client api, o Options) *Resolver { return &Resolver{client, o.Region} }
+
+// Reference is what is known of a secret that a manifest refers to.
+type Reference struct {
+	ARN string // whole, with the six characters at its end; empty if it does not exist
+	// LastModified is when the secret changed last. Secrets Manager counts its value,
+	// and its tags and description too.
+	LastModified time.Time
+	Exists       bool
+	// Deleting says that the secret is marked for deletion, which makes it unreadable;
+	// Exists is then not set, and restoring it brings it back.
+	Deleting bool
+	// Unchecked says that nobody but App Runner will find out whether the secret exists:
+	// it is in another Region, or this identity may not describe it. Exists is then set.
+	Unchecked bool
+	// Key is the customer managed KMS key that the secret is encrypted with, if any. The
+	// instance role then needs kms:Decrypt on it too.
+	Key string
+}
+
+// parallel is how many secrets are looked up at once.
+const parallel = 8
+
+// Resolve looks up secrets by name or ARN, with or without a JSON key at the end of the
+// ARN. The result has an entry for every reference.
+func (r *Resolver) Resolve(ctx context.Context, refs []string) (map[string]Reference, error) {
+	found := make([]Reference, len(refs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for i, ref := range refs {
+		g.Go(func() (err error) {
+			found[i], err = r.describe(ctx, ref)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	all := map[string]Reference{}
+	for i, ref := range refs {
+		all[ref] = found[i]
+	}
+	return all, nil
+}
+
+func (r *Resolver) describe(ctx context.Context, ref string) (Reference, error) {
+	id, region := split(ref)
+	if region != "" && region != r.region {
+		return Reference{ARN: id, Exists: true, Unchecked: true}, nil
+	}
+	out, err := r.api.DescribeSecret(ctx, &sdk.DescribeSecretInput{SecretId: &id})
+	switch {
+	case awsapi.Is(err, "ResourceNotFoundException"):
+		return Reference{}, nil
+	case region != "" && awsapi.Is(err, "AccessDeniedException"):
+		// An ARN is all that App Runner needs; only a name depends on the look-up.
+		return Reference{ARN: id, Exists: true, Unchecked: true}, nil
+	case err != nil:
+		return Reference{}, fmt.Errorf("look up secret %q: %w", ref, err)
+	}
+	return reference(out), nil
+}
+
+// arnParts is how many parts the ARN of a secret has. App Runner's references may go on
+// with a JSON key, a version stage and a version.
+const arnParts = 7
+
+// split cuts what follows a secret's ARN, and tells the ARN's Region.
+func split(ref string) (id, region string) {
+	parts := strings.Split(ref, ":")
+	if parts[0] != "arn" || len(parts) < arnParts {
+		return ref, ""
+	}
+	return strings.Join(parts[:arnParts], ":"), parts[3]
+}
+
+// ValueFrom is what App Runner reads: the whole secret, or the value of one key of a
+// secret that holds a JSON object.
+// https://docs.aws.amazon.com/apprunner/latest/dg/env-variable-manage.html
+func ValueFrom(arn, key string) string {
+	if key == "" {
+		return arn
+	}
+	return arn + ":" + key + "::"
+}

@@ -1,0 +1,119 @@
+package secretsmanager
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/require"
+)
+
+// fake answers by name and by ARN, as Secrets Manager does.
+type fake struct {
+	secrets   map[string]sdk.DescribeSecretOutput // by name
+	deny      bool
+	now, most atomic.Int32
+}
+
+func (f *fake) DescribeSecret(ctx context.Context, in *sdk.DescribeSecretInput, _ ...func(*sdk.Options)) (*sdk.DescribeSecretOutput, error) {
+	n := f.now.Add(1)
+	defer f.now.Add(-1)
+	for most := f.most.Load(); n > most && !f.most.CompareAndSwap(most, n); most = f.most.Load() {
+	}
+	select {
+	case <-time.After(50 * time.Millisecond):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if f.deny {
+		return nil, &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "denied"}
+	}
+	for name, s := range f.secrets {
+		if *in.SecretId == name || *in.SecretId == *s.ARN || *in.SecretId == strings.TrimSuffix(*s.ARN, "-a1b2c3") {
+			return &s, nil
+		}
+	}
+	return nil, &smithy.GenericAPIError{Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
+}
+
+const base = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
+
+var changed = time.Unix(1_700_000_000, 0)
+
+func secret(name string) sdk.DescribeSecretOutput {
+	return sdk.DescribeSecretOutput{Name: &name, ARN: aws.String(base + name + "-a1b2c3"), LastChangedDate: &changed}
+}
+
+func TestResolve(t *testing.T) {
+	deleted, keyed, managed, fresh := secret("deleted"), secret("keyed"), secret("managed"), secret("fresh")
+	deleted.DeletedDate = &changed
+	keyed.KmsKeyId = aws.String("arn:aws:kms:us-east-1:123456789012:key/1")
+	managed.KmsKeyId = aws.String("alias/aws/secretsmanager")
+	fresh.LastChangedDate, fresh.CreatedDate = nil, &changed
+	f := &fake{secrets: map[string]sdk.DescribeSecretOutput{
+		"prod/openai": secret("prod/openai"), "deleted": deleted, "keyed": keyed, "managed": managed, "fresh": fresh,
+	}}
+	found := Reference{ARN: base + "prod/openai-a1b2c3", LastModified: changed, Exists: true}
+	far := "arn:aws:secretsmanager:eu-west-1:123456789012:secret:far-a1b2c3"
+	for ref, want := range map[string]Reference{
+		"prod/openai":                      found,
+		base + "prod/openai-a1b2c3":        found,
+		base + "prod/openai-a1b2c3:key::":  found,
+		base + "prod/openai":               found,
+		"missing":                          {},
+		"deleted":                          {ARN: base + "deleted-a1b2c3", LastModified: changed, Deleting: true},
+		"keyed":                            {ARN: base + "keyed-a1b2c3", LastModified: changed, Exists: true, Key: "arn:aws:kms:us-east-1:123456789012:key/1"},
+		"managed":                          {ARN: base + "managed-a1b2c3", LastModified: changed, Exists: true},
+		"fresh":                            {ARN: base + "fresh-a1b2c3", LastModified: changed, Exists: true},
+		far:                                {ARN: far, Exists: true, Unchecked: true},
+		far + ":key:AWSCURRENT:0123456789": {ARN: far, Exists: true, Unchecked: true},
+	} {
+		t.Run(ref, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got, err := New(f, Options{Region: "us-east-1"}).Resolve(t.Context(), []string{ref})
+				require.NoError(t, err)
+				require.Equal(t, map[string]Reference{ref: want}, got)
+			})
+		})
+	}
+}
+
+func TestResolve_asksSideBySideWithinALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{secrets: map[string]sdk.DescribeSecretOutput{}}
+		var refs []string
+		for i := range 20 {
+			name := fmt.Sprintf("s%d", i)
+			f.secrets[name] = secret(name)
+			refs = append(refs, name)
+		}
+		start := time.Now()
+		got, err := New(f, Options{Region: "us-east-1"}).Resolve(t.Context(), refs)
+		require.NoError(t, err)
+		require.Len(t, got, 20)
+		require.EqualValues(t, parallel, f.most.Load())
+		require.Equal(t, 150*time.Millisecond, time.Since(start))
+	})
+}
+
+func TestResolve_needsTheLookUpForANameOnly(t *testing.T) {
+	f := &fake{deny: true}
+	r := New(f, Options{Region: "us-east-1"})
+	got, err := r.Resolve(t.Context(), []string{base + "prod/openai-a1b2c3"})
+	require.NoError(t, err)
+	require.True(t, got[base+"prod/openai-a1b2c3"].Unchecked)
+	_, err = r.Resolve(t.Context(), []string{"prod/openai"})
+	require.ErrorContains(t, err, `look up secret "prod/openai"`)
+}
+
+func TestValueFrom(t *testing.T) {
+	require.Equal(t, base+"a", ValueFrom(base+"a", ""))
+	require.Equal(t, base+"a:key::", ValueFrom(base+"a", "key"))
+}
