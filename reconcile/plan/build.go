@@ -97,7 +97,11 @@ func (b *builder) reach() {
 		}
 	}
 	for _, addr := range sorted(b.desired) {
-		visit(addr, overlay(b.desired[addr], b.live[addr].Fields))
+		have := b.live[addr].Fields
+		if b.replaced(addr) {
+			have = nil // what the manifest leaves out goes with the old one
+		}
+		visit(addr, overlay(b.desired[addr], have))
 	}
 	for _, addr := range sorted(b.live) {
 		o := b.live[addr]
@@ -140,6 +144,10 @@ func (b *builder) want(w state.Resource) {
 	widen(changes)
 	slices.SortStableFunc(changes, func(x, y Change) int { return cmp.Compare(x.Path, y.Path) })
 	b.checkGrants(w.Address, changes)
+	if fixed := immutable(changes); len(fixed) > 0 {
+		b.replace(w, have, fixed)
+		return
+	}
 	if have.Phase == state.Failed {
 		b.add(Action{Op: Update, Target: w.Address, Want: wanted, Have: have, Changes: changes, Rebuild: true,
 			Reason: "its creation failed and is rebuilt" + because(have.Note)})
@@ -147,10 +155,6 @@ func (b *builder) want(w state.Resource) {
 	}
 	if len(changes) == 0 {
 		b.unchanged(have)
-		return
-	}
-	if fixed := immutable(changes); len(fixed) > 0 {
-		b.replace(w, have, fixed)
 		return
 	}
 	b.update(wanted, have, changes)
@@ -229,7 +233,7 @@ func (b *builder) expand(w state.Resource) (state.Resource, []Change) {
 			case addr.IsZero():
 				b.refuse(w.Address, "name a service of this plan, or deploy it first",
 					"%s refers to the URL of service %q, which neither exists nor is planned", f.Path, name)
-			case o.URL != "" && o.Phase != state.Stuck && !b.replaced(addr):
+			case o.URL != "" && !b.replaced(addr):
 				return o.URL, true
 			}
 			return "", false
@@ -268,7 +272,7 @@ func (b *builder) service(name string) (state.Address, state.Observed) {
 func (b *builder) replaced(addr state.Address) bool {
 	have, exists := b.live[addr]
 	want, wanted := b.desired[addr]
-	return b.o.Replace && exists && wanted && len(immutable(diff(want, have.Fields))) > 0
+	return exists && wanted && (have.Phase == state.Stuck || b.o.Replace && len(immutable(diff(want, have.Fields))) > 0)
 }
 
 // once drops the changes of fields that are set once, and notes what stays.

@@ -24,15 +24,16 @@ func order(actions []Action) ([]Action, error) {
 			ready = append(ready, a)
 		}
 	}
+	slices.SortFunc(ready, earlier)
 	sorted := make([]Action, 0, len(actions))
 	for len(ready) > 0 {
-		slices.SortFunc(ready, earlier)
 		next := ready[0]
 		ready = ready[1:]
 		sorted = append(sorted, next)
 		for _, id := range unblocks[next.ID] {
 			if waits[id]--; waits[id] == 0 {
-				ready = append(ready, byID[id])
+				i, _ := slices.BinarySearchFunc(ready, byID[id], earlier)
+				ready = slices.Insert(ready, i, byID[id])
 			}
 		}
 	}

@@ -1,0 +1,289 @@
+package plan_test
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+func service(name string, fields ...state.Field) state.Resource {
+	return state.Resource{Address: at("apprunner", "service", name), Fields: state.Sort(fields), Whole: []string{"env.", "secrets."}}
+}
+
+func field(path, value string) state.Field { return state.Field{Path: path, Value: value} }
+
+func ref(path string, to state.Address) state.Field {
+	return state.Field{Path: path, Value: to.String(), Ref: true}
+}
+
+func live(owner state.Owner, phase state.Phase, r state.Resource) state.Observed {
+	return state.Observed{Resource: r, ID: "arn:" + r.Address.String(), Owner: owner, Phase: phase}
+}
+
+func desired(rs ...state.Resource) state.Desired {
+	d := state.Desired{}
+	for _, r := range rs {
+		d[r.Address] = r
+	}
+	return d
+}
+
+func lives(os ...state.Observed) state.Live {
+	l := state.Live{}
+	for _, o := range os {
+		l[o.Address] = o
+	}
+	return l
+}
+
+var (
+	one       = at("apprunner", "scaling", "apron-1-1-100")
+	two       = at("apprunner", "scaling", "apron-1-2-100")
+	key       = at("ssm", "parameter", "/apron/web/KEY")
+	config1   = state.Resource{Address: one, Fields: []state.Field{{Path: "max", Value: "1", Immutable: true}}}
+	config2   = state.Resource{Address: two, Fields: []state.Field{{Path: "max", Value: "2", Immutable: true}}}
+	parameter = func(value string) state.Resource {
+		return state.Resource{Address: key, Fields: []state.Field{{Path: "value", Value: value, Secret: true}}}
+	}
+	reads = state.Field{Path: "secrets.KEY", Value: key.String(), Ref: true, Restart: true}
+)
+
+func TestBuild(t *testing.T) {
+	for name, tc := range map[string]struct {
+		want    state.Desired
+		have    state.Live
+		options plan.Options
+		actions []string // "op address path,path"
+		notes   []string
+		refused []string // part of the reason
+	}{
+		"creates what is absent": {
+			want:    desired(service("web", field("cpu", "1024"))),
+			actions: []string{"create apprunner/service/web cpu"},
+		},
+		"changes what differs and nothing else": {
+			want:    desired(service("web", field("cpu", "1024"), field("memory", "2048"), field("port", "80"))),
+			have:    lives(live(state.Ours, state.Ready, service("web", field("cpu", "256"), field("memory", "512"), field("port", "80"), field("health.path", "/")))),
+			actions: []string{"update apprunner/service/web cpu,memory"},
+		},
+		"removes a variable that the whole map lacks": {
+			want:    desired(service("web", field("env.A", "1"))),
+			have:    lives(live(state.Ours, state.Ready, service("web", field("env.A", "1"), field("env.B", "2")))),
+			actions: []string{"update apprunner/service/web env.B"},
+		},
+		"leaves a map alone that is not managed": {
+			want: desired(state.Resource{Address: at("apprunner", "service", "web"), Fields: []state.Field{field("cpu", "256")}}),
+			have: lives(live(state.Ours, state.Ready, service("web", field("cpu", "256"), field("env.B", "2")))),
+		},
+		"moves to another scaling configuration before the old one goes": {
+			want:    desired(config2, service("web", ref("scaling", two))),
+			have:    lives(live(state.Shared, state.Ready, config1), live(state.Ours, state.Ready, service("web", ref("scaling", one)))),
+			actions: []string{"create apprunner/scaling/apron-1-2-100 max", "update apprunner/service/web scaling", "delete apprunner/scaling/apron-1-1-100 "},
+		},
+		"keeps a shared resource that somebody else uses": {
+			want: desired(service("web")),
+			have: lives(state.Observed{Resource: config1, Owner: state.Shared, Phase: state.Ready, Users: []string{"service other"}},
+				live(state.Ours, state.Ready, service("web"))),
+			notes: []string{"apprunner/scaling/apron-1-1-100 is kept: service other uses it"},
+		},
+		"keeps what a kept setting refers to": {
+			want:  desired(service("web")),
+			have:  lives(live(state.Shared, state.Ready, config1), live(state.Ours, state.Ready, service("web", ref("scaling", one)))),
+			notes: []string{"apprunner/scaling/apron-1-1-100 is kept: apprunner/service/web uses it"},
+		},
+		"refuses what somebody else made": {
+			want:    desired(service("web", field("cpu", "256"))),
+			have:    lives(live(state.Theirs, state.Ready, service("web", field("cpu", "256")))),
+			refused: []string{"exists already and was not made by apron"},
+		},
+		"adopts it when asked": {
+			want:    desired(service("web", field("tags.apron:service", "web"))),
+			have:    lives(live(state.Theirs, state.Ready, service("web"))),
+			options: plan.Options{Adopt: true},
+			actions: []string{"update apprunner/service/web tags.apron:service"},
+		},
+		"never deletes what somebody else made": {
+			have: lives(live(state.Theirs, state.Ready, service("web"))),
+		},
+		"rebuilds a failed creation though nothing differs": {
+			want:    desired(service("web", field("cpu", "256"))),
+			have:    lives(live(state.Ours, state.Failed, service("web", field("cpu", "256")))),
+			actions: []string{"update apprunner/service/web "},
+		},
+		"deletes again what is stuck, then creates": {
+			want:    desired(service("web", field("cpu", "256"))),
+			have:    lives(live(state.Ours, state.Stuck, service("web"))),
+			actions: []string{"delete apprunner/service/web ", "create apprunner/service/web cpu"},
+		},
+		"refuses to change a paused service": {
+			want:    desired(service("web", field("cpu", "256"))),
+			have:    lives(live(state.Ours, state.Paused, service("web", field("cpu", "1024")))),
+			refused: []string{"is paused"},
+		},
+		"resumes it first when allowed": {
+			want:    desired(service("web", field("cpu", "256"))),
+			have:    lives(live(state.Ours, state.Paused, service("web", field("cpu", "1024")))),
+			options: plan.Options{Resume: true},
+			actions: []string{"resume apprunner/service/web ", "update apprunner/service/web cpu"},
+		},
+		"leaves a paused service paused when nothing changes": {
+			want:  desired(service("web", field("cpu", "256"))),
+			have:  lives(live(state.Ours, state.Paused, service("web", field("cpu", "256")))),
+			notes: []string{"apprunner/service/web is paused"},
+		},
+		"refuses an immutable change": {
+			want:    desired(service("web", state.Field{Path: "kms", Value: "b", Immutable: true})),
+			have:    lives(live(state.Ours, state.Ready, service("web", field("kms", "a")))),
+			refused: []string{"kms cannot be changed once it exists"},
+		},
+		"replaces when told to": {
+			want:    desired(service("web", state.Field{Path: "kms", Value: "b", Immutable: true})),
+			have:    lives(live(state.Ours, state.Ready, service("web", field("kms", "a")))),
+			options: plan.Options{Replace: true},
+			actions: []string{"delete apprunner/service/web ", "create apprunner/service/web kms"},
+		},
+		"says all refusals at once": {
+			want: desired(service("a"), service("b")),
+			have: lives(live(state.Theirs, state.Ready, service("a")), live(state.Theirs, state.Ready, service("b"))),
+			refused: []string{
+				"apprunner/service/a: exists already", "apprunner/service/b: exists already"},
+		},
+		"redeploys when a secret's value changes": {
+			want:    desired(parameter("new"), service("web", reads)),
+			have:    lives(live(state.Ours, state.Ready, parameter("old")), live(state.Ours, state.Ready, service("web", ref("secrets.KEY", key)))),
+			actions: []string{"update ssm/parameter//apron/web/KEY value", "update apprunner/service/web secrets.KEY"},
+		},
+		"deletes a secret only after its service has let go of it": {
+			want:    desired(service("web", field("env.KEY", "plain"))),
+			have:    lives(live(state.Ours, state.Ready, parameter("old")), live(state.Ours, state.Ready, service("web", ref("secrets.KEY", key)))),
+			actions: []string{"update apprunner/service/web env.KEY!,secrets.KEY", "delete ssm/parameter//apron/web/KEY "},
+		},
+		"never moves what is set once": {
+			want:  desired(state.Resource{Address: one, Fields: []state.Field{{Path: "image", Value: "b", Once: true}}}),
+			have:  lives(live(state.Derived, state.Ready, state.Resource{Address: one, Fields: []state.Field{field("image", "a")}})),
+			notes: []string{"apprunner/scaling/apron-1-1-100 image stays a and does not become b: it is never moved; choose a new name"},
+		},
+		"sends a commit only with something else": {
+			want: desired(service("web", state.Field{Path: "env.SHA", Value: "b", Provenance: true})),
+			have: lives(live(state.Ours, state.Ready, service("web", field("env.SHA", "a")))),
+		},
+		"knows the URL of a live service": {
+			want: desired(service("web", state.Field{Path: "env.URL", Template: "${services.web.url}/x", Omit: true})),
+			have: lives(state.Observed{Resource: service("web", field("env.URL", "https://old/x")), Owner: state.Ours, Phase: state.Ready, URL: "https://new"}),
+
+			actions: []string{"update apprunner/service/web env.URL"},
+		},
+		"sets its own URL in a second pass": {
+			want:    desired(service("web", field("cpu", "256"), state.Field{Path: "env.URL", Template: "${services.web.url}", Omit: true})),
+			actions: []string{"create apprunner/service/web cpu", "update apprunner/service/web (second pass) env.URL?"},
+		},
+		"two new services may name each other": {
+			want: desired(service("a", state.Field{Path: "env.URL", Template: "${services.b.url}", Omit: true}),
+				service("b", state.Field{Path: "env.URL", Template: "${services.a.url}", Value: "none"})),
+			actions: []string{"create apprunner/service/a ", "create apprunner/service/b env.URL",
+				"update apprunner/service/a (second pass) env.URL?", "update apprunner/service/b (second pass) env.URL?"},
+		},
+		"refuses the URL of a service that nobody knows": {
+			want:    desired(service("a", state.Field{Path: "env.URL", Template: "${services.b.url}", Omit: true})),
+			refused: []string{`service "b", which neither exists nor is planned`},
+		},
+		"refuses a wildcard": {
+			want:    desired(state.Resource{Address: one, Fields: []state.Field{{Path: "permission.s3:* *", Value: "allow", Grant: true, Wildcard: true}}}),
+			refused: []string{"grants every action or every resource"},
+		},
+		"destroys users before what they use, and keeps what it is told to": {
+			have: lives(live(state.Shared, state.Ready, config1), live(state.Ours, state.Ready, service("web", ref("scaling", one))),
+				live(state.Shared, state.Ready, state.Resource{Address: at("ecr", "repository", "web")})),
+			options: plan.Options{Keep: func(a state.Address) bool { return a.Target == "ecr" }},
+			actions: []string{"delete apprunner/service/web ", "delete apprunner/scaling/apron-1-1-100 "},
+			notes:   []string{"ecr/repository/web is kept"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := plan.Build(tc.want, tc.have, tc.options)
+			if len(tc.refused) > 0 {
+				require.Error(t, err)
+				for _, part := range tc.refused {
+					require.ErrorContains(t, err, part)
+				}
+				return
+			}
+			require.NoError(t, err)
+			var actions []string
+			for _, a := range p.Actions {
+				var paths []string
+				for _, c := range a.Changes {
+					path := c.Path
+					if c.Unknown {
+						path += "?"
+					}
+					if c.Widening && c.New != nil && !c.New.Grant {
+						path += "!"
+					}
+					paths = append(paths, path)
+				}
+				actions = append(actions, string(a.ID)+" "+strings.Join(paths, ","))
+			}
+			require.Equal(t, tc.actions, actions)
+			var notes []string
+			for _, n := range p.Notes {
+				notes = append(notes, n.Target.String()+" "+n.Text)
+			}
+			require.Equal(t, tc.notes, notes)
+		})
+	}
+}
+
+func TestBuild_refusesACycleWithItsPath(t *testing.T) {
+	a, b := service("a"), service("b")
+	a.Fields = []state.Field{ref("x", b.Address)}
+	b.Fields = []state.Field{ref("x", a.Address)}
+	_, err := plan.Build(desired(a, b), nil, plan.Options{})
+	var cycle *plan.CycleError
+	require.ErrorAs(t, err, &cycle)
+	require.Equal(t, []plan.ID{"create apprunner/service/a", "create apprunner/service/b", "create apprunner/service/a"}, cycle.IDs)
+}
+
+func TestPlan_countsASecondPassOnce(t *testing.T) {
+	p, err := plan.Build(desired(service("web", state.Field{Path: "env.URL", Template: "${services.web.url}", Omit: true})), nil, plan.Options{})
+	require.NoError(t, err)
+	creates, updates, deletes := p.Counts()
+	require.Equal(t, [3]int{1, 0, 0}, [3]int{creates, updates, deletes})
+}
+
+func TestDependencies(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"github.com/apron-deploy/apron/reconcile/state",
+		"github.com/hashicorp/errwrap",
+		"github.com/hashicorp/go-multierror",
+		"github.com/apron-deploy/apron/reconcile/plan",
+	}, strings.Fields(string(out)), "the planner is pure: think twice before it knows more")
+}
+
+func BenchmarkBuild(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		want, have := state.Desired{}, state.Live{}
+		for i := range n {
+			name := fmt.Sprintf("web-%d", i)
+			s := service(name, field("cpu", "1024"), field("memory", "2048"), field("port", "8000"), ref("scaling", one), field("env.A", "1"))
+			want[s.Address] = s
+			have[s.Address] = live(state.Ours, state.Ready, service(name, field("cpu", "256"), field("memory", "2048"), field("port", "8000"), ref("scaling", one)))
+		}
+		want[one], have[one] = config1, live(state.Shared, state.Ready, config1)
+		b.Run(map[int]string{1: "1 service", 1000: "1000 services"}[n], func(b *testing.B) {
+			for b.Loop() {
+				if _, err := plan.Build(want, have, plan.Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

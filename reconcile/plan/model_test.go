@@ -1,0 +1,113 @@
+package plan_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// world is a model of AWS in memory. It refuses what AWS refuses.
+type world state.Live
+
+// do carries out one action, or says why AWS would not.
+func (w world) do(a plan.Action) error {
+	have, exists := w[a.Target]
+	switch a.Op {
+	case plan.Create:
+		if exists {
+			return fmt.Errorf("%s exists already", a.Target)
+		}
+		return w.put(a, state.Observed{Owner: owner(a.Target), Phase: state.Ready})
+	case plan.Update:
+		if !exists {
+			return fmt.Errorf("%s does not exist", a.Target)
+		}
+		if have.Phase == state.Paused || have.Phase == state.Stuck {
+			return fmt.Errorf("%s cannot be updated while %s", a.Target, have.Phase)
+		}
+		return w.put(a, have)
+	case plan.Resume:
+		if have.Phase != state.Paused {
+			return fmt.Errorf("%s is not paused", a.Target)
+		}
+		have.Phase = state.Ready
+		w[a.Target] = have
+		return nil
+	case plan.Delete:
+		if !exists {
+			return fmt.Errorf("%s does not exist", a.Target)
+		}
+		for _, addr := range slices.SortedFunc(maps.Keys(w), state.Address.Compare) {
+			if addr != a.Target && slices.Contains(state.Refs(w[addr].Fields), a.Target) {
+				return fmt.Errorf("%s is used by %s", a.Target, addr)
+			}
+		}
+		delete(w, a.Target)
+		return nil
+	}
+	return fmt.Errorf("no such op %q", a.Op)
+}
+
+func (w world) put(a plan.Action, have state.Observed) error {
+	fields := map[string]state.Field{}
+	for _, f := range have.Fields {
+		whole := slices.ContainsFunc(a.Want.Whole, func(p string) bool { return strings.HasPrefix(f.Path, p) })
+		if !whole {
+			fields[f.Path] = f
+		}
+	}
+	for _, f := range a.Want.Fields {
+		if f.Immutable && a.Op == plan.Update && fields[f.Path].Value != f.Value {
+			return fmt.Errorf("%s: %s cannot be changed", a.Target, f.Path)
+		}
+		if f.Once && a.Op == plan.Update && fields[f.Path].Value != f.Value {
+			return fmt.Errorf("%s: %s is set once", a.Target, f.Path)
+		}
+		if ref, ok := f.Target(); ok {
+			if _, there := w[ref]; !there {
+				return fmt.Errorf("%s: %s refers to %s, which does not exist", a.Target, f.Path, ref)
+			}
+		}
+		if f.Order || f.Omit && f.Template == "" {
+			continue
+		}
+		if f.Template != "" {
+			text, known := state.Expand(f.Template, func(name string) (string, bool) {
+				o := w[state.Address{Target: "apprunner", Kind: "service", Name: name}]
+				return o.URL, o.URL != ""
+			})
+			if !known {
+				return fmt.Errorf("%s: %s needs a URL that is not known yet", a.Target, f.Path)
+			}
+			f.Value, f.Template, f.Omit = text, "", false
+		}
+		fields[f.Path] = f
+	}
+	have.Resource = state.Resource{Address: a.Target, Fields: state.Sort(slices.Collect(maps.Values(fields)))}
+	have.Phase = state.Ready
+	if a.Target.Kind == "service" {
+		if have.URL == "" {
+			have.URL = "https://" + a.Target.Name + ".example"
+		}
+		have.Owner = state.Ours
+	}
+	if have.Owner == state.Theirs {
+		have.Owner = owner(a.Target)
+	}
+	w[a.Target] = have
+	return nil
+}
+
+func owner(a state.Address) state.Owner {
+	switch a.Kind {
+	case "scaling", "repository":
+		return state.Shared
+	case "image", "tag":
+		return state.Derived
+	}
+	return state.Ours
+}
