@@ -1,0 +1,157 @@
+package apprunner
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
+)
+
+// The patterns of AWS's model, which its errors quote.
+var (
+	serviceName = whole(`[A-Za-z0-9][A-Za-z0-9-_]{3,39}`)
+	scalingName = whole(`[A-Za-z0-9][A-Za-z0-9\-_]{3,31}`)
+	cpuSize     = whole(`256|512|1024|2048|4096|(0.25|0.5|1|2|4) vCPU`)
+	memorySize  = whole(`512|1024|2048|3072|4096|6144|8192|10240|12288|(0.5|1|2|3|4|6|8|10|12) GB`)
+	roleARN     = whole(`arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):iam::[0-9]{12}:(role|role\/service-role)\/[\w+=,.@\-/]{1,1000}`)
+	resourceARN = whole(`arn:aws(-[\w]+)*:[a-z0-9-\.]{0,63}:[a-z0-9-\.]{0,63}:[0-9]{12}:(\w|\/|-){1,1011}`)
+	kmsKeyARN   = whole(`arn:aws(-[\w]+)*:kms:[a-z\-]+-[0-9]{1}:[0-9]{12}:key\/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	command     = whole(`[^\x0a\x0d]+`)
+	imageName   = whole(`([0-9]{12}.dkr.ecr.[a-z\-]+-[0-9]{1}.amazonaws.com\/((?:[a-z0-9]+(?:[._-][a-z0-9]+)*\/)*[a-z0-9]+(?:[._-][a-z0-9]+)*)(:([\w\d+\-=._:\/@])+|@([\w\d\:]+))?)|(^public\.ecr\.aws\/.+\/((?:[a-z0-9]+(?:[._-][a-z0-9]+)*\/)*[a-z0-9]+(?:[._-][a-z0-9]+)*)(:([\w\d+\-=._:\/@])+|@([\w\d\:]+))?)`)
+)
+
+// pattern is an expression that a whole value must match.
+type pattern struct {
+	text string
+	re   *regexp.Regexp
+}
+
+func whole(text string) pattern { return pattern{text, regexp.MustCompile(`^(?:` + text + `)$`)} }
+
+// checks are AWS's schema checks. App Runner reports them as InvalidRequestException.
+// Unlike [wire.Checks], an empty string is a value: AWS tells "" from absent.
+type checks struct{ wire.Checks }
+
+func (c *checks) match(path string, v *string, p pattern) {
+	if v != nil && !p.re.MatchString(*v) {
+		c.Fail(path, *v, "Member must satisfy regular expression pattern: "+p.text)
+	}
+}
+
+func (c *checks) length(path string, v *string, lo, hi int) {
+	if v == nil {
+		return
+	}
+	if n := utf8.RuneCountInString(*v); n < lo {
+		c.Fail(path, *v, "Member must have length greater than or equal to "+strconv.Itoa(lo))
+	} else if n > hi {
+		c.Fail(path, *v, "Member must have length less than or equal to "+strconv.Itoa(hi))
+	}
+}
+
+func (c *checks) enum(path string, v *string, values ...string) {
+	if v != nil && !slices.Contains(values, *v) {
+		c.Fail(path, *v, "Member must satisfy enum value set: ["+strings.Join(values, ", ")+"]")
+	}
+}
+
+// arn checks a required resource ARN.
+func (c *checks) arn(path string, v *string) {
+	c.Present(path, v != nil)
+	c.match(path, v, resourceARN)
+}
+
+// page checks how many results are asked for.
+func (c *checks) page(n *int, most int) { c.Range("maxResults", n, 1, most) }
+
+func (c *checks) err() error { return c.Err(invalidRequest) }
+
+// config checks the members that a create and an update share. ScalingArn has texts of
+// its own, elsewhere.
+func (c *checks) config(in config) {
+	if i := in.InstanceConfiguration; i != nil {
+		c.match("instanceConfiguration.memory", i.Memory, memorySize)
+		c.match("instanceConfiguration.cpu", i.Cpu, cpuSize)
+		c.length("instanceConfiguration.instanceRoleArn", i.InstanceRoleArn, 29, 1024)
+		c.match("instanceConfiguration.instanceRoleArn", i.InstanceRoleArn, roleARN)
+	}
+	if h := in.HealthCheckConfiguration; h != nil {
+		const at = "healthCheckConfiguration."
+		c.enum(at+"protocol", h.Protocol, "TCP", "HTTP")
+		c.length(at+"path", h.Path, 1, 51200)
+		c.Range(at+"interval", h.Interval, 1, 20)
+		c.Range(at+"timeout", h.Timeout, 1, 20)
+		c.Range(at+"healthyThreshold", h.HealthyThreshold, 1, 20)
+		c.Range(at+"unhealthyThreshold", h.UnhealthyThreshold, 1, 20)
+	}
+	if n := in.NetworkConfiguration; n != nil {
+		c.enum("networkConfiguration.ipAddressType", n.IpAddressType, "IPV4", "DUAL_STACK")
+		if e := n.EgressConfiguration; e != nil {
+			c.enum("networkConfiguration.egressConfiguration.egressType", e.EgressType, "DEFAULT", "VPC")
+			c.match("networkConfiguration.egressConfiguration.vpcConnectorArn", e.VpcConnectorArn, resourceARN)
+		}
+	}
+	if o := in.ObservabilityConfiguration; o != nil {
+		c.match("observabilityConfiguration.observabilityConfigurationArn", o.ObservabilityConfigurationArn, resourceARN)
+	}
+	if s := in.SourceConfiguration; s != nil {
+		c.source(s)
+	}
+}
+
+func (c *checks) source(s *sourceShape) {
+	const at = "sourceConfiguration."
+	if auth := s.AuthenticationConfiguration; auth != nil {
+		c.length(at+"authenticationConfiguration.accessRoleArn", auth.AccessRoleArn, 29, 1024)
+		c.match(at+"authenticationConfiguration.accessRoleArn", auth.AccessRoleArn, roleARN)
+		c.match(at+"authenticationConfiguration.connectionArn", auth.ConnectionArn, resourceARN)
+	}
+	image := s.ImageRepository
+	if image == nil {
+		return
+	}
+	c.length(at+"imageRepository.imageIdentifier", image.ImageIdentifier, 1, 1024)
+	c.match(at+"imageRepository.imageIdentifier", image.ImageIdentifier, imageName)
+	c.enum(at+"imageRepository.imageRepositoryType", image.ImageRepositoryType, private, public)
+	settings := image.ImageConfiguration
+	if settings == nil {
+		return
+	}
+	const in = at + "imageRepository.imageConfiguration."
+	if p := settings.Port; p != nil {
+		if n, err := strconv.Atoi(*p); err != nil || n < 1 || n > 65535 {
+			c.Fail(in+"port", *p, "Member must be a port from 1 to 65535")
+		}
+	}
+	// The values below may be confidential, so they are not repeated.
+	if v := settings.StartCommand; v != nil && !command.re.MatchString(*v) {
+		c.FailSecret(in+"startCommand", "Member must satisfy regular expression pattern: "+command.text)
+	}
+	for _, key := range slices.Sorted(maps.Keys(settings.RuntimeEnvironmentVariables)) {
+		c.length(in+"runtimeEnvironmentVariables.key", &key, 1, 51200)
+		if v := settings.RuntimeEnvironmentVariables[key]; len(v) > 51200 {
+			c.FailSecret(in+"runtimeEnvironmentVariables."+key, "Member must have length less than or equal to 51200")
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(settings.RuntimeEnvironmentSecrets)) {
+		ref := settings.RuntimeEnvironmentSecrets[key]
+		c.length(in+"runtimeEnvironmentSecrets.key", &key, 1, 2048)
+		c.length(in+"runtimeEnvironmentSecrets."+key, &ref, 1, 2048)
+	}
+}
+
+// tags checks a list of tags, and how many keys there are with those that exist.
+func (c *checks) tags(tags []tagShape) {
+	for _, t := range tags {
+		c.Present("tags.member.key", t.Key != nil)
+		c.length("tags.member.key", t.Key, 1, 128)
+		if t.Key != nil && strings.HasPrefix(*t.Key, "aws:") {
+			c.Fail("tags.member.key", *t.Key, "Member must satisfy regular expression pattern: ^(?!aws:).+")
+		}
+		c.length("tags.member.value", t.Value, 0, 256)
+	}
+}

@@ -1,0 +1,30 @@
+// Package apprunner is the sandbox's AWS App Runner. It answers the API as AWS does,
+// down to codes and texts, and it means it: an operation pulls the image, resolves the
+// secrets as the instance role, starts instances of the new revision beside the old,
+// checks their health as configured, routes, drains, and rolls back if that fails.
+//
+// The nouns, from the outside in:
+//
+//	Service   the emulator: all services and scaling configurations of one account
+//	app       one service: its record on disk and the fleet that serves it
+//	version   a configuration and the digest of the image it was deployed with
+//	fleet     the instances of one version: kept at strength, scaled, drained
+//	member    one instance, from its first health check to SIGTERM
+//
+// An operation moves a service's status like this:
+//
+//	operation         during                 done      failed
+//	CREATE_SERVICE    OPERATION_IN_PROGRESS  RUNNING   CREATE_FAILED   (FAILED)
+//	UPDATE_SERVICE    OPERATION_IN_PROGRESS  RUNNING   RUNNING, as before (ROLLBACK_SUCCEEDED)
+//	START_DEPLOYMENT  OPERATION_IN_PROGRESS  RUNNING   RUNNING, as before (ROLLBACK_SUCCEEDED)
+//	PAUSE_SERVICE     OPERATION_IN_PROGRESS  PAUSED    RUNNING         (FAILED)
+//	RESUME_SERVICE    OPERATION_IN_PROGRESS  RUNNING   PAUSED          (FAILED)
+//	DELETE_SERVICE    OPERATION_IN_PROGRESS  DELETED   DELETE_FAILED   (FAILED)
+//
+// An update of a CREATE_FAILED service is a rebuild and ends like a create. While an
+// update runs, Describe shows what was asked for; after a rollback, what serves.
+//
+// What the package does not know: how containers run (package runner), what an image,
+// a role, a secret or a log stream is. Those come in through four small interfaces. The
+// value of a secret is handed to an instance and kept nowhere else.
+package apprunner

@@ -1,0 +1,105 @@
+package apprunner
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
+)
+
+// maxTags is AWS's usual limit per resource.
+// https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
+const maxTags = 50
+
+type tagInput struct {
+	ResourceArn *string
+	Tags        []tagShape
+}
+
+type untagInput struct {
+	ResourceArn *string
+	TagKeys     []string
+}
+
+type tagsOutput struct{ Tags []tagShape }
+
+// put writes tags into a map.
+func put(into map[string]string, tags []tagShape) {
+	for _, t := range tags {
+		into[*t.Key] = value(t.Value)
+	}
+}
+
+// tagsOf returns the tags of a service or a scaling configuration. Services in the
+// middle of an operation keep theirs as they are, as the model's InvalidState says.
+func (s *Service) tagsOf(st *state, arn, verb string) (map[string]string, error) {
+	for _, c := range st.Scalings {
+		if c.ARN == arn && c.active() {
+			return c.Tags, nil
+		}
+	}
+	for _, r := range st.Services {
+		if r.ARN != arn || r.Status == deleted {
+			continue
+		}
+		if verb != "" && s.status(r) == inProgress {
+			return nil, s.allow(r, verb)
+		}
+		return r.Tags, nil
+	}
+	return nil, wire.Errorf(notFound, "Resource with the provided ARN doesn't exist: %s.", arn)
+}
+
+func (s *Service) tagResource(_ context.Context, in tagInput) (struct{}, error) {
+	var c checks
+	c.arn("resourceArn", in.ResourceArn)
+	c.Present("tags", in.Tags != nil)
+	c.tags(in.Tags)
+	if err := c.err(); err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, s.doc.Update(func(st *state) error {
+		tags, err := s.tagsOf(st, *in.ResourceArn, "tagged")
+		if err != nil {
+			return err
+		}
+		if put(tags, in.Tags); len(tags) > maxTags {
+			return wire.Errorf(invalidRequest, "A resource can have at most %d tags.", maxTags)
+		}
+		return nil
+	})
+}
+
+func (s *Service) untagResource(_ context.Context, in untagInput) (struct{}, error) {
+	var c checks
+	c.arn("resourceArn", in.ResourceArn)
+	c.Present("tagKeys", in.TagKeys != nil)
+	if err := c.err(); err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, s.doc.Update(func(st *state) error {
+		tags, err := s.tagsOf(st, *in.ResourceArn, "untagged")
+		for _, key := range in.TagKeys {
+			delete(tags, key)
+		}
+		return err
+	})
+}
+
+func (s *Service) listTags(_ context.Context, in tagInput) (out tagsOutput, err error) {
+	var c checks
+	c.arn("resourceArn", in.ResourceArn)
+	if err := c.err(); err != nil {
+		return out, err
+	}
+	out.Tags = []tagShape{}
+	s.doc.View(func(st *state) {
+		var tags map[string]string
+		tags, err = s.tagsOf(st, *in.ResourceArn, "")
+		for _, key := range slices.Sorted(maps.Keys(tags)) {
+			out.Tags = append(out.Tags, tagShape{Key: new(key), Value: new(tags[key])})
+		}
+	})
+	return out, err
+}
