@@ -1,0 +1,52 @@
+// Package build makes a container image from a context: with the docker, podman or
+// buildah that is installed, or, for a Dockerfile that runs nothing, by itself.
+//
+// The built-in builder needs no daemon and no root. It parses with BuildKit's own parser
+// and follows BuildKit in what FROM, COPY, ADD of local files, ENV, ARG, WORKDIR and the
+// settings of an image mean; what would execute something (RUN, ONBUILD) or fetch
+// something other than an image (ADD of a URL) is refused with its line. Equal inputs
+// give equal digests: entries are sorted, times are SOURCE_DATE_EPOCH or 1970, and what
+// comes from the context belongs to root with mode 0644 or 0755.
+//
+//	Dockerfile ─▶ stages ─▶ tree      a file system without its contents
+//	                         │ COPY
+//	                         ▼
+//	                        layer     tar, compressed to a temporary file
+package build
+
+import (
+	"context"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/apron-deploy/apron/providers/image/source"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Request is one build.
+type Request struct {
+	Context *source.Context
+	Build   state.Build
+	// Name is what the image is called locally, where a builder needs a name.
+	Name string
+	// Spool is a directory for temporary files. The image reads from it, so it must
+	// live as long as the image; removing it is the caller's.
+	Spool string
+	// Environ is the environment of processes, see [Environ].
+	Environ []string
+	// Line is told of each line of output. It may be nil.
+	Line func(source, line string)
+}
+
+func (r Request) line(source, line string) {
+	if r.Line != nil {
+		r.Line(source, line)
+	}
+}
+
+// Builder makes images.
+type Builder interface {
+	// Name is what the builder is called: docker, podman, buildah or builtin.
+	Name() string
+	Build(ctx context.Context, r Request) (v1.Image, error)
+}

@@ -1,0 +1,157 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/apron-deploy/apron/providers/image/source"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Input is one thing that an image is made of.
+type Input struct {
+	Name   string // "context main.go", "arg VERSION", "before.run"
+	Digest string // equal digests, equal inputs
+}
+
+// Identity names an image by its inputs.
+type Identity struct {
+	Tag    string  // "src-" and 20 hexadecimal digits
+	Inputs []Input // by name
+}
+
+// Options steer [Identify]. The zero value is fine.
+type Options struct {
+	// Exclude are files that are never part of a context, such as the env files that
+	// were read: absolute, or relative to the manifest's directory.
+	Exclude []string
+	// Bases returns the digests of the base images that a Dockerfile names, by
+	// reference, as far as they can be had. Nil leaves base images out: the tag then
+	// stays when a base image moves.
+	Bases func(ctx context.Context, dockerfile []byte, b state.Build) map[string]string
+}
+
+// Identify reads the inputs of the build b, whose manifest is in dir. It starts no
+// process and reads nothing outside the repository.
+func Identify(ctx context.Context, dir string, b state.Build, o Options) (Identity, error) {
+	c, err := source.Open(dir, b, source.Options{Exclude: o.Exclude})
+	if err != nil {
+		return Identity{}, err
+	}
+	return identify(ctx, c, b, o)
+}
+
+func identify(ctx context.Context, c *source.Context, b state.Build, o Options) (Identity, error) {
+	before := b.Before
+	if before == nil {
+		before = &state.Before{}
+	}
+	id := Identity{}
+	id.add("dockerfile", text(string(c.Text)))
+	id.add("target", text(b.Target))
+	id.add("platform", text(cmp.Or(b.Platform, platform)))
+	id.addMap("arg ", b.Args)
+	id.addMap("label ", b.Labels)
+	if len(before.Run) > 0 {
+		id.add("before.run", texts(before.Run))
+		id.addMap("before.env ", before.Env)
+		id.add("before.outputs", texts(before.Outputs))
+	}
+	if o.Bases != nil {
+		for ref, digest := range o.Bases(ctx, c.Text, b) {
+			id.add("base "+ref, digest)
+		}
+	}
+	files, err := c.Files(ctx, before.Outputs...)
+	if err != nil {
+		return Identity{}, fmt.Errorf("read the build context: %w", err)
+	}
+	if err := id.addFiles(ctx, c, "context ", files); err != nil {
+		return Identity{}, err
+	}
+	files, err = c.Select(ctx, "image.build.before.inputs", before.Inputs, before.Outputs)
+	if err != nil {
+		return Identity{}, err
+	}
+	if err := id.addFiles(ctx, c, "input ", files); err != nil {
+		return Identity{}, err
+	}
+	slices.SortFunc(id.Inputs, func(a, b Input) int { return cmp.Compare(a.Name, b.Name) })
+	id.Tag = tag(id.Inputs)
+	return id, nil
+}
+
+// platform is what App Runner runs.
+// https://docs.aws.amazon.com/apprunner/latest/dg/service-source-image.html
+const platform = "linux/amd64"
+
+// tag starts from the version of this scheme: a change of what is hashed must change it.
+func tag(inputs []Input) string {
+	h := sha256.New()
+	io.WriteString(h, "apron image 1\n")
+	for _, in := range inputs {
+		fmt.Fprintf(h, "%q %s\n", in.Name, in.Digest)
+	}
+	return "src-" + hex.EncodeToString(h.Sum(nil))[:20]
+}
+
+func (id *Identity) add(name, digest string) {
+	id.Inputs = append(id.Inputs, Input{Name: name, Digest: digest})
+}
+
+func (id *Identity) addMap(prefix string, m map[string]string) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		id.add(prefix+k, text(m[k]))
+	}
+}
+
+func (id *Identity) addFiles(ctx context.Context, c *source.Context, prefix string, files []source.File) error {
+	sums, err := c.Sums(ctx, files)
+	if err != nil {
+		return fmt.Errorf("hash the inputs of the build: %w", err)
+	}
+	id.Inputs = slices.Grow(id.Inputs, len(files))
+	for i, f := range files {
+		id.add(prefix+f.Path, sums[i])
+	}
+	return nil
+}
+
+func text(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+// texts is the sum of a list, in which ["a b"] and ["a", "b"] differ.
+func texts(list []string) string {
+	var s []byte
+	for _, e := range list {
+		s = append(strconv.AppendQuote(s, e), '\n')
+	}
+	return text(string(s))
+}
+
+// Diff names the inputs in which two identities differ, sorted.
+func Diff(a, b Identity) []string {
+	var names []string
+	old := map[string]string{}
+	for _, in := range a.Inputs {
+		old[in.Name] = in.Digest
+	}
+	for _, in := range b.Inputs {
+		if d, ok := old[in.Name]; !ok || d != in.Digest {
+			names = append(names, in.Name)
+		}
+		delete(old, in.Name)
+	}
+	names = append(names, slices.Collect(maps.Keys(old))...)
+	slices.Sort(names)
+	return names
+}

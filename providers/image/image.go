@@ -1,0 +1,229 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/apron-deploy/apron/providers/image/build"
+	"github.com/apron-deploy/apron/providers/image/push"
+	"github.com/apron-deploy/apron/providers/image/source"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Registry knows where images go and how to log in there. It is called again when the
+// registry refuses what it returned, and must then return what is newer.
+type Registry interface {
+	// Registry returns the registry's address with its scheme, a user name and a password.
+	Registry(ctx context.Context) (endpoint, username, password string, err error)
+}
+
+// Provider builds images and pushes them.
+type Provider struct {
+	Registry Registry
+	Options  Options // as for [Identify]
+	// Builder is one of [build.Names]; empty is auto.
+	Builder string
+	// Withhold names variables that no builder and no hook may see: those of secrets.
+	Withhold []string
+	// Temp is where layers are spooled; empty is the system's directory.
+	Temp string
+	// Push steers pushes; its FirstWins and Progress are set by the provider.
+	Push push.Options
+}
+
+var _ reconcile.Provider = (*Provider)(nil)
+
+// Types returns "ecr/image".
+func (*Provider) Types() []string { return []string{Type} }
+
+// Observe sees nothing: which images exist is what the ECR provider observes.
+func (*Provider) Observe(context.Context, reconcile.Query) (state.Live, []state.Note, error) {
+	return nil, nil, nil
+}
+
+// Execute builds and pushes the image of a create, unless its tag is in the registry by
+// then. The outcome's ID is the digest.
+func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
+	d, ok := a.Want.Detail.(Detail)
+	if a.Op != plan.Create || !ok {
+		return state.Outcome{}, fmt.Errorf("%s: an image is only ever created", a.ID)
+	}
+	report := func(s apply.Progress) {
+		if s.Action = a.ID; env.Progress != nil {
+			env.Progress(s)
+		}
+	}
+	endpoint, user, pass, err := p.Registry.Registry(ctx)
+	if err != nil {
+		return state.Outcome{}, fmt.Errorf("log in to the registry: %w; nothing was built", err)
+	}
+	to := push.Destination{Endpoint: endpoint, Repository: d.Repository, Tag: d.Identity.Tag}
+	auth := p.credentials(user, pass)
+	report(apply.Progress{Phase: "looking for the image"})
+	digest, err := push.Lookup(ctx, to, auth, p.Push)
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	if digest != "" {
+		return state.Outcome{ID: digest}, nil
+	}
+	spool, err := os.MkdirTemp(p.Temp, "apron-image-")
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	defer os.RemoveAll(spool)
+	img, err := p.build(ctx, d, spool, report)
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	size, err := sizeOf(img)
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	o := p.Push
+	o.FirstWins = true
+	o.Progress = func(done, total int64) {
+		report(apply.Progress{Phase: "pushing " + bytes(size), Done: done, Total: total})
+	}
+	if digest, _, err = push.Push(ctx, img, to, auth, o); err != nil {
+		return state.Outcome{}, err
+	}
+	return state.Outcome{ID: digest}, nil
+}
+
+// credentials returns what is known first, and asks the registry's provider after that.
+func (p *Provider) credentials(user, pass string) push.Credentials {
+	known := make(chan struct{}, 1)
+	known <- struct{}{}
+	return func(ctx context.Context) (string, string, error) {
+		select {
+		case <-known:
+			return user, pass, nil
+		default:
+		}
+		_, user, pass, err := p.Registry.Registry(ctx)
+		return user, pass, err
+	}
+}
+
+// build makes the image from the sources that the plan saw, or fails.
+func (p *Provider) build(ctx context.Context, d Detail, spool string, report func(apply.Progress)) (v1.Image, error) {
+	c, err := source.Open(d.Dir, d.Build, source.Options{Exclude: p.Options.Exclude})
+	if err != nil {
+		return nil, err
+	}
+	seen, err := identify(ctx, c, d.Build, p.Options)
+	if err != nil {
+		return nil, err
+	}
+	if seen.Tag != d.Identity.Tag {
+		return nil, &ChangedError{Names: Diff(d.Identity, seen)}
+	}
+	r := build.Request{
+		Context: c, Build: d.Build, Spool: spool,
+		Name:    "apron.local/" + d.Repository + ":latest", // moves, so that old ones can be pruned
+		Environ: build.Environ(p.Withhold),
+		Line:    func(source, line string) { report(apply.Progress{Line: line, Source: source}) },
+	}
+	builder, err := build.Choose(ctx, p.Builder, r)
+	if err != nil {
+		return nil, err
+	}
+	if d.Build.Before != nil && len(d.Build.Before.Run) > 0 {
+		report(apply.Progress{Phase: "running " + d.Build.Before.Run[0]})
+		if err := build.Before(ctx, r); err != nil {
+			return nil, err
+		}
+		// What the hook changed beyond its outputs would be in the image, not in its name.
+		after, err := identify(ctx, c, d.Build, p.Options)
+		if err != nil {
+			return nil, err
+		}
+		if after.Tag != seen.Tag {
+			return nil, &ChangedError{Names: Diff(seen, after), Hook: true}
+		}
+	}
+	report(apply.Progress{Phase: "building with " + builder.Name()})
+	img, err := builder.Build(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	config, err := build.Check(img, d.Build.Platform, d.Command)
+	if err != nil {
+		return nil, err
+	}
+	if warning := portWarning(config, d.Port); warning != "" {
+		report(apply.Progress{Line: warning, Source: "apron"})
+	}
+	return img, nil
+}
+
+// portWarning compares EXPOSE, which is a promise and binds nobody, with the manifest.
+func portWarning(c *v1.ConfigFile, port int) string {
+	exposed := slices.Sorted(maps.Keys(c.Config.ExposedPorts))
+	if port == 0 || len(exposed) == 0 || slices.Contains(exposed, strconv.Itoa(port)+"/tcp") {
+		return ""
+	}
+	return fmt.Sprintf("warning: the image exposes %s, and the manifest's port is %d", strings.Join(exposed, ", "), port)
+}
+
+// sizeOf is the compressed size of an image's layers.
+func sizeOf(img v1.Image) (int64, error) {
+	m, err := img.Manifest()
+	if err != nil {
+		return 0, err
+	}
+	total := m.Config.Size
+	for _, l := range m.Layers {
+		total += l.Size
+	}
+	return total, nil
+}
+
+// bytes writes a size for people.
+func bytes(n int64) string {
+	if n < 1_000_000 {
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
+
+// ChangedError says that the inputs of a build changed when they must not.
+type ChangedError struct {
+	Names []string
+	Hook  bool // the before hook did it
+}
+
+var _ error = (*ChangedError)(nil)
+
+func (e *ChangedError) Error() string {
+	names := e.Names
+	more := ""
+	if len(names) > 3 {
+		more = fmt.Sprintf(" and %d more", len(names)-3)
+		names = names[:3]
+	}
+	list := strings.Join(names, ", ") + more
+	if e.Hook {
+		return "image.build.before changed what the image is made of: " + list
+	}
+	return "the sources changed since the plan: " + list + "; nothing was built"
+}
+
+// Hint says what to do about it.
+func (e *ChangedError) Hint() string {
+	if e.Hook {
+		return "list what the hook writes under image.build.before.outputs"
+	}
+	return "run apply again"
+}
