@@ -1,0 +1,327 @@
+package manifest
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Options say what to load. The zero value loads deploy.yaml of the working directory
+// with the process's environment.
+type Options struct {
+	// Paths are manifests, or directories of them. Default: deploy.yaml.
+	Paths []string
+	// Environment is the overlay to use, of every document; empty for none.
+	Environment string
+	// EnvFiles are read instead of the .env beside each manifest; later ones win.
+	EnvFiles []string
+	// LookupEnv is the process's environment, which wins over files. Default: os.LookupEnv.
+	LookupEnv func(name string) (string, bool)
+	// Git tells sha, branch, tag and dirty. Default: none is known.
+	Git func(name string) (string, bool)
+	// FallbackEnvFile takes an .env.example, beside the manifest or in the build context,
+	// where there is no .env.
+	FallbackEnvFile bool
+	// ReadFile reads manifests and env files. Default: os.ReadFile.
+	ReadFile func(name string) ([]byte, error)
+}
+
+// Set is what was loaded, to be planned together.
+type Set struct {
+	Documents []Document // in the order of Options.Paths and within files
+	Warnings  []Warning  // in the order of the text
+	Notes     []string   // for people: what was used in place of what
+	EnvFiles  []string   // absolute paths of those read: never part of an image
+}
+
+// Document is one service.
+type Document struct {
+	Spec        state.Spec
+	Unsupported []Unsupported // in the order of the text
+
+	root *node
+}
+
+// Position is where the value at a path such as "scaling.max" stands in the manifest.
+// Both are 0 when the manifest does not have it.
+func (d *Document) Position(path string) (line, column int) {
+	n := d.root.find(path)
+	if n == nil {
+		return 0, 0
+	}
+	return n.at.line, n.at.column
+}
+
+// Redactions lists the texts that no output may show: the values of env: secrets,
+// longest first. Very short ones occur everywhere and are left out.
+func Redactions(s *Set) []string {
+	seen := map[string]bool{}
+	for _, d := range s.Documents {
+		for _, ref := range d.Spec.Secrets {
+			if v := ref.Value.Reveal(); ref.Set && len(v) >= minHidden {
+				seen[v] = true
+			}
+		}
+	}
+	all := sortedKeys(seen)
+	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	return all
+}
+
+// Load reads manifests, checks them and resolves everything in them but the URLs of
+// services. Its error is a *multierror.Error of [*Error]s in the order of the text;
+// beside it the set holds warnings and notes, and the documents that are sound.
+func Load(opts Options) (*Set, error) {
+	if len(opts.Paths) == 0 {
+		opts.Paths = []string{"deploy.yaml"}
+	}
+	if opts.LookupEnv == nil {
+		opts.LookupEnv = os.LookupEnv
+	}
+	if opts.ReadFile == nil {
+		opts.ReadFile = os.ReadFile
+	}
+	l := &loader{Options: opts, set: &Set{}}
+	for _, path := range opts.Paths {
+		for _, file := range l.expandDir(path) {
+			l.file(file)
+		}
+	}
+	slices.SortStableFunc(l.warnings, func(a, b Warning) int {
+		return pos{a.File, a.Line, a.Column}.compare(pos{b.File, b.Line, b.Column})
+	})
+	l.set.Warnings = l.warnings
+	return l.set, l.err()
+}
+
+type loader struct {
+	Options
+	findings
+	set   *Set
+	names map[string]pos // of services
+}
+
+var (
+	hasVersion = regexp.MustCompile(`(?m)^version:`)
+	hasService = regexp.MustCompile(`(?m)^service:`)
+)
+
+// expandDir returns the manifests that path stands for. Within a directory they are the
+// YAML files with a version and a service at the top.
+func (l *loader) expandDir(path string) []string {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return []string{path} // a file, or nothing: reading it tells
+	}
+	var files []string
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); e.IsDir() || ext != ".yaml" && ext != ".yml" {
+			continue
+		}
+		file := filepath.Join(path, e.Name())
+		data, err := l.ReadFile(file)
+		if err == nil && hasVersion.Match(data) && hasService.Match(data) {
+			files = append(files, file)
+		}
+	}
+	if len(files) == 0 {
+		l.fail(pos{file: path}, "", "a manifest starts with version: 1 and service: NAME", "no manifest in this directory")
+	}
+	return files
+}
+
+func (l *loader) file(name string) {
+	data, err := l.ReadFile(name)
+	at := pos{file: name}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		l.fail(at, "", "go to the directory that has it, or say where with -f", "there is no such file")
+		return
+	case err != nil:
+		l.fail(at, "", "", "cannot be read: %v", reason(err))
+		return
+	}
+	dir, err := filepath.Abs(filepath.Dir(name))
+	if err != nil {
+		l.fail(at, "", "", "%v", err)
+		return
+	}
+	before := len(l.errors)
+	roots := parse(filepath.ToSlash(name), data, &l.findings)
+	whole := len(l.errors) == before
+	for _, root := range roots {
+		l.document(name, dir, root, whole)
+	}
+}
+
+// reason is the error without the path, which the message starts with.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// document checks one document. Unless the file could be read as a whole, that is all.
+func (l *loader) document(file, dir string, root *node, whole bool) {
+	f := &findings{}
+	defer func() {
+		l.errors = append(l.errors, f.errors...)
+		l.warnings = append(l.warnings, f.warnings...)
+	}()
+	tree := choose(root, l.Environment, f)
+	repo := repository(dir)
+	env := l.environ(dir, repo, tree, f)
+	vars := &expander{lookup: env.lookup, git: l.Git, dotted: true, unset: env.advice(),
+		dollar: "write $$ if the dollar sign belongs to the value"}
+
+	m := &Manifest{}
+	d := &decoder{findings: f, vars: vars}
+	if n := tree.get("service"); n != nil && n.kind == scalar {
+		vars.self, _ = d.text(n, "service") // first, because ${self.url} may come before it
+	}
+	d.object(tree, reflect.ValueOf(m).Elem(), "")
+	l.overlays(root, f)
+
+	c := &checker{findings: f, root: tree, m: m, target: cmp.Or(m.Target, targetAppRunner), dir: dir, repo: repo}
+	c.check()
+	doc := Document{root: tree, Unsupported: survey(tree, "", c.target, f)}
+	if n := tree.get("service"); n != nil && m.Service != "" {
+		l.unique(m.Service, n.at, f)
+	}
+	if len(f.errors) > 0 || !whole {
+		return
+	}
+	doc.Spec = m.spec(file, dir, vars)
+	(&linter{checker: c, spec: doc.Spec, vars: vars}).lint()
+	l.set.Documents = append(l.set.Documents, doc)
+}
+
+func (l *loader) unique(service string, at pos, f *findings) {
+	if first, ok := l.names[service]; ok {
+		f.fail(at, "service", "give each service a name of its own", "the same service is declared at %s", first)
+		return
+	}
+	if l.names == nil {
+		l.names = map[string]pos{}
+	}
+	l.names[service] = at
+}
+
+// overlays checks the environments that were not chosen as far as that is possible
+// without their variables.
+func (l *loader) overlays(root *node, f *findings) {
+	envs, ok := root.field("environments")
+	if !ok || envs.value.kind != mapping {
+		return
+	}
+	for _, e := range envs.value.fields {
+		p := "environments." + e.key
+		for _, key := range []string{"version", "environments"} {
+			if k, ok := e.value.field(key); ok {
+				f.fail(k.at, join(p, key), "", "does not belong in an overlay")
+			}
+		}
+	}
+	d := &decoder{findings: f, partial: true}
+	d.decode(envs.value, reflect.ValueOf(&Manifest{}).Elem().FieldByName("Environments"), "environments", reflect.StructTag(`keys:"environment"`))
+}
+
+// environ collects the variables of one manifest.
+func (l *loader) environ(dir, repo string, tree *node, f *findings) *environ {
+	e := &environ{process: l.LookupEnv, files: map[string]string{}}
+	if len(l.EnvFiles) > 0 {
+		for _, file := range l.EnvFiles {
+			if !l.add(e, file, f) {
+				f.fail(pos{file: file}, "", "--env-file takes the path of an existing file", "there is no such file")
+			}
+		}
+		return e
+	}
+	beside := func(dir, name string) string { return relative(filepath.Join(dir, name)) }
+	if l.add(e, beside(dir, ".env"), f) {
+		return e
+	}
+	examples := []string{dir}
+	if n := tree.get("image").get("build").get("context"); n != nil && n.kind == scalar && !strings.Contains(n.text, "$") {
+		if d := filepath.Join(dir, filepath.FromSlash(n.text)); d != dir && inside(repo, d) && !escapes(repo, d) {
+			examples = append(examples, d)
+		}
+	}
+	for _, d := range examples {
+		file := beside(d, ".env.example")
+		if !l.FallbackEnvFile {
+			_, err := os.Lstat(file)
+			e.example = e.example || err == nil
+			continue
+		}
+		if l.add(e, file, f) {
+			l.note("there is no .env, so variables come from " + filepath.ToSlash(file))
+			break
+		}
+	}
+	return e
+}
+
+func (l *loader) add(e *environ, file string, f *findings) bool {
+	if !e.add(file, l.ReadFile, f) {
+		return false
+	}
+	if abs, err := filepath.Abs(file); err == nil && !slices.Contains(l.set.EnvFiles, abs) {
+		l.set.EnvFiles = append(l.set.EnvFiles, abs)
+	}
+	return true
+}
+
+func (l *loader) note(text string) {
+	if !slices.Contains(l.set.Notes, text) {
+		l.set.Notes = append(l.set.Notes, text)
+	}
+}
+
+// escapes reports whether the .env.example in dir is really outside of repo, by way of
+// symbolic links: a manifest's word is not enough to read there.
+func escapes(repo, dir string) bool {
+	repo, err := filepath.EvalSymlinks(repo)
+	if err != nil {
+		return true
+	}
+	file, err := filepath.EvalSymlinks(filepath.Join(dir, ".env.example"))
+	return err == nil && !inside(repo, file)
+}
+
+// relative shortens a path below the working directory, for messages.
+func relative(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
+// repository is the nearest directory above dir with a .git, or dir.
+func repository(dir string) string {
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Lstat(filepath.Join(d, ".git")); err == nil {
+			return d
+		}
+		if d == filepath.Dir(d) {
+			return dir
+		}
+	}
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,98 @@
+package manifest
+
+import (
+	"io"
+	"reflect"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+const masked = "(sensitive)"
+
+// Render writes the manifest as it was understood: overlays applied, variables and
+// anchors resolved, keys in the order of the schema. References to secrets stay
+// references; values that are or hold a secret are masked. URLs known only at run time
+// stay references: ${services.NAME.url}.
+func Render(w io.Writer, d *Document) error {
+	r := &renderer{d}
+	enc := yaml.NewEncoder(w)
+	enc.SetIndent(2)
+	if err := enc.Encode(r.object(d.root, manifestType, "")); err != nil {
+		return err
+	}
+	return enc.Close()
+}
+
+type renderer struct{ *Document }
+
+// object renders a mapping with a schema, in the schema's order.
+func (r *renderer) object(n *node, t reflect.Type, path string) *yaml.Node {
+	y := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	for _, s := range schemaFields(t) {
+		if v := n.get(s.key); v != nil {
+			y.Content = append(y.Content, text(s.key), r.value(v, s.typ, join(path, s.key)))
+		}
+	}
+	return y
+}
+
+func (r *renderer) value(n *node, t reflect.Type, path string) *yaml.Node {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch n.kind {
+	case mapping:
+		if s := structOf(t); s == t {
+			return r.object(n, t, path)
+		}
+		y := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		for _, f := range n.fields {
+			y.Content = append(y.Content, text(f.key), r.value(f.value, t.Elem(), join(path, f.key)))
+		}
+		if len(y.Content) == 0 {
+			y.Style = yaml.FlowStyle
+		}
+		return y
+	case list:
+		y := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Style: yaml.FlowStyle}
+		for i, item := range n.items {
+			c := r.value(item, t.Elem(), path+index(i))
+			if c.Kind != yaml.ScalarNode || strings.ContainsAny(c.Value, " \n") {
+				y.Style = 0 // words fit on a line, sentences do not
+			}
+			y.Content = append(y.Content, c)
+		}
+		return y
+	}
+	return r.scalar(n, path)
+}
+
+func (r *renderer) scalar(n *node, path string) *yaml.Node {
+	if r.hidden(n, path) {
+		return text(masked)
+	}
+	y := text(n.value.source())
+	if n.number && !n.value.varied {
+		y.Tag = ""
+	}
+	return y
+}
+
+func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
+
+func (r *renderer) hidden(n *node, path string) bool {
+	value := n.value.plain()
+	if holdsSecret(value, r.Spec.Secrets) {
+		return true
+	}
+	if name, ok := strings.CutPrefix(path, "env."); ok {
+		return r.Spec.Env[name].Hidden
+	}
+	for _, args := range []string{"image.build.args.", "image.build.labels.", "image.build.before.env."} {
+		if name, ok := strings.CutPrefix(path, args); ok {
+			return SecretLooking(name) || revealing(name, value) != "" && !n.value.commit
+		}
+	}
+	return false
+}

@@ -1,0 +1,295 @@
+package manifest
+
+//go:generate go test . -run TestSchema_isGenerated -update
+
+// Manifest is one service: its image, its settings and who may do what.
+//
+// The tags say what one value may be: range (of a whole number or of seconds), enum,
+// format (a name from the table of formats), most (of the items of a list or mapping)
+// and required (with an example). They drive the checks and the JSON Schema alike; doc comments become
+// the schema's descriptions.
+type Manifest struct {
+	// The version of this format. Always 1.
+	Version *int `yaml:"version" range:"1-1" required:"1"`
+	// The name of the service, 4 to 40 letters, digits, hyphens and underscores. It can
+	// not be changed later.
+	// https://docs.aws.amazon.com/apprunner/latest/api/API_CreateService.html
+	Service string `yaml:"service" format:"service" required:"NAME"`
+	// The AWS Region. A flag comes before it, AWS_REGION after it.
+	// https://docs.aws.amazon.com/general/latest/gr/apprunner.html
+	Region string `yaml:"region" format:"region"`
+	// A guard: refuse to touch any AWS account but this one. Twelve digits.
+	Account string `yaml:"account" format:"account"`
+	// Where the service runs: AWS App Runner, or Amazon ECS Express Mode.
+	Target string `yaml:"target" enum:"apprunner|ecs-express"`
+	// Where the container image comes from and how it is named.
+	Image *Image `yaml:"image"`
+	// Plain environment variables, readable by everybody who may describe the service.
+	// When given, it is the whole map: a live variable it lacks is removed. Values may
+	// name URLs known only later: ${self.url}, ${services.NAME.url}.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/env-variable.html
+	Env map[string]Value `yaml:"env" keys:"env"`
+	// Secret environment variables, by reference: env:NAME, ssm:/path,
+	// secretsmanager:name#key, or a full ARN. When given, it is the whole map.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/env-variable-manage.html
+	Secrets map[string]Secret `yaml:"secrets" keys:"env"`
+	// The start command, instead of the image's own.
+	Command *string `yaml:"command" format:"command"`
+	// The port the application listens on, 1 to 65535. The application finds it in PORT.
+	Port *int `yaml:"port" range:"1-65535"`
+	// CPU of an instance: 256, 0.25 or 0.25 vCPU; 1024 units are one vCPU. Not without
+	// memory.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/architecture.html
+	CPU *CPU `yaml:"cpu"`
+	// Memory of an instance: 512, 512 MB or 0.5 GB; a plain number is in MB. Which sizes
+	// are legal depends on cpu.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/architecture.html
+	Memory *Memory `yaml:"memory"`
+	// How many instances run, and what makes another one start.
+	Scaling *Scaling `yaml:"scaling"`
+	// The health check of an instance. A path implies the protocol HTTP.
+	// https://docs.aws.amazon.com/apprunner/latest/api/API_HealthCheckConfiguration.html
+	Health *Health `yaml:"health"`
+	// Requests to the real URL after every rollout. Left out, the path of an HTTP health
+	// check must answer 200; an empty list asks for none.
+	Verify *[]Probe `yaml:"verify"`
+	// Own domain names, at most five.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/manage-custom-domains.html
+	Domains []string `yaml:"domains" format:"domain" most:"5"`
+	// What the service can reach and who can reach it.
+	Network *Network `yaml:"network"`
+	// Tracing.
+	Observability *Observability `yaml:"observability"`
+	// IAM roles: auto lets apron make and keep one, anything else is the name or ARN of a
+	// role that apron only uses.
+	Roles *Roles `yaml:"roles"`
+	// What the application may do, each "ACTION RESOURCE":
+	// "s3:GetObject arn:aws:s3:::bucket/*".
+	// https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+	Permissions []Permission `yaml:"permissions"`
+	// Commands around the switch to a new version.
+	Hooks *Hooks `yaml:"hooks"`
+	// A monthly budget.
+	Budget *Budget `yaml:"budget"`
+	// When the service is paused and resumed.
+	Schedule *Schedule `yaml:"schedule"`
+	// AWS resource tags, per key: tags that others put on the resource stay.
+	// https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+	Tags map[string]string `yaml:"tags" keys:"tag" format:"tagvalue" most:"40"`
+	// Whether App Runner deploys by itself when somebody pushes the image's tag. Off
+	// unless asked for, unlike in the API.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/manage-deploy.html
+	AutoDeploy *bool `yaml:"auto_deploy"`
+	// Settings that App Runner alone has.
+	AppRunner *AppRunner `yaml:"apprunner"`
+	// Settings that ECS Express Mode alone has.
+	Express *Express `yaml:"express"`
+	// Overlays by name, chosen with -e: maps merge, lists and single values replace, null
+	// removes a key so that it is unmanaged again.
+	Environments map[string]*Manifest `yaml:"environments" keys:"environment"`
+}
+
+// Image is where the container image comes from and how it is named.
+type Image struct {
+	// The ECR repository. Left out, it is named like the service. Several services may
+	// share one.
+	// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+	Repository string `yaml:"repository" format:"repository"`
+	// An image that exists already, to be copied: a reference in any registry, an OCI
+	// layout or an archive. Not together with build.
+	From string `yaml:"from" format:"line"`
+	// How to build the image. Left out without from, it is a Dockerfile beside the
+	// manifest.
+	Build *Build `yaml:"build"`
+	// A release tag such as v1.2.0. It is put after the rollout succeeded and never moved.
+	Version string `yaml:"version" format:"imagetag"`
+	// Tags that move to each image that was rolled out, at most four.
+	Tags []string `yaml:"tags" format:"imagetag" most:"4"`
+	// Scanning for vulnerabilities.
+	Scan *Scan `yaml:"scan"`
+	// How long images are kept.
+	// https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
+	Retention *Retention `yaml:"retention"`
+}
+
+// Build is a container build. Paths have forward slashes and are relative.
+type Build struct {
+	// The build context, relative to the manifest. Default ".".
+	Context string `yaml:"context" format:"path"`
+	// The Dockerfile, relative to the context. Default "Dockerfile".
+	Dockerfile string `yaml:"dockerfile" format:"path"`
+	// The platform of the image. App Runner runs linux/amd64 only.
+	Platform string `yaml:"platform" enum:"linux/amd64"`
+	// The stage to build; left out, the last one.
+	Target string `yaml:"target" format:"line"`
+	// Build arguments. They stay readable in the image's history: never secrets.
+	Args map[string]Argument `yaml:"args" keys:"env"`
+	// Labels of the image.
+	Labels map[string]Argument `yaml:"labels" keys:"label"`
+	// A command that runs before a build, never by plan.
+	Before *Before `yaml:"before"`
+	// Build secrets by id, for RUN --mount=type=secret.
+	Secrets map[string]Secret `yaml:"secrets" keys:"label"`
+	// Where build layers are cached: registry or gha.
+	Cache string `yaml:"cache" enum:"registry|gha"`
+}
+
+// Before is a command that runs before a build, in the context.
+type Before struct {
+	// The command, word by word, without a shell.
+	Run []string `yaml:"run" format:"word"`
+	// Its environment, beside that of apron without credentials.
+	Env map[string]Argument `yaml:"env" keys:"env"`
+	// Patterns of what it reads, relative to the context. Hashed even if .dockerignore
+	// excludes them; they may leave the context, not the repository.
+	Inputs []string `yaml:"inputs" format:"path"`
+	// Patterns of what it makes, relative to the context. Not hashed; must exist
+	// afterwards. Required with run.
+	Outputs []string `yaml:"outputs" format:"path"`
+}
+
+// Scan is the scanning of images for vulnerabilities.
+type Scan struct {
+	// Whether ECR scans each image when it is pushed.
+	// https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning.html
+	OnPush *bool `yaml:"on_push"`
+	// The least severity that stops a rollout.
+	FailOn string `yaml:"fail_on" enum:"CRITICAL|HIGH|MEDIUM|LOW|INFORMATIONAL"`
+}
+
+// Retention is how long images are kept.
+type Retention struct {
+	// How many built images are kept, beside those that run.
+	Keep *int `yaml:"keep" range:"1-1000"`
+	// How many days an image without a tag is kept.
+	UntaggedDays *int `yaml:"untagged_days" range:"1-3650"`
+}
+
+// Scaling is how many instances run and what makes another one start.
+type Scaling struct {
+	// The least number of instances, 1 to 25. App Runner cannot scale to zero.
+	// https://docs.aws.amazon.com/apprunner/latest/api/API_CreateAutoScalingConfiguration.html
+	Min *int `yaml:"min" range:"1-25"`
+	// The greatest number of instances, at least min.
+	Max *int `yaml:"max" range:"1-1000"`
+	// Requests at once that one instance takes, 1 to 200. Short for metric: concurrency
+	// with that target.
+	Concurrency *int `yaml:"concurrency" range:"1-200"`
+	// What is measured. App Runner knows concurrency only, ECS Express the others.
+	Metric string `yaml:"metric" enum:"concurrency|cpu|memory|requests"`
+	// The value of the metric to hold: requests at once, percent, or requests a minute.
+	Target *int `yaml:"target" range:"1-1000000"`
+}
+
+// Health is the health check of an instance.
+type Health struct {
+	// HTTP asks for a path, TCP only opens a connection. With a path it is HTTP.
+	Protocol *string `yaml:"protocol" enum:"HTTP|TCP"`
+	// The path that must answer 200; HTTP only.
+	Path *string `yaml:"path" format:"urlpath"`
+	// The time between checks, 1 to 20 seconds: 20s, or 20.
+	Interval *Duration `yaml:"interval" range:"1-20"`
+	// How long an answer may take, 1 to 20 seconds and less than interval.
+	Timeout *Duration `yaml:"timeout" range:"1-20"`
+	// Successes in a row that make an instance healthy, 1 to 20.
+	Healthy *int `yaml:"healthy" range:"1-20"`
+	// Failures in a row that make an instance unhealthy, 1 to 20.
+	Unhealthy *int `yaml:"unhealthy" range:"1-20"`
+}
+
+// Probe is a request to the deployed service.
+type Probe struct {
+	// The path to ask for.
+	Path string `yaml:"path" format:"urlpath" required:"/health"`
+	// The status it must answer with. Default 200.
+	Status *int `yaml:"status" range:"100-599"`
+}
+
+// Network is what the service can reach and who can reach it.
+type Network struct {
+	// Outgoing traffic through a VPC; left out, straight to the Internet.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/network-vpc.html
+	Egress *Egress `yaml:"egress"`
+	// Whether the Internet can reach the service.
+	Public *bool `yaml:"public"`
+	// The address family of incoming traffic.
+	IP string `yaml:"ip" enum:"ipv4|dual_stack"`
+}
+
+// Egress is outgoing traffic through a VPC.
+type Egress struct {
+	// Subnet ids, in Availability Zones that App Runner supports.
+	Subnets []string `yaml:"subnets" format:"subnet" most:"16"`
+	// Security group ids; left out, the VPC's default group.
+	SecurityGroups []string `yaml:"security_groups" format:"group" most:"5"`
+}
+
+// Observability is tracing.
+type Observability struct {
+	// Where traces go.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/monitor-xray.html
+	Tracing string `yaml:"tracing" enum:"xray"`
+}
+
+// Roles are the IAM roles of a service.
+type Roles struct {
+	// Pulls the image; App Runner.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/security_iam_service-with-iam.html
+	Access string `yaml:"access" format:"role"`
+	// What the application may do; App Runner.
+	Instance string `yaml:"instance" format:"role"`
+	// Pulls the image and reads secrets; ECS Express.
+	Execution string `yaml:"execution" format:"role"`
+	// Makes load balancers and the like; ECS Express.
+	Infrastructure string `yaml:"infrastructure" format:"role"`
+	// What the application may do; ECS Express.
+	Task string `yaml:"task" format:"role"`
+}
+
+// Hooks are commands around the switch to a new version.
+type Hooks struct {
+	// Runs in the new image, with the service's environment, before it takes traffic:
+	// migrations.
+	BeforeSwitch []string `yaml:"before_switch" format:"word"`
+	// Runs on this machine after a verified rollout.
+	After []string `yaml:"after" format:"word"`
+	// Names of variables that hooks may see though they are credentials.
+	Env []string `yaml:"env" format:"envname"`
+}
+
+// Budget is a monthly budget.
+type Budget struct {
+	// The amount: 10 USD.
+	Monthly string `yaml:"monthly" format:"money"`
+	// When to write: percentages of it.
+	AlertAt []string `yaml:"alert_at" format:"percent" most:"5"`
+	// Whom to write to.
+	Notify []string `yaml:"notify" format:"email" most:"10"`
+}
+
+// Schedule is when the service is paused and resumed.
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+type Schedule struct {
+	// When to pause it: cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR).
+	Pause string `yaml:"pause" format:"cron"`
+	// When to resume it.
+	Resume string `yaml:"resume" format:"cron"`
+	// The time zone of both: Europe/Paris. Default UTC.
+	Timezone string `yaml:"timezone" format:"zone"`
+}
+
+// AppRunner holds settings that App Runner alone has.
+type AppRunner struct {
+	// The key that encrypts App Runner's copy of the image: a full key ARN, not an alias.
+	// It cannot be changed later.
+	// https://docs.aws.amazon.com/apprunner/latest/api/API_EncryptionConfiguration.html
+	KMSKey string `yaml:"kms_key" format:"key"`
+}
+
+// Express holds settings that ECS Express Mode alone has.
+type Express struct {
+	// The ECS cluster. Default "default".
+	Cluster string `yaml:"cluster" format:"cluster"`
+	// The CPU architecture of the tasks.
+	Architecture string `yaml:"architecture" enum:"X86_64|ARM64"`
+}

@@ -1,0 +1,75 @@
+package manifest
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Secret is a reference to a secret: env:NAME, ssm:/path, secretsmanager:name#key, or
+// a full ARN of the latter two.
+type Secret struct {
+	Source state.SecretSource
+	Name   string
+	Key    string
+}
+
+var (
+	envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+	parameterName = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+)+$|^[A-Za-z0-9_.-]+$`)
+	parameterARN  = regexp.MustCompile(`^arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter(/[A-Za-z0-9_.-]+)+$`)
+	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	secretARN  = regexp.MustCompile(`^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)(?::([^:]*):([^:]*):([^:]*))?$`)
+)
+
+const secretForms = "write env:NAME, ssm:/path, secretsmanager:name#key or a full ARN"
+
+// parse never lets the text into a message: people write the secret itself there.
+func (s *Secret) parse(text string) (wrong, fix string) {
+	body, key, keyed := strings.Cut(text, "#")
+	if keyed && key == "" {
+		return "ends with # and no key", "write secretsmanager:name#key"
+	}
+	source, name, _ := strings.Cut(body, ":")
+	switch {
+	case source == "env":
+		if !envName.MatchString(name) {
+			return "does not name an environment variable after env:", "write env:NAME"
+		}
+		*s = Secret{Source: state.FromEnv, Name: name}
+	case source == "ssm":
+		if !parameterName.MatchString(name) {
+			return "does not name a parameter after ssm:", "write ssm:/path/to/parameter; a name with / starts with /"
+		}
+		*s = Secret{Source: state.FromSSM, Name: name}
+	case parameterARN.MatchString(body):
+		*s = Secret{Source: state.FromSSM, Name: body}
+	case source == "secretsmanager":
+		if !secretName.MatchString(name) {
+			return "does not name a secret after secretsmanager:", "write secretsmanager:name, or secretsmanager:name#key for one key of a JSON secret"
+		}
+		*s = Secret{Source: state.FromSecretsManager, Name: name, Key: key}
+		return "", ""
+	case strings.HasPrefix(body, "arn:") && secretARN.MatchString(body):
+		m := secretARN.FindStringSubmatch(body)
+		if m[3] != "" || m[4] != "" {
+			return "names a version of the secret", "leave the version out: every rollout reads the current one"
+		}
+		if m[2] != "" && keyed {
+			return "names the JSON key twice", "write ARN#key"
+		}
+		*s = Secret{Source: state.FromSecretsManager, Name: m[1], Key: m[2] + key}
+		return "", ""
+	case strings.HasPrefix(body, "arn:"):
+		return "is not the ARN of a parameter or a secret", secretForms
+	default:
+		return "is not a reference to a secret", secretForms + "; the value itself has no place in a manifest"
+	}
+	if keyed {
+		return "has a #key, which only secrets in Secrets Manager have", "leave out #key"
+	}
+	return "", ""
+}

@@ -1,0 +1,164 @@
+package manifest
+
+import (
+	"cmp"
+	"path"
+	"time"
+
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// spec turns the decoded manifest into what the other packages work with, defaults
+// applied.
+func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
+	s := state.Spec{
+		File: file, Dir: dir,
+		Service: m.Service, Region: m.Region, Account: m.Account,
+		Target:  cmp.Or(m.Target, targetAppRunner),
+		Image:   m.Image.spec(m.Service),
+		Secrets: secretRefs(m.Secrets, vars.lookup),
+		Command: m.Command, Port: m.Port, CPU: (*int)(m.CPU), Memory: (*int)(m.Memory),
+		Scaling: m.Scaling.spec(), Health: m.Health.spec(),
+		AutoDeploy: m.AutoDeploy != nil && *m.AutoDeploy,
+		Roles:      state.Roles{Access: "auto", Instance: "auto"},
+		Tags:       m.Tags,
+	}
+	if m.Env != nil {
+		s.Env = map[string]state.EnvValue{}
+		for name, v := range m.Env {
+			s.Env[name] = v.spec(name, s.Secrets)
+		}
+	}
+	if r := m.Roles; r != nil {
+		s.Roles = state.Roles{Access: cmp.Or(r.Access, "auto"), Instance: cmp.Or(r.Instance, "auto")}
+	}
+	for _, p := range m.Permissions {
+		s.Permissions = append(s.Permissions, state.Permission(p))
+	}
+	s.Verify = probes(m.Verify, s.Health)
+	return s
+}
+
+func (v Value) spec(name string, secrets map[string]state.SecretRef) state.EnvValue {
+	e := v.node.value
+	out := state.EnvValue{Value: e.plain(), Provenance: e.commit}
+	for _, s := range e.soft {
+		out.Template = e.template()
+		out.Omit = out.Omit || !s.hasOr
+	}
+	out.Hidden = SecretLooking(name) || revealing(name, out.Value) != "" && !e.commit || holdsSecret(out.Value, secrets)
+	return out
+}
+
+func secretRefs(secrets map[string]Secret, lookup func(string) (string, bool)) map[string]state.SecretRef {
+	if secrets == nil {
+		return nil
+	}
+	refs := map[string]state.SecretRef{}
+	for name, s := range secrets {
+		ref := state.SecretRef{Source: s.Source, Name: s.Name, Key: s.Key}
+		if s.Source == state.FromEnv {
+			value, _ := lookup(s.Name)
+			ref.Value, ref.Set = state.Sensitive(value), value != ""
+		}
+		refs[name] = ref
+	}
+	return refs
+}
+
+func (im *Image) spec(service string) state.Image {
+	if im == nil {
+		im = &Image{}
+	}
+	s := state.Image{
+		Repository: cmp.Or(im.Repository, service),
+		Version:    im.Version, Tags: im.Tags,
+	}
+	if im.From == "" {
+		s.Build = im.Build.spec()
+	}
+	if im.Scan != nil {
+		s.ScanOnPush = im.Scan.OnPush
+	}
+	if r := im.Retention; r != nil {
+		s.Keep, s.Untagged = r.Keep, r.UntaggedDays
+	}
+	return s
+}
+
+func (b *Build) spec() *state.Build {
+	if b == nil {
+		b = &Build{}
+	}
+	s := &state.Build{
+		Context:    path.Clean(cmp.Or(b.Context, ".")),
+		Dockerfile: path.Clean(cmp.Or(b.Dockerfile, "Dockerfile")),
+		Platform:   cmp.Or(b.Platform, "linux/amd64"),
+		Target:     b.Target, Args: texts(b.Args), Labels: texts(b.Labels),
+	}
+	if r := b.Before; r != nil {
+		s.Before = &state.Before{Run: r.Run, Env: texts(r.Env), Inputs: r.Inputs, Outputs: r.Outputs}
+	}
+	return s
+}
+
+func texts(m map[string]Argument) map[string]string {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[k] = string(v)
+	}
+	return out
+}
+
+func (s *Scaling) spec() *state.Scaling {
+	if s == nil {
+		return nil
+	}
+	out := &state.Scaling{Min: s.Min, Max: s.Max, Concurrency: s.Concurrency}
+	if s.Metric == "concurrency" {
+		out.Concurrency = s.Target
+	}
+	return out
+}
+
+func (h *Health) spec() *state.Health {
+	if h == nil {
+		return nil
+	}
+	s := &state.Health{
+		Protocol: h.Protocol, Path: h.Path,
+		Interval: (*time.Duration)(h.Interval), Timeout: (*time.Duration)(h.Timeout),
+		Healthy: h.Healthy, Unhealthy: h.Unhealthy,
+	}
+	if s.Path != nil && s.Protocol == nil {
+		http := "HTTP"
+		s.Protocol = &http
+	}
+	return s
+}
+
+// probes are those asked for; without a word about them, the path of the health check.
+func probes(asked *[]Probe, h *state.Health) []state.Probe {
+	if asked == nil {
+		if h == nil || h.Protocol == nil || *h.Protocol != "HTTP" {
+			return nil
+		}
+		path := "/" // the API's default
+		if h.Path != nil {
+			path = *h.Path
+		}
+		return []state.Probe{{Path: path, Status: 200}}
+	}
+	out := []state.Probe{}
+	for _, p := range *asked {
+		status := 200
+		if p.Status != nil {
+			status = *p.Status
+		}
+		out = append(out, state.Probe{Path: p.Path, Status: status})
+	}
+	return out
+}
