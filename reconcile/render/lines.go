@@ -1,0 +1,95 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/apron-deploy/apron/reconcile/apply"
+)
+
+// lineTeller says everything once, in lines that stay.
+type lineTeller struct {
+	out       *bytes.Buffer
+	paint     paint
+	now       func() time.Time
+	heartbeat time.Duration
+}
+
+func (t *lineTeller) say(r *running, format string, args ...any) {
+	r.said = t.now()
+	fmt.Fprintf(t.out, "%s: %s\n", r.label, fmt.Sprintf(format, args...))
+}
+
+func (t *lineTeller) started(r *running) { t.say(r, "%s", r.doing()) }
+
+func (t *lineTeller) phase(r *running) { t.say(r, "%s", r.doing()) }
+
+func (t *lineTeller) line(r *running, p apply.Progress) {
+	r.said = t.now()
+	t.out.WriteString(foreign(t.paint, r, p))
+}
+
+func (t *lineTeller) finished(r *running, e apply.Event) { t.out.WriteString(ending(t.paint, r, e)) }
+
+func (t *lineTeller) tick(now time.Time, all []*running) {
+	for _, r := range all {
+		if now.Sub(r.said) >= t.heartbeat {
+			t.say(r, "still %s%s, %s", r.doing(), r.measure(), whole(now.Sub(r.since)))
+		}
+	}
+}
+
+func (t *lineTeller) close() {}
+
+// foreign is a line of somebody else's output, after the name of who printed it.
+func foreign(p paint, r *running, pr apply.Progress) string {
+	who := r.label
+	if pr.Source != "" {
+		who += " " + clean(pr.Source)
+	}
+	return p.in(dim, who+" |") + " " + cleanLine(pr.Line) + "\n"
+}
+
+// ending is the line that says how an action ended.
+func ending(p paint, r *running, e apply.Event) string {
+	_, did := verb(e.Action.Op)
+	switch {
+	case e.Status == apply.Done:
+		did = p.in(green, did) + p.in(dim, " ("+took(e.Took)+")")
+	case e.Status == apply.Failed:
+		did = p.in(red, "failed") + " after " + took(e.Took)
+	case e.Because != "":
+		did = p.in(yellow, "skipped") + ", needs " + clean(string(e.Because))
+	default:
+		did = p.in(yellow, "skipped") + ", interrupted"
+	}
+	return r.label + ": " + did + "\n"
+}
+
+// measure is how far a measured phase has come: ", 12.3 MB of 45.6 MB (27%)".
+func (r *running) measure() string {
+	if r.total <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s of %s (%d%%)", size(r.done), size(r.total), int(100*r.share()))
+}
+
+// share is the part that is done, from 0 to 1.
+func (r *running) share() float64 {
+	return min(max(float64(r.done)/float64(r.total), 0), 1)
+}
+
+// size is a number of bytes for people, in powers of 1000.
+func size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, units := float64(n), []string{"kB", "MB", "GB", "TB"}
+	for i, u := range units {
+		if f /= 1000; f < 999.95 || i == len(units)-1 {
+			return fmt.Sprintf("%.1f %s", f, u)
+		}
+	}
+	return ""
+}
