@@ -92,6 +92,10 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 	if a := s.AutoScalingConfigurationSummary; a != nil {
 		f = append(f, state.Field{Path: "scaling", Value: Scaling(aws.ToString(a.AutoScalingConfigurationName)).String(), Ref: true})
 	}
+	for _, group := range []string{"application", "service"} {
+		name := "/aws/apprunner/" + name + "/" + live.ID + "/" + group
+		ref("log_group."+group, name, state.Address{Target: "logs", Kind: "group", Name: name})
+	}
 	owner := state.Theirs
 	for _, t := range tags {
 		add("tags."+aws.ToString(t.Key), aws.ToString(t.Value))

@@ -186,3 +186,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	}
 }
+
+// Idle waits until no operation is under way on a service.
+func (p *Provider) Idle(ctx context.Context, arn string, progress func(phase string)) error {
+	var said string
+	_, err := p.idle(ctx, arn, func(phase string) {
+		if phase != said {
+			said = phase
+			progress(phase)
+		}
+	})
+	return err
+}

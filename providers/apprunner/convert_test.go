@@ -1,0 +1,123 @@
+package apprunner
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+var scope = Scope{Account: "123456789012", Region: "us-east-1", Partition: "aws"}
+
+func ptr[T any](v T) *T { return &v }
+
+// whole is a manifest that says everything.
+var whole = state.Spec{
+	Service: "web",
+	Env:     map[string]state.EnvValue{"LOG": {Value: "info"}},
+	Secrets: map[string]state.SecretRef{"KEY": {Source: state.FromEnv, Name: "KEY"}},
+	Command: ptr("serve"), Port: ptr(8000), CPU: ptr(256), Memory: ptr(512),
+	Scaling: &state.Scaling{Min: ptr(1), Max: ptr(2), Concurrency: ptr(50)},
+	Health: &state.Health{Protocol: ptr("HTTP"), Path: ptr("/health"), Interval: ptr(20 * time.Second),
+		Timeout: ptr(5 * time.Second), Healthy: ptr(2), Unhealthy: ptr(5)},
+	Tags: map[string]string{"team": "ai"},
+}
+
+var inputs = Inputs{
+	Image:  state.Address{Target: "ecr", Kind: "image", Name: "web:src-1"},
+	Access: "iam/role/apron-us-east-1-web-access", Instance: "arn:aws:iam::123456789012:role/own",
+	Secrets: map[string]string{"KEY": "ssm/parameter//apron/web/KEY"},
+}
+
+func wanted(t *testing.T) state.Resource {
+	resources := Desired(whole, inputs)
+	require.Len(t, resources, 2)
+	return resources[1]
+}
+
+// What is sent comes back the same: a service that was made as wanted has no difference.
+func TestConvert_roundTrip(t *testing.T) {
+	want := wanted(t)
+	d, err := define(want, nil, scope)
+	require.NoError(t, err)
+	in := d.create("web", aws.String("arn:aws:apprunner:us-east-1:123456789012:autoscalingconfiguration/apron-1-2-50/1/id"))
+	live := observed(&types.Service{
+		ServiceName: in.ServiceName, ServiceId: aws.String("0123"), ServiceArn: aws.String("arn"), Status: types.ServiceStatusRunning,
+		ServiceUrl:          aws.String("x.awsapprunner.com"),
+		SourceConfiguration: in.SourceConfiguration, InstanceConfiguration: in.InstanceConfiguration, HealthCheckConfiguration: in.HealthCheckConfiguration,
+		AutoScalingConfigurationSummary: &types.AutoScalingConfigurationSummary{AutoScalingConfigurationName: aws.String("apron-1-2-50")},
+	}, in.Tags, nil, scope, func(string) bool { return false })
+	require.Empty(t, differences(want, live))
+	require.Equal(t, state.Ours, live.Owner)
+	require.Equal(t, state.Ready, live.Phase)
+	require.Equal(t, "https://x.awsapprunner.com", live.URL)
+}
+
+func TestDefine_leavesOutWhatTheManifestLeavesOut(t *testing.T) {
+	d, err := define(state.Resource{Fields: []state.Field{{Path: "image", Value: "public.ecr.aws/x/y:1"}}}, nil, scope)
+	require.NoError(t, err)
+	c := d.source.ImageRepository.ImageConfiguration
+	require.Nil(t, c.RuntimeEnvironmentVariables, "an empty map would clear what is live")
+	require.Nil(t, c.RuntimeEnvironmentSecrets)
+	require.Nil(t, d.health)
+	require.Nil(t, d.instance.Cpu)
+	require.Nil(t, d.source.AuthenticationConfiguration)
+}
+
+func TestDefine_clearsAMapThatIsManagedAndEmpty(t *testing.T) {
+	d, err := define(state.Resource{Whole: []string{"env."}}, nil, scope)
+	require.NoError(t, err)
+	require.NotNil(t, d.source.ImageRepository.ImageConfiguration.RuntimeEnvironmentVariables)
+	require.Empty(t, d.source.ImageRepository.ImageConfiguration.RuntimeEnvironmentVariables)
+}
+
+func TestDefine_fillsInTheHealthCheckFromWhatIsLive(t *testing.T) {
+	have := &types.HealthCheckConfiguration{Protocol: types.HealthCheckProtocolHttp, Path: aws.String("/live"), Interval: aws.Int32(7)}
+	d, err := define(state.Resource{Fields: []state.Field{{Path: "health.path", Value: "/new"}}}, have, scope)
+	require.NoError(t, err)
+	require.Equal(t, "/new", *d.health.Path)
+	require.Equal(t, int32(7), *d.health.Interval)
+	require.Equal(t, "/live", *have.Path, "what was read is not changed")
+}
+
+func TestObserved_masksAVariableThatHoldsASecret(t *testing.T) {
+	live := observed(&types.Service{ServiceName: aws.String("web"), SourceConfiguration: &types.SourceConfiguration{
+		ImageRepository: &types.ImageRepository{ImageConfiguration: &types.ImageConfiguration{
+			RuntimeEnvironmentVariables: map[string]string{"API_KEY": "hunter2", "LOG": "info"}}}}},
+		nil, nil, scope, func(name string) bool { return name == "API_KEY" })
+	key, _ := live.Get("env.API_KEY")
+	require.True(t, key.Secret)
+	log, _ := live.Get("env.LOG")
+	require.False(t, log.Secret)
+}
+
+func TestObserved_survivesAServiceBuiltFromSource(t *testing.T) {
+	live := observed(&types.Service{ServiceName: aws.String("web"), SourceConfiguration: &types.SourceConfiguration{
+		CodeRepository: &types.CodeRepository{}}}, nil, nil, scope, func(string) bool { return false })
+	require.Equal(t, state.Theirs, live.Owner)
+}
+
+func TestDeployedAt_isTheLastSuccessThatStartedInstances(t *testing.T) {
+	at := func(h int) *time.Time { return aws.Time(time.Date(2026, 1, 1, h, 0, 0, 0, time.UTC)) }
+	live := observed(&types.Service{ServiceName: aws.String("web")}, nil, []types.OperationSummary{
+		{Type: types.OperationTypeUpdateService, Status: types.OperationStatusRollbackSucceeded, StartedAt: at(4)},
+		{Type: types.OperationTypeResumeService, Status: types.OperationStatusSucceeded, StartedAt: at(3)},
+		{Type: types.OperationTypeStartDeployment, Status: types.OperationStatusSucceeded, StartedAt: at(2)},
+		{Type: types.OperationTypeCreateService, Status: types.OperationStatusSucceeded, StartedAt: at(1)},
+	}, scope, func(string) bool { return false })
+	require.Equal(t, *at(2), live.Detail.(Live).DeployedAt)
+}
+
+func TestScope_tellsWhatApronMadeFromWhatItDidNot(t *testing.T) {
+	require.Equal(t, "iam/role/apron-x", scope.role("arn:aws:iam::123456789012:role/apron/apron-x").String())
+	require.True(t, scope.role("arn:aws:iam::123456789012:role/service-role/x").IsZero())
+	require.True(t, scope.role("arn:aws:iam::999999999999:role/apron/x").IsZero())
+	require.Equal(t, "ssm/parameter//apron/web/KEY", scope.parameter("arn:aws:ssm:us-east-1:123456789012:parameter/apron/web/KEY").String())
+	require.True(t, scope.parameter("arn:aws:ssm:eu-west-1:123456789012:parameter/apron/web/KEY").IsZero())
+	require.Equal(t, "ecr/image/team/web:v1", scope.image("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/web:v1").String())
+	require.True(t, scope.image("public.ecr.aws/team/web:v1").IsZero())
+}

@@ -1,0 +1,78 @@
+// Package logs handles the CloudWatch log groups that App Runner leaves behind: they
+// never expire and survive their service, so that destroy can take them along when it
+// is told to.
+//
+//	logs/group/NAME   /aws/apprunner/SERVICE/ID/service, …/application
+package logs
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Type is the address type of a log group.
+const Type = "logs/group"
+
+// api is the part of the SDK's client that this package calls.
+type api interface {
+	DescribeLogGroups(context.Context, *sdk.DescribeLogGroupsInput, ...func(*sdk.Options)) (*sdk.DescribeLogGroupsOutput, error)
+	DeleteLogGroup(context.Context, *sdk.DeleteLogGroupInput, ...func(*sdk.Options)) (*sdk.DeleteLogGroupOutput, error)
+}
+
+var _ api = (*sdk.Client)(nil)
+
+// Provider handles log groups.
+type Provider struct{ api api }
+
+var _ reconcile.Provider = (*Provider)(nil)
+
+// New returns a provider that calls CloudWatch Logs through client, an [sdk.Client].
+func New(client api) *Provider { return &Provider{client} }
+
+// Types implements [reconcile.Provider].
+func (p *Provider) Types() []string { return []string{Type} }
+
+// Observe implements [reconcile.Provider]. Log groups are looked at only before
+// something is deleted; no manifest asks for them.
+func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, []state.Note, error) {
+	live := state.Live{}
+	if !q.Users {
+		return live, nil, nil
+	}
+	for _, spec := range q.Specs {
+		prefix := "/aws/apprunner/" + spec.Service + "/"
+		pages := sdk.NewDescribeLogGroupsPaginator(p.api, &sdk.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, nil, fmt.Errorf("list log groups below %s: %w", prefix, awsapi.Explain(err))
+			}
+			for _, g := range page.LogGroups {
+				addr := state.Address{Target: "logs", Kind: "group", Name: aws.ToString(g.LogGroupName)}
+				live[addr] = state.Observed{Resource: state.Resource{Address: addr}, ID: aws.ToString(g.Arn), Owner: state.Ours, Phase: state.Ready}
+			}
+		}
+	}
+	return live, nil, nil
+}
+
+// Execute implements [apply.Executor]: log groups are only ever deleted.
+func (p *Provider) Execute(ctx context.Context, a plan.Action, _ apply.Env) (state.Outcome, error) {
+	if a.Op != plan.Delete {
+		return state.Outcome{}, fmt.Errorf("%s: a log group is not apron's to %s", a.Target, a.Op)
+	}
+	_, err := p.api.DeleteLogGroup(ctx, &sdk.DeleteLogGroupInput{LogGroupName: &a.Target.Name})
+	if err != nil && !awsapi.Is(err, "ResourceNotFoundException") {
+		return state.Outcome{}, fmt.Errorf("delete log group %s: %w", a.Target.Name, awsapi.Explain(err))
+	}
+	return state.Outcome{}, nil
+}
