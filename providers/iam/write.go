@@ -52,7 +52,10 @@ func ensure(ctx context.Context, api api, want role, adopt bool, say func(string
 		}
 		if live == nil {
 			say("creating role")
-			return false, create(ctx, api, want)
+			if err := create(ctx, api, want); err != nil {
+				return false, err
+			}
+			live = &role{name: want.name, trust: want.trust, tags: want.tags} // not seen yet: no ARN
 		}
 		if !adopt && live.tags[tagService] != want.tags[tagService] {
 			return false, &OwnerError{Role: want.name, Service: want.tags[tagService]}
@@ -67,18 +70,21 @@ func ensure(ctx context.Context, api api, want role, adopt bool, say func(string
 				return false, err
 			}
 		}
-		return len(todo) == 0, nil
+		return len(todo) == 0 && live.arn != "", nil
 	})
 	return arn, err
 }
 
-// settle calls step until it is done. It goes on at once after a step that did
-// something, then waits longer and longer.
+// settle calls step until it is done: a second time at once, to see what the first has
+// done, and from then on after longer and longer waits.
 func settle(ctx context.Context, name string, step func(context.Context) (done bool, err error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNotSettled)
 	defer cancel()
 	var last error
-	for wait := time.Duration(0); ; wait = min(max(2*wait, firstLook), lastLook) {
+	for look, wait := 0, time.Duration(0); ; look++ {
+		if look >= 2 {
+			wait = min(max(2*wait, firstLook), lastLook)
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("role %q: %w", name, errors.Join(context.Cause(ctx), last))

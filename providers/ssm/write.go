@@ -86,13 +86,16 @@ func (p *Provider) ensure(ctx context.Context, want parameter, adopt bool) (arn 
 	return arn, err
 }
 
-// settle calls step until it is done. It goes on at once after the first step, then
-// waits longer and longer.
+// settle calls step until it is done: a second time at once, to see what the first has
+// done, and from then on after longer and longer waits.
 func settle(ctx context.Context, name string, step func(context.Context) (done bool, err error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNotSettled)
 	defer cancel()
 	var last error
-	for wait := time.Duration(0); ; wait = min(max(2*wait, firstLook), lastLook) {
+	for look, wait := 0, time.Duration(0); ; look++ {
+		if look >= 2 {
+			wait = min(max(2*wait, firstLook), lastLook)
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("parameter %q: %w", name, errors.Join(context.Cause(ctx), last))
