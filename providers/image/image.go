@@ -27,18 +27,30 @@ type Registry interface {
 	Registry(ctx context.Context) (endpoint, username, password string, err error)
 }
 
-// Provider builds images and pushes them.
-type Provider struct {
-	Registry Registry
-	Options  Options // as for [Identify]
+// ProviderOptions steer a [Provider]. The zero value is sensible.
+type ProviderOptions struct {
+	// Exclude and Bases are those of [Options], and must be the same as for the plan.
+	Exclude []string
+	Bases   func(ctx context.Context, dockerfile []byte, b state.Build) map[string]string
 	// Builder is one of [build.Names]; empty is auto.
 	Builder string
 	// Withhold names variables that no builder and no hook may see: those of secrets.
 	Withhold []string
 	// Temp is where layers are spooled; empty is the system's directory.
 	Temp string
-	// Push steers pushes; its FirstWins and Progress are set by the provider.
+	// Push steers pushes; its FirstWins and Progress are the provider's.
 	Push push.Options
+}
+
+// Provider builds images and pushes them.
+type Provider struct {
+	registry Registry
+	o        ProviderOptions
+}
+
+// NewProvider returns a provider that pushes to registry.
+func NewProvider(registry Registry, o ProviderOptions) *Provider {
+	return &Provider{registry: registry, o: o}
 }
 
 var _ reconcile.Provider = (*Provider)(nil)
@@ -63,21 +75,21 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 			env.Progress(s)
 		}
 	}
-	endpoint, user, pass, err := p.Registry.Registry(ctx)
+	endpoint, user, pass, err := p.registry.Registry(ctx)
 	if err != nil {
 		return state.Outcome{}, fmt.Errorf("log in to the registry: %w; nothing was built", err)
 	}
 	to := push.Destination{Endpoint: endpoint, Repository: d.Repository, Tag: d.Identity.Tag}
 	auth := p.credentials(user, pass)
 	report(apply.Progress{Phase: "looking for the image"})
-	digest, err := push.Lookup(ctx, to, auth, p.Push)
+	digest, err := push.Lookup(ctx, to, auth, p.o.Push)
 	if err != nil {
 		return state.Outcome{}, err
 	}
 	if digest != "" {
 		return state.Outcome{ID: digest}, nil
 	}
-	spool, err := os.MkdirTemp(p.Temp, "apron-image-")
+	spool, err := os.MkdirTemp(p.o.Temp, "apron-image-")
 	if err != nil {
 		return state.Outcome{}, err
 	}
@@ -90,7 +102,7 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 	if err != nil {
 		return state.Outcome{}, err
 	}
-	o := p.Push
+	o := p.o.Push
 	o.FirstWins = true
 	o.Progress = func(done, total int64) {
 		report(apply.Progress{Phase: "pushing " + bytes(size), Done: done, Total: total})
@@ -111,18 +123,19 @@ func (p *Provider) credentials(user, pass string) push.Credentials {
 			return user, pass, nil
 		default:
 		}
-		_, user, pass, err := p.Registry.Registry(ctx)
+		_, user, pass, err := p.registry.Registry(ctx)
 		return user, pass, err
 	}
 }
 
 // build makes the image from the sources that the plan saw, or fails.
 func (p *Provider) build(ctx context.Context, d Detail, spool string, report func(apply.Progress)) (v1.Image, error) {
-	c, err := source.Open(d.Dir, d.Build, source.Options{Exclude: p.Options.Exclude})
+	o := Options{Exclude: p.o.Exclude, Bases: p.o.Bases}
+	c, err := source.Open(d.Dir, d.Build, source.Options{Exclude: p.o.Exclude})
 	if err != nil {
 		return nil, err
 	}
-	seen, err := identify(ctx, c, d.Build, p.Options)
+	seen, err := identify(ctx, c, d.Build, o)
 	if err != nil {
 		return nil, err
 	}
@@ -132,10 +145,10 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 	r := build.Request{
 		Context: c, Build: d.Build, Spool: spool,
 		Name:    "apron.local/" + d.Repository + ":latest", // moves, so that old ones can be pruned
-		Environ: build.Environ(p.Withhold),
+		Environ: build.Environ(p.o.Withhold),
 		Line:    func(source, line string) { report(apply.Progress{Line: line, Source: source}) },
 	}
-	builder, err := build.Choose(ctx, p.Builder, r)
+	builder, err := build.Choose(ctx, p.o.Builder, r)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +158,7 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 			return nil, err
 		}
 		// What the hook changed beyond its outputs would be in the image, not in its name.
-		after, err := identify(ctx, c, d.Build, p.Options)
+		after, err := identify(ctx, c, d.Build, o)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,3 @@
+module example.com/consultation-app
+
+go 1.24
