@@ -18,16 +18,13 @@ import (
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
-// ErrPlatform is what [Images] wraps when an image exists but has no linux/amd64 form.
-// Any other error counts as an image that does not exist.
-var ErrPlatform = errors.New("no linux/amd64 image")
-
 // errClosed ends what runs when the emulator closes. Operations that it interrupts are
 // taken up again by the next start.
 var errClosed = errors.New("the sandbox is closing")
 
 // Images resolves an image identifier (repository with a tag or a digest) to the
-// linux/amd64 image and its digest.
+// linux/amd64 image and its digest. ecr.ErrNoPlatform tells that the image exists, but
+// not for linux/amd64; any other error counts as an image that does not exist.
 type Images interface {
 	Image(identifier string) (img v1.Image, digest string, err error)
 }

@@ -30,7 +30,10 @@ type pattern struct {
 	re   *regexp.Regexp
 }
 
-func whole(text string) pattern { return pattern{text, regexp.MustCompile(`^(?:` + text + `)$`)} }
+// whole compiles one. Go repeats no more than 1000 times, so the longest count is open.
+func whole(text string) pattern {
+	return pattern{text, regexp.MustCompile(`^(?:` + strings.ReplaceAll(text, "{1,1011}", "+") + `)$`)}
+}
 
 // checks are AWS's schema checks. App Runner reports them as InvalidRequestException.
 // Unlike [wire.Checks], an empty string is a value: AWS tells "" from absent.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/apron-deploy/apron/providers/sandbox/ecr"
 )
 
 // failure ends a deployment. Its reason is what App Runner writes at the end of the
@@ -129,7 +131,7 @@ func (a *app) pull(v *version, log line) (v1.Image, func(), error) {
 	}
 	img, digest, err := a.s.o.Images.Image(identifier)
 	switch {
-	case errors.Is(err, ErrPlatform):
+	case errors.Is(err, ecr.ErrNoPlatform):
 		return nil, nil, &failure{"Failed to copy the image from ECR", err}
 	case err != nil:
 		log("Failed to pull your application image. Reason: ECR image doesn't exist.")

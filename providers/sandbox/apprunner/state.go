@@ -11,14 +11,13 @@ import (
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
-// Error codes of App Runner; all but the last travel with status 400.
+// Error codes of App Runner; all travel with status 400.
 // https://docs.aws.amazon.com/apprunner/latest/api/API_CreateService.html
 const (
 	invalidRequest = "InvalidRequestException"
 	invalidState   = "InvalidStateException"
 	notFound       = "ResourceNotFoundException"
 	quotaExceeded  = "ServiceQuotaExceededException"
-	internal       = "InternalServiceErrorException"
 )
 
 // state is what survives a restart. A configuration in it is never changed in place,
