@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 type authorizationIn struct {
@@ -11,9 +13,9 @@ type authorizationIn struct {
 }
 
 type authorization struct {
-	Token         string `json:"authorizationToken"`
-	ExpiresAt     *stamp `json:"expiresAt"`
-	ProxyEndpoint string `json:"proxyEndpoint"`
+	Token         string    `json:"authorizationToken"`
+	ExpiresAt     wire.Time `json:"expiresAt"`
+	ProxyEndpoint string    `json:"proxyEndpoint"`
 }
 
 type authorizationOut struct {
@@ -28,7 +30,7 @@ func (s *Service) getAuthorizationToken(_ context.Context, in authorizationIn) (
 		}
 	}
 	password, expires := s.issue()
-	one := authorization{base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), stampOf(expires), s.endpoint()}
+	one := authorization{base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), wire.At(expires), s.endpoint()}
 	out := &authorizationOut{}
 	for range n {
 		out.Data = append(out.Data, one)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/ecr/blob"
+
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 var zero time.Time
@@ -118,15 +120,15 @@ type imageDetail struct {
 	Digest       string       `json:"imageDigest"`
 	Tags         []string     `json:"imageTags,omitempty"`
 	Size         int64        `json:"imageSizeInBytes"`
-	PushedAt     *stamp       `json:"imagePushedAt"`
+	PushedAt     wire.Time    `json:"imagePushedAt"`
 	ScanStatus   *scanStatus  `json:"imageScanStatus,omitempty"`
 	ScanSummary  *scanSummary `json:"imageScanFindingsSummary,omitempty"`
 	MediaType    string       `json:"imageManifestMediaType"`
 	ArtifactType string       `json:"artifactMediaType,omitempty"`
-	PulledAt     *stamp       `json:"lastRecordedPullTime,omitempty"`
+	PulledAt     wire.Time    `json:"lastRecordedPullTime,omitzero"`
 	Subject      string       `json:"subjectManifestDigest,omitempty"`
 	Status       string       `json:"imageStatus"`
-	ArchivedAt   *stamp       `json:"lastArchivedAt,omitempty"`
+	ArchivedAt   wire.Time    `json:"lastArchivedAt,omitzero"`
 }
 
 type describeImagesOut struct {
@@ -157,7 +159,7 @@ func (s *Service) describeImages(_ context.Context, in listIn) (*describeImagesO
 				}
 			}
 			var err error
-			if digests, next, err = page(digests, func(d string) string { return d }, in.MaxResults, in.NextToken); err != nil {
+			if digests, next, err = page("details "+r.Name, digests, func(d string) string { return d }, in.MaxResults, in.NextToken); err != nil {
 				return nil, err
 			}
 		}
@@ -181,8 +183,8 @@ func (s *Service) describeImages(_ context.Context, in listIn) (*describeImagesO
 func (s *Service) detail(r *repository, i *image, tags []string) imageDetail {
 	d := imageDetail{
 		target: target{s.account, r.Name}, Digest: i.Digest, Tags: tags, Size: i.Size,
-		PushedAt: stampOf(i.PushedAt), MediaType: i.MediaType, ArtifactType: i.ArtifactType,
-		PulledAt: stampOf(i.PulledAt), Subject: i.Subject, Status: i.status(), ArchivedAt: stampOf(i.ArchivedAt),
+		PushedAt: wire.At(i.PushedAt), MediaType: i.MediaType, ArtifactType: i.ArtifactType,
+		PulledAt: wire.At(i.PulledAt), Subject: i.Subject, Status: i.status(), ArchivedAt: wire.At(i.ArchivedAt),
 	}
 	if !i.ScannedAt.IsZero() {
 		d.ScanStatus, d.ScanSummary = scanned, summaryOf(i)
@@ -213,7 +215,7 @@ func (s *Service) listImages(_ context.Context, in listIn) (*listImagesOut, erro
 				ids = append(ids, imageID{d, t})
 			}
 		}
-		ids, next, err := page(ids, func(id imageID) string { return id.Digest + " " + id.Tag }, in.MaxResults, in.NextToken)
+		ids, next, err := page("images "+r.Name, ids, func(id imageID) string { return id.Digest + " " + id.Tag }, in.MaxResults, in.NextToken)
 		return &listImagesOut{ids, next}, err
 	})
 }

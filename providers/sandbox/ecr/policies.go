@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/ecr/lifecycle"
+
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 type lifecycleIn struct {
@@ -15,8 +17,8 @@ type lifecycleIn struct {
 
 type lifecycleOut struct {
 	target
-	Text          string `json:"lifecyclePolicyText"`
-	LastEvaluated *stamp `json:"lastEvaluatedAt,omitempty"`
+	Text          string    `json:"lifecyclePolicyText"`
+	LastEvaluated wire.Time `json:"lastEvaluatedAt,omitzero"`
 }
 
 func (s *Service) putLifecyclePolicy(_ context.Context, in lifecycleIn) (*lifecycleOut, error) {
@@ -51,11 +53,11 @@ func (s *Service) lifecycleOf(r *repository) (*lifecycleOut, error) {
 		return nil, refuse("LifecyclePolicyNotFoundException",
 			"Lifecycle policy does not exist for the repository with name '%s' in the registry with id '%s'", r.Name, s.account)
 	}
-	evaluated := stamp(time.Unix(0, 0)) // what AWS says before the first run
+	evaluated := wire.At(time.Unix(0, 0)) // what AWS says before the first run
 	if !r.EvaluatedAt.Before(l.SetAt) {
-		evaluated = stamp(r.EvaluatedAt)
+		evaluated = wire.At(r.EvaluatedAt)
 	}
-	return &lifecycleOut{target{s.account, r.Name}, l.Text, &evaluated}, nil
+	return &lifecycleOut{target{s.account, r.Name}, l.Text, evaluated}, nil
 }
 
 type policy struct {

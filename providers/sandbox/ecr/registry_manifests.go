@@ -157,7 +157,7 @@ func (s *Service) listTags(w http.ResponseWriter, r *http.Request, to route) err
 	tags, err := view(s, to.target, func(repo *repository) ([]string, error) {
 		all := slices.Collect(maps.Keys(repo.Named))
 		slices.SortFunc(all, func(a, b string) int { return cmp.Compare(scatter(a), scatter(b)) })
-		tags, after, err := page(all, scatter, size, q.Get("last"))
+		tags, after, err := page("tags "+repo.Name, all, scatter, size, q.Get("last"))
 		next = after
 		return tags, err
 	})

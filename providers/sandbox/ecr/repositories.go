@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 // target is how most calls name their repository.
@@ -24,7 +26,7 @@ type repositoryOut struct {
 	RegistryID         string      `json:"registryId"`
 	RepositoryName     string      `json:"repositoryName"`
 	RepositoryURI      string      `json:"repositoryUri"`
-	CreatedAt          *stamp      `json:"createdAt"`
+	CreatedAt          wire.Time   `json:"createdAt"`
 	ImageTagMutability string      `json:"imageTagMutability"`
 	Exclusions         []exclusion `json:"imageTagMutabilityExclusionFilters,omitempty"`
 	Scanning           scanning    `json:"imageScanningConfiguration"`
@@ -34,7 +36,7 @@ type repositoryOut struct {
 func (s *Service) describe(r *repository) repositoryOut {
 	return repositoryOut{
 		RepositoryArn: s.arn(r.Name), RegistryID: s.account, RepositoryName: r.Name, RepositoryURI: s.uri(r.Name),
-		CreatedAt: stampOf(r.CreatedAt), ImageTagMutability: r.Mutability, Exclusions: r.Exclusions,
+		CreatedAt: wire.At(r.CreatedAt), ImageTagMutability: r.Mutability, Exclusions: r.Exclusions,
 		Scanning: scanning{r.ScanOnPush}, Encryption: r.Encryption,
 	}
 }
@@ -140,7 +142,7 @@ func (s *Service) describeRepositories(_ context.Context, in describeRepositorie
 		}
 		all := slices.Sorted(maps.Keys(s.repositories))
 		var err error
-		if names, next, err = page(all, strings.Clone, in.MaxResults, in.NextToken); err != nil {
+		if names, next, err = page("repositories", all, strings.Clone, in.MaxResults, in.NextToken); err != nil {
 			return nil, err
 		}
 	}

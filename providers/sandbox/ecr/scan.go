@@ -3,6 +3,8 @@ package ecr
 import (
 	"context"
 	"time"
+
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 type scanStatus struct {
@@ -16,15 +18,15 @@ var (
 )
 
 type scanSummary struct {
-	CompletedAt *stamp         `json:"imageScanCompletedAt"`
-	SourceAt    *stamp         `json:"vulnerabilitySourceUpdatedAt"`
+	CompletedAt wire.Time      `json:"imageScanCompletedAt"`
+	SourceAt    wire.Time      `json:"vulnerabilitySourceUpdatedAt"`
 	Counts      map[string]int `json:"findingSeverityCounts"`
 }
 
 // summaryOf reports a scan that found nothing: there is no database of
 // vulnerabilities to look into.
 func summaryOf(i *image) *scanSummary {
-	at := stampOf(i.ScannedAt)
+	at := wire.At(i.ScannedAt)
 	return &scanSummary{CompletedAt: at, SourceAt: at, Counts: map[string]int{}}
 }
 

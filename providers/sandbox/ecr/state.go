@@ -2,12 +2,9 @@ package ecr
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"time"
 )
 
 // view answers from a repository, under the lock. Lifecycle rules that are due act
@@ -51,24 +48,6 @@ func (s *Service) find(registryID, name string) (*repository, error) {
 	}
 	return r, nil
 }
-
-// stamp travels as AWS sends times: seconds since 1970, with a fraction.
-type stamp time.Time
-
-func (t stamp) MarshalJSON() ([]byte, error) {
-	return strconv.AppendFloat(nil, float64(time.Time(t).UnixMilli())/1000, 'f', -1, 64), nil
-}
-
-// stampOf leaves a zero time out of an answer.
-func stampOf(t time.Time) *stamp {
-	if t.IsZero() {
-		return nil
-	}
-	s := stamp(t)
-	return &s
-}
-
-var _ json.Marshaler = stamp{}
 
 // Expire evaluates every lifecycle policy now, without waiting for the daily run.
 func (s *Service) Expire(ctx context.Context) error {

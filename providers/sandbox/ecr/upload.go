@@ -1,13 +1,13 @@
 package ecr
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"github.com/apron-deploy/apron/providers/sandbox/ecr/blob"
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 // upload is a blob on its way in, through the API's parts or the registry's chunks.
@@ -30,18 +30,10 @@ func (s *Service) begin(t target) (*upload, error) {
 		if err != nil {
 			return nil, err
 		}
-		u := &upload{id: newID(), repository: r.Name, writer: w}
+		u := &upload{id: wire.NewID(), repository: r.Name, writer: w}
 		s.uploads[u.id] = u
 		return u, nil
 	})
-}
-
-// newID returns a random UUID.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // hold finds an upload under way and locks it. The caller calls release.

@@ -55,16 +55,16 @@ func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 
 // appender keeps hash, size and file in step, whatever the reader does.
 type appender struct {
-	*Writer
+	to   *Writer // not embedded: io.Copy would find its ReadFrom
 	file *os.File
 }
 
 func (a *appender) Write(p []byte) (int, error) {
 	n, err := a.file.Write(p)
-	a.hash.Write(p[:n])
-	a.size += int64(n)
+	a.to.hash.Write(p[:n])
+	a.to.size += int64(n)
 	if err != nil {
-		a.err = fmt.Errorf("append to blob: %w", err)
+		a.to.err = fmt.Errorf("append to blob: %w", err)
 	}
 	return n, err
 }
