@@ -7,8 +7,6 @@ type format struct {
 	pattern *regexp.Regexp
 	what    string // completes "X is not …"
 	fix     string
-	// sensitive says that what was written instead may be a secret and is not quoted.
-	sensitive bool
 }
 
 func shape(pattern, what, fix string) format {

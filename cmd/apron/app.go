@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/apron-deploy/apron/reconcile/render"
+)
+
+// app is one run of the command line: its streams and its global flags. Everything that
+// is printed passes the redactors, which know the values of the manifest's secrets.
+type app struct {
+	in       io.Reader
+	out, err *render.Redactor
+	colorOut bool
+	colorErr bool
+	ttyIn    bool
+	ttyErr   bool
+	width    func() int // of the terminal behind err
+	lookup   func(string) (string, bool)
+	log      *slog.Logger
+
+	files       []string
+	environment string
+	envFiles    []string
+	region      string
+	profile     string
+	format      string
+	json        bool
+	noColor     bool
+	debug       bool
+	sandbox     sandboxFlags
+}
+
+func newApp(in io.Reader, out, errOut io.Writer) *app {
+	a := &app{in: in, out: render.NewRedactor(out), err: render.NewRedactor(errOut), lookup: os.LookupEnv, width: func() int { return 80 }}
+	a.colorOut, _ = terminal(out)
+	a.ttyIn, _ = terminal(in)
+	var fd int
+	a.ttyErr, fd = terminal(errOut)
+	a.colorErr = a.ttyErr
+	if a.ttyErr {
+		a.width = func() int {
+			if w, _, err := term.GetSize(fd); err == nil {
+				return w
+			}
+			return 80
+		}
+	}
+	a.log = slog.New(slog.DiscardHandler)
+	return a
+}
+
+func terminal(stream any) (bool, int) {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())), fdOf(f, ok)
+}
+
+func fdOf(f *os.File, ok bool) int {
+	if !ok {
+		return -1
+	}
+	return int(f.Fd())
+}
+
+func (a *app) globalFlags(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringArrayVarP(&a.files, "file", "f", nil, "manifest, or a directory of them; may be repeated (default deploy.yaml)")
+	f.StringVarP(&a.environment, "environment", "e", "", "overlay of the manifest to use, such as production")
+	f.StringArrayVar(&a.envFiles, "env-file", nil, "file of variables to read instead of .env; may be repeated")
+	f.StringVar(&a.region, "region", "", "AWS Region; wins over the manifest and AWS_REGION")
+	f.StringVar(&a.profile, "profile", "", "profile of the shared AWS configuration")
+	f.StringVar(&a.format, "format", "text", "how the result is written: text, json or markdown")
+	f.BoolVar(&a.json, "json", false, "short for --format json")
+	f.BoolVar(&a.noColor, "no-color", false, "no colours; so does NO_COLOR in the environment")
+	f.BoolVar(&a.debug, "debug", false, "say on stderr which AWS calls are made: never what they hold")
+	f.BoolVar(&a.sandbox.on, "sandbox", false, "use the AWS of this machine instead: a sandbox that really runs containers")
+	f.Float64Var(&a.sandbox.speed, "sandbox-speed", 0, "divide the sandbox's AWS-side waits by this, when it is started")
+	f.StringVar(&a.sandbox.engine, "sandbox-engine", "", "run the sandbox's containers by docker, podman, namespaces or process, when it is started")
+}
+
+// prepare checks the global flags once they are read.
+func (a *app) prepare(*cobra.Command) error {
+	if a.json {
+		a.format = string(render.JSON)
+	}
+	switch render.Format(a.format) {
+	case render.Text, render.JSON, render.Markdown:
+	default:
+		return &usageError{err: fmt.Errorf("--format %q is none of text, json, markdown", a.format), command: "apron"}
+	}
+	// https://no-color.org: set and not empty.
+	if v, ok := a.lookup("NO_COLOR"); a.noColor || ok && v != "" {
+		a.colorOut, a.colorErr = false, false
+	}
+	if a.debug {
+		a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return nil
+}
+
+// write writes a result to stdout.
+func (a *app) write(v render.View) error {
+	return render.Write(a.out, v, render.Options{Format: render.Format(a.format), Color: a.colorOut})
+}
+
+// say writes a remark to stderr.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+
+// report writes the errors of a run to stderr.
+func (a *app) report(err error) {
+	if err := render.Error(a.err, err, a.colorErr); err != nil {
+		fmt.Fprintln(os.Stderr, "apron: error: stderr:", err)
+	}
+}
+
+// close lets go of what the redactors hold back.
+func (a *app) close() {
+	_ = a.out.Close() // a stdout that is gone has no reader to tell
+	_ = a.err.Close()
+}
+
+// version is the module's version, or the commit that a checkout was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	revision, dirty := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = " with local changes"
+		}
+	}
+	if revision == "" {
+		return "development"
+	}
+	return "development " + revision + dirty
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.out, "apron "+version())
+			return err
+		},
+	}
+}
+
+// interruptible returns the reason for which ctx ended, if it was a signal.
+func interruptible(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apron-deploy/apron/providers/apprunner"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/render"
+)
+
+// applyFlags are what steers the execution of a plan.
+type applyFlags struct {
+	yes         bool
+	builder     string
+	timeout     time.Duration
+	parallelism int
+}
+
+func (o *applyFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	f.DurationVar(&o.timeout, "timeout", 35*time.Minute, "how long to wait for one operation of App Runner")
+	f.IntVar(&o.parallelism, "parallelism", 8, "how many actions run at once")
+}
+
+func (a *app) applyCommand() *cobra.Command {
+	var flags planFlags
+	var o applyFlags
+	cmd := &cobra.Command{
+		Use:     "apply",
+		Aliases: []string{"up", "deploy"},
+		Short:   "Build, push, deploy, wait and verify: what plan shows",
+		Long: "apply shows the plan, asks, and carries it out: it builds and pushes the image,\n" +
+			"deploys it, follows the operation to its end, compares what is live with what was\n" +
+			"asked, and requests the real URL. A rollout that was rolled back is a failure.",
+		Example: "  apron apply --sandbox --yes\n  apron apply -e production",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runApply(cmd.Context(), flags, o)
+		},
+	}
+	flags.register(cmd)
+	o.register(cmd)
+	cmd.Flags().StringVar(&o.builder, "builder", a.fallback("APRON_BUILDER", "auto"), "what builds the image: auto, docker or builtin")
+	return cmd
+}
+
+// fallback is the default of a flag: an environment variable's value, if it has one.
+func (a *app) fallback(name, otherwise string) string {
+	if v, ok := a.lookup(name); ok && v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error {
+	s, err := a.open(ctx, true)
+	if err != nil {
+		return err
+	}
+	w := s.wire(o)
+	f, err := s.settled(ctx, w, false)
+	if err != nil {
+		return err
+	}
+	p, err := s.plan(f, flags.options(), true)
+	if err != nil {
+		return err
+	}
+	if err := s.execute(ctx, w, p, o); err != nil {
+		return err
+	}
+	if a.sandbox.on {
+		a.say("The sandbox goes on running: `apron sandbox stop` ends it, `apron destroy --sandbox` removes the service.")
+	}
+	return nil
+}
+
+// settled observes, and waits for operations that are under way before it does so again:
+// how they end decides what there is to do.
+func (s *session) settled(ctx context.Context, w wiring, users bool) (facts, error) {
+	f, err := s.observe(ctx, w, users)
+	if err != nil || !s.busy(f.live) {
+		return f, err
+	}
+	for _, spec := range s.specs {
+		if o := f.live[serviceAddress(spec)]; o.Phase != "" {
+			if err := w.apprunner.Idle(ctx, o.ID, func(phase string) { s.a.say("%s: %s (%s)", o.Address, phase, o.Note) }); err != nil {
+				return facts{}, interruptible(ctx, err)
+			}
+		}
+	}
+	return s.observe(ctx, w, users)
+}
+
+// execute shows a plan, asks, and carries it out.
+func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags) error {
+	a := s.a
+	text := render.Format(a.format) == render.Text
+	if text || p.plan.Empty() {
+		if err := a.write(s.view(p)); err != nil {
+			return err
+		}
+	}
+	if p.missing != nil {
+		return p.missing
+	}
+	if p.plan.Empty() {
+		return nil
+	}
+	if err := a.confirm(o.yes); err != nil {
+		return err
+	}
+	s.guard.PermitWrites()
+	stream := render.Events(a.err, a.events())
+	report, err := apply.Run(ctx, p.plan, reconcile.Known(p.facts.live), w.all, apply.Options{
+		Parallelism: o.parallelism, Observe: stream.Observe, Progress: stream.Progress})
+	if closeErr := stream.Close(); err == nil {
+		err = closeErr
+	}
+	h := s.header(p.facts.live)
+	for i := range h.Services {
+		for _, r := range report.Results {
+			if r.Action.Target == apprunner.Service(h.Services[i].Name) && r.Outcome.URL != "" {
+				h.Services[i].URL = r.Outcome.URL
+			}
+			if r.Action.Target == apprunner.Service(h.Services[i].Name) && r.Action.Op == plan.Delete && r.Status == apply.Done {
+				h.Services[i].URL = ""
+			}
+		}
+	}
+	if writeErr := a.write(render.NewReport(report, err, h)); err == nil {
+		err = writeErr
+	}
+	if ctx.Err() != nil {
+		a.say("What AWS was told to do goes on without apron: look with `apron status`, and apply again to go on.")
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (a *app) events() render.EventOptions {
+	o := render.EventOptions{Style: render.Lines, Color: a.colorErr, Width: a.width}
+	if a.ttyErr {
+		o.Style = render.Live
+	}
+	return o
+}
+
+// confirm asks whether to go on. Without a terminal nobody can say yes.
+func (a *app) confirm(yes bool) error {
+	if yes {
+		return nil
+	}
+	if !a.ttyIn {
+		return &unapprovedError{why: "nobody said yes: there is no terminal to ask on; nothing was changed", fix: "run again with --yes"}
+	}
+	fmt.Fprint(a.err, "Do this? Only yes is taken for a yes: ")
+	_ = a.err.Close() // the question must not be held back
+	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	if strings.TrimSpace(answer) == "yes" {
+		return nil
+	}
+	if err != nil {
+		a.say("")
+	}
+	return &unapprovedError{why: "nobody said yes; nothing was changed"}
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+func (a *app) destroyCommand() *cobra.Command {
+	var o applyFlags
+	var images, logGroups bool
+	cmd := &cobra.Command{
+		Use:   "destroy",
+		Short: "Delete the service and what apron made for it",
+		Long: "destroy deletes what carries apron's tags and belongs to the manifest's service:\n" +
+			"the service, its roles, its parameters, and scaling configurations that nobody else\n" +
+			"uses. The repository with its images and the log groups stay unless asked for.",
+		Example: "  apron destroy\n  apron destroy --images --logs --yes",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runDestroy(cmd.Context(), o, images, logGroups)
+		},
+	}
+	o.register(cmd)
+	cmd.Flags().BoolVar(&images, "images", false, "delete the repository too, with every image in it")
+	cmd.Flags().BoolVar(&logGroups, "logs", false, "delete the log groups too")
+	return cmd
+}
+
+func (a *app) runDestroy(ctx context.Context, o applyFlags, images, logGroups bool) error {
+	s, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	w := s.wire(o)
+	f, err := s.settled(ctx, w, true)
+	if err != nil {
+		return err
+	}
+	s.release(f.live)
+	p, err := plan.Build(nil, f.live, plan.Options{Keep: func(addr state.Address) bool {
+		return addr.Target == "ecr" && !images || addr.Target == "logs" && !logGroups
+	}})
+	if err != nil {
+		return err
+	}
+	return s.execute(ctx, w, planned{plan: p, facts: f, wanted: len(f.live)}, o)
+}
+
+// release takes the services that are destroyed out of the users of what they share.
+func (s *session) release(live state.Live) {
+	for addr, o := range live {
+		var others []string
+		for _, u := range o.Users {
+			if addr.Kind != "repository" || !s.has(u) {
+				others = append(others, u)
+			}
+		}
+		o.Users = others
+		live[addr] = o
+	}
+}
+
+func (s *session) has(service string) bool {
+	for _, spec := range s.specs {
+		if spec.Service == service {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile/plan"
+)
+
+// Exit codes are a contract: scripts and workflows branch on them.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitChanges     = 2 // plan --detailed-exitcode: there are changes
+	exitUsage       = 3 // a bad manifest, or a wrong use of apron
+	exitCredentials = 4 // credentials, permission, or the wrong account
+	exitPolicy      = 5 // refused by policy
+	exitUnapproved  = 6 // nobody said yes
+	exitFailed      = 7 // the deployment failed, or was rolled back
+	exitTimeout     = 8
+	exitInterrupted = 130
+)
+
+// errChanges is what plan --detailed-exitcode returns when there are changes.
+var errChanges = errors.New("there are changes")
+
+// usageError is a wrong use of the command line.
+type usageError struct {
+	err     error
+	command string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+func (e *usageError) Hint() string  { return "see " + e.command + " --help" }
+
+// unapprovedError says that nobody agreed to the plan.
+type unapprovedError struct{ why, fix string }
+
+func (e *unapprovedError) Error() string { return e.why }
+func (e *unapprovedError) Hint() string  { return e.fix }
+
+// accountError says that the credentials belong to another account than the manifest's.
+type accountError struct{ file, want, got string }
+
+func (e *accountError) Error() string {
+	return e.file + ": account: these credentials belong to account " + e.got + ", and the manifest is for " + e.want + "; nothing was read or changed there"
+}
+func (e *accountError) Hint() string { return "use the credentials of account " + e.want + ", for example by AWS_PROFILE" }
+
+// exitCode maps an error to its exit code. Of several errors the gravest to whoever
+// waits for a deployment counts.
+func exitCode(ctx context.Context, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var interrupted errInterrupted
+	if errors.As(context.Cause(ctx), &interrupted) {
+		return exitInterrupted
+	}
+	code := exitError
+	for _, e := range flatten(err) {
+		if c := exitCodeOf(e); rank[c] > rank[code] {
+			code = c
+		}
+	}
+	return code
+}
+
+var rank = map[int]int{exitError: 0, exitChanges: 1, exitUsage: 2, exitPolicy: 3, exitUnapproved: 4, exitCredentials: 5, exitTimeout: 6, exitFailed: 7}
+
+func exitCodeOf(err error) int {
+	var (
+		failed     interface{ DeploymentFailed() bool }
+		late       interface{ DeadlineExceeded() bool }
+		refused    *plan.RefusedError
+		bad        *manifest.Error
+		usage      *usageError
+		unapproved *unapprovedError
+		account    *accountError
+		api        *awsapi.Error
+	)
+	switch {
+	case errors.Is(err, errChanges):
+		return exitChanges
+	case errors.As(err, &failed) && failed.DeploymentFailed():
+		return exitFailed
+	case errors.As(err, &late) && late.DeadlineExceeded():
+		return exitTimeout
+	case errors.As(err, &bad), errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &unapproved):
+		return exitUnapproved
+	case errors.As(err, &account), errors.As(err, &api) && api.Credentials:
+		return exitCredentials
+	case errors.As(err, &refused) && refused.Policy:
+		return exitPolicy
+	}
+	return exitError
+}
+
+// flatten lists the errors that were gathered into one.
+func flatten(err error) []error {
+	var many *multierror.Error
+	if !errors.As(err, &many) {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range many.Errors {
+		all = append(all, flatten(e)...)
+	}
+	return all
+}

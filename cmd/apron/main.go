@@ -1,0 +1,106 @@
+// Command apron deploys a container service to AWS from one manifest: it plans against
+// what is live, applies the plan, verifies the result and says what happened.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apron-deploy/apron/providers/sandbox/runner"
+)
+
+func main() {
+	runner.Init() // takes over, and does not return, in a process that is to become a container
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run runs one command and returns the exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	ctx, stop := signalContext(ctx)
+	defer stop()
+	a := newApp(in, out, errOut)
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(ctx, err)
+	if err != nil && code != exitChanges {
+		a.report(err)
+	}
+	a.close()
+	return code
+}
+
+// errInterrupted is why a context ends on a signal.
+type errInterrupted struct{ signal os.Signal }
+
+func (e errInterrupted) Error() string { return fmt.Sprintf("interrupted (%s)", e.signal) }
+
+// signalContext ends ctx on the first interrupt and kills the process on the second.
+func signalContext(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-signals:
+			signal.Stop(signals) // the next one has its usual effect
+			cancel(errInterrupted{s})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel(nil)
+	}
+}
+
+// root is the tree of commands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "apron",
+		Short: "Deploy a container service to AWS from one manifest",
+		Long: "apron plans what a manifest asks against what is live on AWS, applies the plan,\n" +
+			"verifies the result, and says what happened. There is no state file.\n\n" +
+			"Try it without an account: apron apply --sandbox --yes",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.prepare(cmd)
+		},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err: err, command: cmd.CommandPath()}
+	})
+	a.globalFlags(root)
+	root.AddCommand(a.planCommand(), a.applyCommand(), a.destroyCommand(), a.statusCommand(),
+		a.validateCommand(), a.renderCommand(), a.schemaCommand(), a.sandboxCommand(), a.docsCommand(), a.versionCommand())
+	wrapArgs(root)
+	return root
+}
+
+// wrapArgs makes every complaint about arguments a usage error, for the exit code.
+func wrapArgs(cmd *cobra.Command) {
+	check := cmd.Args
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	cmd.Args = func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return &usageError{err: err, command: c.CommandPath()}
+		}
+		return nil
+	}
+	for _, sub := range cmd.Commands() {
+		wrapArgs(sub)
+	}
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/render"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// planFlags are what steers a plan, the same for plan and apply.
+type planFlags struct {
+	replace       bool
+	resume        bool
+	adopt         bool
+	allowWildcard bool
+}
+
+func (p *planFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&p.replace, "replace", false, "allow delete and create where a change needs it")
+	f.BoolVar(&p.resume, "resume", false, "allow starting a paused service again")
+	f.BoolVar(&p.adopt, "adopt", false, "take over resources of these names that apron did not make")
+	f.BoolVar(&p.allowWildcard, "allow-wildcard", false, "allow permissions for every action or every resource")
+}
+
+func (p planFlags) options() plan.Options {
+	return plan.Options{Replace: p.replace, Resume: p.resume, Adopt: p.adopt, AllowWildcard: p.allowWildcard}
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var flags planFlags
+	var detailed bool
+	cmd := &cobra.Command{
+		Use:     "plan",
+		Aliases: []string{"diff"},
+		Short:   "Show what apply would do: reads only",
+		Example: "  apron plan\n  apron plan -e production --detailed-exitcode\n  apron plan --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runPlan(cmd.Context(), flags, detailed)
+		},
+	}
+	flags.register(cmd)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there are changes, 0 when there are none")
+	return cmd
+}
+
+func (a *app) runPlan(ctx context.Context, flags planFlags, detailed bool) error {
+	s, err := a.open(ctx, true)
+	if err != nil {
+		return err
+	}
+	f, err := s.observe(ctx, s.wire(applyFlags{}), false)
+	if err != nil {
+		return err
+	}
+	p, err := s.plan(f, flags.options(), false)
+	if err != nil {
+		return err
+	}
+	if err := a.write(s.view(p)); err != nil {
+		return err
+	}
+	if detailed && !p.plan.Empty() {
+		return errChanges
+	}
+	return nil
+}
+
+func (s *session) view(p planned) *render.Plan {
+	h := s.header(p.facts.live)
+	h.Compared = p.wanted
+	return render.NewPlan(p.plan, h)
+}
+
+// busy reports whether an operation is under way on a service of this run.
+func (s *session) busy(live state.Live) bool {
+	for _, spec := range s.specs {
+		if live[serviceAddress(spec)].Phase == state.Busy {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/hashicorp/go-multierror"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/providers/image"
+	"github.com/apron-deploy/apron/reconcile/render"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// session is a run that has read its manifests and knows which account it speaks to.
+type session struct {
+	a     *app
+	set   *manifest.Set
+	specs []state.Spec
+	cfg   aws.Config
+	guard *awsapi.Guard
+	id    awsapi.Identity
+	// images are the identities of the images to run, by service.
+	images map[string]image.Identity
+}
+
+// load reads the manifests and says what is noteworthy of them on stderr.
+func (a *app) load() (*manifest.Set, error) {
+	set, err := manifest.Load(manifest.Options{
+		Paths:           a.files,
+		Environment:     a.environment,
+		EnvFiles:        a.envFiles,
+		LookupEnv:       a.lookup,
+		Git:             gitFacts(a.files),
+		FallbackEnvFile: a.sandbox.on,
+	})
+	if set != nil {
+		a.out.Hide(manifest.Redactions(set)...)
+		a.err.Hide(manifest.Redactions(set)...)
+		for _, n := range set.Notes {
+			a.say("apron: note: %s", n)
+		}
+		for _, w := range set.Warnings {
+			a.say("apron: warning: %s", w)
+			if w.Hint != "" {
+				a.say("apron: hint: %s", w.Hint)
+			}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(set.Documents) == 0 {
+		return nil, &usageError{err: errors.New("no manifest holds a service"), command: "apron"}
+	}
+	return set, nil
+}
+
+// open reads the manifests, finds out whose credentials these are, and names the images.
+func (a *app) open(ctx context.Context, identify bool) (*session, error) {
+	set, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{a: a, set: set, guard: &awsapi.Guard{}, images: map[string]image.Identity{}}
+	var unsupported *multierror.Error
+	for i := range set.Documents {
+		for _, u := range set.Documents[i].Unsupported {
+			unsupported = multierror.Append(unsupported, &manifest.Error{File: u.File, Line: u.Line, Column: u.Column, Path: u.Path,
+				Msg: "not supported yet", Fix: "take it out: apron does not ignore what it cannot do"})
+		}
+		s.specs = append(s.specs, set.Documents[i].Spec)
+	}
+	if err := unsupported.ErrorOrNil(); err != nil {
+		return nil, err
+	}
+	if err := s.configure(ctx); err != nil {
+		return nil, err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		s.id, err = awsapi.WhoAmI(gctx, s.cfg)
+		return err
+	})
+	if identify {
+		ids := make([]image.Identity, len(s.specs))
+		for i, spec := range s.specs {
+			g.Go(func() (err error) {
+				ids[i], err = image.Identify(gctx, spec.Dir, *spec.Image.Build, image.Options{Exclude: set.EnvFiles})
+				return err
+			})
+		}
+		defer func() {
+			for i, spec := range s.specs {
+				s.images[spec.Service] = ids[i]
+			}
+		}()
+	}
+	if err := g.Wait(); err != nil {
+		return nil, interruptible(ctx, err)
+	}
+	for _, spec := range s.specs {
+		if spec.Account != "" && spec.Account != s.id.Account {
+			return nil, &accountError{file: spec.File, want: spec.Account, got: s.id.Account}
+		}
+	}
+	return s, nil
+}
+
+// configure decides where AWS is: all manifests of a run share one account and Region.
+func (s *session) configure(ctx context.Context) error {
+	region, account := s.a.region, ""
+	for _, spec := range s.specs {
+		if s.a.region == "" && spec.Region != "" {
+			if region != "" && region != spec.Region {
+				return &usageError{err: fmt.Errorf("the manifests name two Regions, %s and %s", region, spec.Region), command: "apron"}
+			}
+			region = spec.Region
+		}
+		if spec.Account != "" {
+			account = spec.Account
+		}
+	}
+	o := awsapi.Options{Region: region, Profile: s.a.profile, Guard: s.guard, UserAgent: "apron", Log: s.a.log}
+	if s.a.sandbox.on {
+		info, err := s.a.startSandbox(ctx, s.specs[0].Dir, account, region)
+		if err != nil {
+			return err
+		}
+		o.Region, o.Endpoint = info.Region, info.Endpoint()
+		o.Credentials = credentials.NewStaticCredentialsProvider(info.AccessKey, info.SecretKey, "")
+	}
+	var err error
+	s.cfg, err = awsapi.Load(ctx, o)
+	return err
+}
+
+// header says what a plan is about.
+func (s *session) header(live state.Live) render.Header {
+	h := render.Header{Environment: s.a.environment, Account: s.id.Account, Region: s.cfg.Region, Identity: s.id.ARN, Sandbox: s.a.sandbox.on}
+	for _, spec := range s.specs {
+		if !slices.Contains(h.Manifests, spec.File) {
+			h.Manifests = append(h.Manifests, spec.File)
+		}
+		h.Target = spec.Target
+		h.Services = append(h.Services, render.Service{Name: spec.Service, URL: live[serviceAddress(spec)].URL})
+	}
+	return h
+}

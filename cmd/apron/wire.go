@@ -1,0 +1,344 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	iamsdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	smsdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/hashicorp/go-multierror"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/providers/apprunner"
+	"github.com/apron-deploy/apron/providers/ecr"
+	"github.com/apron-deploy/apron/providers/iam"
+	"github.com/apron-deploy/apron/providers/image"
+	"github.com/apron-deploy/apron/providers/logs"
+	"github.com/apron-deploy/apron/providers/secretsmanager"
+	"github.com/apron-deploy/apron/providers/ssm"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// wiring holds every provider: this file is the only place that knows them all.
+type wiring struct {
+	all       reconcile.Providers
+	registry  *ecr.Provider
+	apprunner *apprunner.Provider
+	iam       *iam.Provider
+	ssm       *ssm.Provider
+	secrets   *secretsmanager.Resolver
+}
+
+func (s *session) wire(o applyFlags) wiring {
+	probes := map[string][]state.Probe{}
+	var withhold []string
+	for _, spec := range s.specs {
+		probes[spec.Service] = spec.Verify
+		for key, ref := range spec.Secrets {
+			withhold = append(withhold, key)
+			if ref.Source == state.FromEnv {
+				withhold = append(withhold, ref.Name)
+			}
+		}
+	}
+	w := wiring{
+		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.a.poll(), Probes: probes, SecretLooking: manifest.SecretLooking}),
+		iam:       iam.New(iamsdk.NewFromConfig(s.cfg)),
+		ssm:       ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region}),
+		secrets:   secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
+	}
+	registry := ecr.New(s.cfg, s.id)
+	registry.Verify = func(ctx context.Context, service string, env apply.Env) error {
+		out, _ := env.Lookup(apprunner.Service(service))
+		return w.apprunner.Verify(ctx, service, out.URL)
+	}
+	images := image.NewProvider(registry, image.ProviderOptions{Exclude: s.set.EnvFiles, Builder: o.builder, Withhold: withhold})
+	w.registry = registry
+	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg))}
+	return w
+}
+
+// poll is the longest pause between two looks at an operation.
+func (a *app) poll() time.Duration {
+	if a.sandbox.on {
+		return time.Second
+	}
+	return 0 // the provider's own
+}
+
+func serviceAddress(spec state.Spec) state.Address { return apprunner.Service(spec.Service) }
+
+// facts are what a desired state needs to know of AWS beside the live resources.
+type facts struct {
+	live       state.Live
+	notes      []state.Note
+	parameters map[string]ssm.Reference
+	secrets    map[string]secretsmanager.Reference
+	roles      map[string]string // what the manifest names → ARN
+}
+
+// observe asks everything at once: depth, not number, is what a plan waits for.
+func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, error) {
+	q := reconcile.Query{Account: s.id.Account, Region: s.cfg.Region, Specs: s.specs, Users: users, Want: s.addresses()}
+	f := facts{roles: map[string]string{}}
+	var parameters, secrets []string
+	var named []namedRole
+	for _, spec := range s.specs {
+		for _, ref := range spec.Secrets {
+			switch ref.Source {
+			case state.FromSSM:
+				parameters = append(parameters, ref.Name)
+			case state.FromSecretsManager:
+				secrets = append(secrets, ref.Name)
+			}
+		}
+		named = append(named, namedRoles(spec)...)
+	}
+	arns := make([]string, len(named))
+	notes := make([][]state.Note, len(named))
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		f.live, f.notes, err = w.all.Observe(gctx, q)
+		return err
+	})
+	g.Go(func() (err error) {
+		f.parameters, err = w.ssm.Resolve(gctx, parameters)
+		return err
+	})
+	g.Go(func() (err error) {
+		f.secrets, err = w.secrets.Resolve(gctx, secrets)
+		return err
+	})
+	for i, r := range named {
+		g.Go(func() (err error) {
+			arns[i], notes[i], err = w.iam.Resolve(gctx, r.name, r.purpose)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return facts{}, interruptible(ctx, err)
+	}
+	for i, r := range named {
+		f.roles[r.name] = arns[i]
+		f.notes = append(f.notes, notes[i]...)
+	}
+	return f, nil
+}
+
+type namedRole struct {
+	name    string
+	purpose iam.Purpose
+}
+
+func namedRoles(spec state.Spec) []namedRole {
+	var named []namedRole
+	if r := spec.Roles.Access; r != "auto" && r != "" {
+		named = append(named, namedRole{r, iam.Access})
+	}
+	if r := spec.Roles.Instance; r != "auto" && r != "" {
+		named = append(named, namedRole{r, iam.Instance})
+	}
+	return named
+}
+
+// addresses are what the desired state may hold. They follow from the manifests alone,
+// so that everything can be looked up at once.
+func (s *session) addresses() []state.Address {
+	seen := map[state.Address]bool{}
+	for _, spec := range s.specs {
+		image, service := s.imageAddress(spec), serviceAddress(spec)
+		if image.Name != "" {
+			seen[image] = true
+		}
+		for _, r := range ecr.Desired(spec, image, service) {
+			seen[r.Address] = true
+		}
+		for _, r := range apprunner.Desired(spec, apprunner.Inputs{Image: image}) {
+			seen[r.Address] = true
+		}
+		for _, v := range spec.Env {
+			for _, name := range state.SoftRefs(v.Template) {
+				seen[apprunner.Service(name)] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(seen), state.Address.Compare)
+}
+
+func (s *session) imageAddress(spec state.Spec) state.Address {
+	id, ok := s.images[spec.Service]
+	if !ok {
+		return state.Address{}
+	}
+	return ecr.Image(spec.Image.Repository, id.Tag)
+}
+
+// planned is a plan and what it was made from.
+type planned struct {
+	plan  *plan.Plan
+	facts facts
+	// missing are secrets without a value anywhere: an apply must not start.
+	missing error
+	wanted  int // how many resources were compared
+}
+
+// plan joins manifests and facts into the desired state and plans it.
+func (s *session) plan(f facts, o plan.Options, applying bool) (planned, error) {
+	d := state.Desired{}
+	var missing, errs *multierror.Error
+	notes := slices.Clone(f.notes)
+	for _, spec := range s.specs {
+		resources, more, err := s.desire(spec, f, applying, &missing)
+		if err != nil {
+			errs = multierror.Append(errs, err)
+			continue
+		}
+		notes = append(notes, more...)
+		for _, r := range resources {
+			if have, twice := d[r.Address]; twice && r.Address.Kind == "repository" {
+				if r, err = ecr.Merge(have, r); err != nil {
+					errs = multierror.Append(errs, err)
+				}
+			}
+			d[r.Address] = r
+		}
+	}
+	if err := errs.ErrorOrNil(); err != nil {
+		return planned{}, err
+	}
+	p, err := plan.Build(d, f.live, o)
+	if err != nil {
+		return planned{}, err
+	}
+	p.Notes = append(p.Notes, notes...)
+	slices.SortStableFunc(p.Notes, func(a, b state.Note) int {
+		if c := a.Target.Compare(b.Target); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Text, b.Text)
+	})
+	return planned{plan: p, facts: f, missing: missing.ErrorOrNil(), wanted: len(d)}, nil
+}
+
+// desire asks every provider what one manifest means to it.
+func (s *session) desire(spec state.Spec, f facts, applying bool, missing **multierror.Error) ([]state.Resource, []state.Note, error) {
+	in := apprunner.Inputs{Image: s.imageAddress(spec), Secrets: map[string]string{}}
+	resources := []state.Resource{image.Desired(spec, s.images[spec.Service])}
+	resources = append(resources, ecr.Desired(spec, in.Image, serviceAddress(spec))...)
+
+	kept, err := ssm.Desired(spec, ssm.Inputs{Live: f.live, Apply: applying})
+	if err != nil {
+		return nil, nil, err
+	}
+	resources = append(resources, kept.Resources...)
+	notes := kept.Notes
+	for _, m := range kept.Missing {
+		*missing = multierror.Append(*missing, m)
+	}
+	arns, err := s.secretARNs(spec, f, in.Secrets)
+	if err != nil {
+		return nil, nil, err
+	}
+	roles, more, err := iam.Desired(spec, iam.Inputs{Account: s.id.Account, Region: s.cfg.Region, Partition: s.id.Partition, Secrets: arns})
+	if err != nil {
+		return nil, nil, err
+	}
+	resources, notes = append(resources, roles...), append(notes, more...)
+	in.Access, in.Instance = f.roles[spec.Roles.Access], f.roles[spec.Roles.Instance]
+	for _, r := range roles {
+		switch r.Address {
+		case iam.Address(s.cfg.Region, spec.Service, iam.Access):
+			in.Access = r.Address.String()
+		case iam.Address(s.cfg.Region, spec.Service, iam.Instance):
+			in.Instance = r.Address.String()
+		}
+	}
+	in.Stale = stale(spec, f)
+	if in.Stale != "" {
+		markStale(f.live, serviceAddress(spec), in.Stale)
+	}
+	return append(resources, apprunner.Desired(spec, in)...), notes, nil
+}
+
+// secretARNs fills what App Runner reads for each secret variable, and returns the ARNs
+// that the instance role must be allowed to read.
+func (s *session) secretARNs(spec state.Spec, f facts, from map[string]string) ([]string, error) {
+	var arns []string
+	var errs *multierror.Error
+	for _, key := range slices.Sorted(maps.Keys(spec.Secrets)) {
+		ref := spec.Secrets[key]
+		gone := func(what string) {
+			errs = multierror.Append(errs, fmt.Errorf("%s: secrets.%s: %s %s does not exist in %s", spec.File, key, what, ref.Name, s.cfg.Region))
+		}
+		switch ref.Source {
+		case state.FromEnv:
+			from[key] = ssm.Address(spec.Service, key).String()
+			arns = append(arns, ssm.ARN(s.id.Partition, s.cfg.Region, s.id.Account, ssm.ParameterName(spec.Service, key)))
+		case state.FromSSM:
+			r := f.parameters[ref.Name]
+			if !r.Exists {
+				gone("parameter")
+				continue
+			}
+			from[key] = r.ARN
+			arns = append(arns, r.ARN)
+		case state.FromSecretsManager:
+			r := f.secrets[ref.Name]
+			if !r.Exists {
+				gone("secret")
+				continue
+			}
+			from[key] = secretsmanager.ValueFrom(r.ARN, ref.Key)
+			arns = append(arns, r.ARN)
+		}
+	}
+	return arns, errs.ErrorOrNil()
+}
+
+// stale names the secrets that changed after the running deployment started: it still
+// has what they held before.
+func stale(spec state.Spec, f facts) string {
+	service, ok := f.live[serviceAddress(spec)]
+	if !ok {
+		return ""
+	}
+	detail, _ := service.Detail.(apprunner.Live)
+	if detail.DeployedAt.IsZero() {
+		return ""
+	}
+	var names []string
+	for _, key := range slices.Sorted(maps.Keys(spec.Secrets)) {
+		var changed time.Time
+		switch ref := spec.Secrets[key]; ref.Source {
+		case state.FromEnv:
+			p, _ := f.live[ssm.Address(spec.Service, key)].Detail.(ssm.Parameter)
+			changed = p.LastModified
+		case state.FromSSM:
+			changed = f.parameters[ref.Name].LastModified
+		case state.FromSecretsManager:
+			changed = f.secrets[ref.Name].LastModified
+		}
+		if changed.After(detail.DeployedAt) {
+			names = append(names, key)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// markStale adds to a live service what it has not read yet.
+func markStale(live state.Live, addr state.Address, names string) {
+	o := live[addr]
+	o.Fields = state.Sort(append(slices.Clone(o.Fields), state.Field{Path: "deployment.secrets", Value: "older than " + names}))
+	live[addr] = o
+}
+

@@ -1,0 +1,83 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+)
+
+// Health is what /_apron/health tells. It holds no secret.
+type Health struct {
+	Instance  string  `json:"instance"`
+	Build     string  `json:"build"`
+	Pid       int     `json:"pid"`
+	Account   string  `json:"account"`
+	Region    string  `json:"region"`
+	Engine    string  `json:"engine"`
+	Isolation string  `json:"isolation"` // how the engine separates containers, in a sentence
+	Speed     float64 `json:"speed"`
+	Uptime    float64 `json:"uptime_seconds"`
+	Calls     int64   `json:"calls"`
+}
+
+func (s *Server) health() Health {
+	return Health{
+		Instance: s.id, Build: s.options.Build, Pid: os.Getpid(), Account: s.options.Account, Region: s.options.Region,
+		Engine: s.engine.Name(), Isolation: s.engine.Describe(), Speed: max(s.options.Speed, 1),
+		Uptime: time.Since(s.started).Seconds(), Calls: s.calls.Load(),
+	}
+}
+
+// tokenHeader carries the token of the info file.
+const tokenHeader = "X-Apron-Token"
+
+func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && r.URL.Path == "/_apron/health" {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s.health()) // a client that has gone needs no answer
+		return
+	}
+	known := r.URL.Path == "/_apron/stop" || r.URL.Path == "/_apron/reset"
+	switch {
+	case !known:
+		http.NotFound(w, r)
+	case r.Method != http.MethodPost:
+		http.Error(w, "use POST", http.StatusMethodNotAllowed)
+	case subtle.ConstantTimeCompare([]byte(r.Header.Get(tokenHeader)), []byte(s.options.Token)) != 1:
+		http.Error(w, "the token of the sandbox's info file is missing or wrong", http.StatusForbidden)
+	case r.URL.Path == "/_apron/stop":
+		w.WriteHeader(http.StatusNoContent)
+		s.stop(ErrStopped)
+	default:
+		if err := s.Reset(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// Reset stops all containers and forgets all state. Calls wait meanwhile.
+func (s *Server) Reset(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.world == nil {
+		return ErrStopped
+	}
+	if err := s.world.close(ctx); err != nil {
+		s.log.Warn("reset: stop containers", "error", err)
+	}
+	s.world = nil
+	if err := os.RemoveAll(stateDir(s.options.Dir)); err != nil {
+		return fmt.Errorf("sandbox: reset: %w", err)
+	}
+	var err error
+	if s.world, err = s.assemble(); err != nil {
+		return fmt.Errorf("sandbox: reset: %w", err)
+	}
+	return nil
+}

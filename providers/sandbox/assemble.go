@@ -1,0 +1,135 @@
+package sandbox
+
+import (
+	"context"
+	"hash/fnv"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apron-deploy/apron/providers/sandbox/apprunner"
+	"github.com/apron-deploy/apron/providers/sandbox/ecr"
+	"github.com/apron-deploy/apron/providers/sandbox/iam"
+	"github.com/apron-deploy/apron/providers/sandbox/logs"
+	"github.com/apron-deploy/apron/providers/sandbox/secretsmanager"
+	"github.com/apron-deploy/apron/providers/sandbox/ssm"
+	"github.com/apron-deploy/apron/providers/sandbox/store"
+	"github.com/apron-deploy/apron/providers/sandbox/sts"
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
+)
+
+// world is one state's services, put together.
+type world struct {
+	apis      *wire.Mux
+	registry  http.Handler
+	apprunner *apprunner.Service
+}
+
+// close stops what runs. The engine belongs to the server.
+func (w *world) close(ctx context.Context) error { return w.apprunner.Close(ctx) }
+
+func stateDir(dir string) string { return filepath.Join(dir, "state") }
+
+// label tells the containers of this sandbox from those of others on the machine.
+func label(dir string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(dir)) // never fails
+	return "apron-" + strconv.FormatUint(h.Sum64(), 36)
+}
+
+// assemble loads the state and connects the services. This is the one place that knows
+// them all.
+func (s *Server) assemble() (*world, error) {
+	o := s.options
+	dir := stateDir(o.Dir)
+	st, err := store.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	roles, err := iam.New(iam.Options{Store: st, Account: o.Account, Now: o.Clock.Now, Propagation: s.propagation()})
+	if err != nil {
+		return nil, err
+	}
+	parameters, err := ssm.New(ssm.Options{Store: st, Account: o.Account, Region: o.Region, Now: o.Clock.Now, Limited: o.Limited})
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := secretsmanager.New(secretsmanager.Options{Store: st, Account: o.Account, Region: o.Region, Now: o.Clock.Now})
+	if err != nil {
+		return nil, err
+	}
+	lost := func(err error) { s.log.Warn("a log event is lost", "error", err) }
+	events, err := logs.New(logs.Options{Store: st, Account: o.Account, Region: o.Region, Now: o.Clock.Now, Lost: lost})
+	if err != nil {
+		return nil, err
+	}
+	images, err := ecr.New(ecr.Options{
+		Dir: filepath.Join(dir, "ecr"), Account: o.Account, Region: o.Region, Now: o.Clock.Now, Endpoint: s.Endpoint,
+	})
+	if err != nil {
+		return nil, err
+	}
+	services, err := apprunner.New(apprunner.Options{
+		Dir: filepath.Join(dir, "apprunner"), Account: o.Account, Region: o.Region, Clock: o.Clock, Endpoint: s.Endpoint,
+		Images: images, Roles: roles, Secrets: values{parameters, secrets}, Logs: events, Engine: s.engine,
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall})
+	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API()} {
+		mux.Add(api)
+	}
+	mux.AddQuery(sts.API(o.Account))
+	mux.AddQuery(roles.API())
+	return &world{apis: mux, registry: images, apprunner: services}, nil
+}
+
+// propagation is IAM's delay on the sandbox's clock.
+func (s *Server) propagation() time.Duration {
+	switch d := s.options.Propagation; {
+	case d < 0:
+		return d
+	case d == 0:
+		return s.options.Clock.Scale(iam.DefaultPropagation)
+	default:
+		return s.options.Clock.Scale(d)
+	}
+}
+
+func (s *Server) verifier() *wire.Verifier {
+	return &wire.Verifier{
+		Secret: func(accessKey string) (string, bool) { return s.options.SecretKey, accessKey == s.options.AccessKey },
+		Region: s.options.Region,
+		Global: []string{"iam", "sts"},
+		Now:    s.options.Clock.Now,
+	}
+}
+
+func (s *Server) logCall(e wire.Entry) {
+	attrs := []any{"service", e.Service, "operation", e.Operation, "status", e.Status, "elapsed", e.Elapsed.Round(time.Microsecond)}
+	if e.Code != "" {
+		attrs = append(attrs, "code", e.Code)
+	}
+	if e.Detail != "" {
+		s.log.Error("call", append(attrs, "detail", e.Detail)...)
+		return
+	}
+	s.log.Info("call", attrs...)
+}
+
+// values resolves the references to secrets that a service's configuration holds.
+type values struct {
+	parameters *ssm.Service
+	secrets    *secretsmanager.Service
+}
+
+// Value reads a Secrets Manager ARN, or the name or ARN of a parameter.
+func (v values) Value(ref string) (string, error) {
+	if strings.HasPrefix(ref, "arn:") && strings.Contains(ref, ":secretsmanager:") {
+		return v.secrets.Value(ref)
+	}
+	return v.parameters.Value(ref)
+}
