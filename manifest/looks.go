@@ -58,11 +58,21 @@ func revealing(name, value string) string {
 	if published(name) || harmless.MatchString(strings.ToUpper(name)) || strings.HasPrefix(value, "pk_") {
 		return ""
 	}
+	if digestName.MatchString(strings.ToUpper(name)) && digestValue.MatchString(value) {
+		return ""
+	}
 	if random(value) {
 		return "a random key"
 	}
 	return ""
 }
+
+// digests are names and values of commits and checksums, which look random and are not
+// secret.
+var (
+	digestName  = regexp.MustCompile(`(^|_)(SHA|SHA1|SHA256|COMMIT|REVISION|REV|DIGEST|CHECKSUM)$`)
+	digestValue = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+)
 
 var run = regexp.MustCompile(`[A-Za-z0-9]{24,}`)
 

@@ -119,10 +119,17 @@ func TestProperty_whatIsRenderedMeansTheSame(t *testing.T) {
 			if v.Hidden {
 				v.Value = "(sensitive)"
 			}
-			if v.Provenance { // without its origin, a commit's hash looks like a secret
-				v.Provenance, v.Hidden = false, again.Spec.Env[name].Hidden
-			}
+			v.Provenance = false
 			d.Spec.Env[name] = v
+		}
+		if b := d.Spec.Image.Build; b != nil {
+			for name, v := range b.Args { // a secret's value is masked wherever it stands
+				for _, ref := range d.Spec.Secrets {
+					if ref.Set && v == ref.Value.Reveal() {
+						b.Args[name] = "(sensitive)"
+					}
+				}
+			}
 		}
 		require.Equal(t, d.Spec, again.Spec)
 	})
