@@ -68,10 +68,12 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		})
 	}
 	limits := newLimits()
+	// After the clients' own steps of the same phase: some clients put the operation's name
+	// into the context by one of these.
 	cfg.APIOptions = append(cfg.APIOptions,
-		func(s *middleware.Stack) error { return s.Initialize.Add(o.Guard.middleware(), middleware.Before) },
+		func(s *middleware.Stack) error { return s.Initialize.Add(logging(o.Log), middleware.After) },
+		func(s *middleware.Stack) error { return s.Initialize.Add(o.Guard.middleware(), middleware.After) },
 		func(s *middleware.Stack) error { return s.Finalize.Add(limits.middleware(), middleware.Before) },
-		func(s *middleware.Stack) error { return s.Initialize.Add(logging(o.Log), middleware.Before) },
 	)
 	if o.UserAgent != "" {
 		cfg.AppID = o.UserAgent
