@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,9 +27,16 @@ func (s *Service) issue() (password string, expires time.Time) {
 	return base64.RawURLEncoding.EncodeToString(append(claim, s.sign("token\n"+string(claim))...)), expires
 }
 
-var (
-	errNoCredentials = errors.New("Not Authorized")
-	errExpired       = errors.New("Your authorization token has expired. Reauthenticate and try again.")
+// refusal is why a request has no access, in the words that ECR answers with.
+type refusal string
+
+var _ error = refusal("")
+
+func (r refusal) Error() string { return string(r) }
+
+const (
+	errNoCredentials refusal = "Not Authorized"
+	errExpired       refusal = "Your authorization token has expired. Reauthenticate and try again."
 )
 
 // authorize accepts the Basic credentials of a token, or the signature of a URL that

@@ -214,3 +214,5 @@ func refused(t testing.TB, err error, code, text string) {
 	require.Equal(t, code, e.ErrorCode(), e.ErrorMessage())
 	require.Contains(t, e.ErrorMessage(), text)
 }
+
+var anonymous = authn.Anonymous

@@ -29,6 +29,7 @@ func (s *Service) evaluate(r *repository) error {
 		if err != nil {
 			return err
 		}
+		r.Lifecycle.EvaluatedAt = now
 		for _, d := range p.Apply(r.candidates(), now) {
 			if d.Action == lifecycle.Transition {
 				r.Images[d.Digest].ArchivedAt = now

@@ -141,7 +141,7 @@ func (s *Service) completeLayerUpload(_ context.Context, in completeIn) (*comple
 	}
 	digest := u.writer.Digest()
 	if !slices.Contains(in.Digests, digest) {
-		return nil, refuse("InvalidLayerException", "%v", errNoDigestFits)
+		return nil, refuse("InvalidLayerException", noDigestFits)
 	}
 	if _, err := view(s, in.target, func(r *repository) (empty, error) {
 		if _, ok := r.Layers[digest]; ok {

@@ -26,7 +26,8 @@ type repository struct {
 	Tags       map[string]string `json:"tags"`
 	Policy     string            `json:"policy,omitempty"`
 	Lifecycle  *lifecyclePolicy  `json:"lifecycle,omitempty"`
-	// EvaluatedAt is when lifecycle rules last acted; at first, when they could have.
+	// EvaluatedAt is when the daily run last came by, with or without a policy to act
+	// on; at first, the creation. The next run is due a day later.
 	EvaluatedAt time.Time `json:"evaluatedAt"`
 
 	Layers map[string]layer  `json:"layers"`    // by digest
@@ -45,8 +46,9 @@ type encryption struct {
 }
 
 type lifecyclePolicy struct {
-	Text  string    `json:"text"`
-	SetAt time.Time `json:"setAt"`
+	Text string `json:"text"`
+	// EvaluatedAt is when the policy first or last acted; zero until it has.
+	EvaluatedAt time.Time `json:"evaluatedAt,omitzero"`
 }
 
 // layer is a repository's link to a blob.

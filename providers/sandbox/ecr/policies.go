@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/ecr/lifecycle"
-
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
@@ -30,7 +29,7 @@ func (s *Service) putLifecyclePolicy(_ context.Context, in lifecycleIn) (*lifecy
 	}
 	in.RegistryID = s.orSelf(in.RegistryID)
 	return change(s, in.target, func(r *repository) (*lifecycleOut, error) {
-		r.Lifecycle = &lifecyclePolicy{in.Text, s.now()}
+		r.Lifecycle = &lifecyclePolicy{Text: in.Text}
 		return &lifecycleOut{target: in.target, Text: in.Text}, nil
 	})
 }
@@ -54,8 +53,8 @@ func (s *Service) lifecycleOf(r *repository) (*lifecycleOut, error) {
 			"Lifecycle policy does not exist for the repository with name '%s' in the registry with id '%s'", r.Name, s.account)
 	}
 	evaluated := wire.At(time.Unix(0, 0)) // what AWS says before the first run
-	if !r.EvaluatedAt.Before(l.SetAt) {
-		evaluated = wire.At(r.EvaluatedAt)
+	if !l.EvaluatedAt.IsZero() {
+		evaluated = wire.At(l.EvaluatedAt)
 	}
 	return &lifecycleOut{target{s.account, r.Name}, l.Text, evaluated}, nil
 }

@@ -68,7 +68,7 @@ func TestRegistry_authenticates(t *testing.T) {
 		return w.do(a, "GET", "/v2/web/tags/list", nil, "")
 	}
 
-	none, body := get(authn.Anonymous)
+	none, body := get(anonymous)
 	require.Equal(t, 401, none.StatusCode)
 	require.Equal(t, "Not Authorized\n", body)
 	require.Equal(t, `Basic realm="`+w.server.URL+`/",service="ecr.amazonaws.com"`, none.Header.Get("WWW-Authenticate"))
@@ -229,11 +229,11 @@ func TestRegistry_takesABlobInChunks(t *testing.T) {
 			require.Equal(t, int64(5), head.ContentLength)
 			away, _ := w.do(token, "GET", "/v2/web/blobs/"+helloDigest, nil, "")
 			require.Equal(t, 307, away.StatusCode)
-			part, body := w.do(authn.Anonymous, "GET", away.Header.Get("Location"), map[string]string{"Range": "bytes=1-2"}, "")
+			part, body := w.do(anonymous, "GET", away.Header.Get("Location"), map[string]string{"Range": "bytes=1-2"}, "")
 			require.Equal(t, 206, part.StatusCode)
 			require.Equal(t, "el", body)
 			w.pass(time.Hour)
-			old, _ := w.do(authn.Anonymous, "GET", away.Header.Get("Location"), nil, "")
+			old, _ := w.do(anonymous, "GET", away.Header.Get("Location"), nil, "")
 			require.Equal(t, 401, old.StatusCode)
 		})
 	}

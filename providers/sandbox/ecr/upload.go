@@ -65,7 +65,7 @@ func (u *upload) append(body io.Reader) error {
 	return err
 }
 
-var errNoDigestFits = errors.New("None of the provided layer digests match the calculated layer digest")
+const noDigestFits = "None of the provided layer digests match the calculated layer digest"
 
 // finish ends an upload, either way, and links the blob to the repository. The caller
 // holds u.mu.
@@ -73,7 +73,7 @@ func (s *Service) finish(t target, u *upload, digest string) error {
 	defer s.abandon(u)
 	size := u.writer.Size()
 	if err := u.writer.Commit(digest); errors.Is(err, blob.ErrDigest) {
-		return refuse("InvalidLayerException", "%v", errNoDigestFits)
+		return refuse("InvalidLayerException", noDigestFits)
 	} else if err != nil {
 		return failed(err)
 	}

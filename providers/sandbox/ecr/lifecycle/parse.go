@@ -19,12 +19,22 @@ const (
 
 var errShape = errors.New("instance failed to match exactly one schema (matched 0 out of 2)")
 
+// reason is why ECR refuses a policy: a sentence of its own, with the capital and the
+// full stop that it has there.
+type reason string
+
+var _ error = reason("")
+
+func (r reason) Error() string { return string(r) }
+
+func because(format string, args ...any) reason { return reason(fmt.Sprintf(format, args...)) }
+
 // Parse reads a policy and refuses what ECR refuses. The errors' texts are ECR's own
 // reasons where those are known, without the preamble.
 func Parse(text string) (*Policy, error) {
 	top, err := object(json.RawMessage(text), []string{"rules"}, nil)
 	if errors.Is(err, errSyntax) {
-		return nil, errors.New("Could not map policyString into LifecyclePolicy.")
+		return nil, reason("Could not map policyString into LifecyclePolicy.")
 	}
 	if err != nil {
 		return nil, err
@@ -57,18 +67,18 @@ func (p *Policy) check() error {
 	seen := map[class]bool{}
 	for i, r := range p.Rules {
 		if i > 0 && r.Priority == p.Rules[i-1].Priority {
-			return fmt.Errorf("Rule priorities must be unique, found %d more than once.", r.Priority)
+			return because("Rule priorities must be unique, found %d more than once.", r.Priority)
 		}
 		tags := slices.Sorted(slices.Values(r.Selection.Patterns))
 		c := class{r.Selection.Archived, r.Selection.TagStatus + " " + strings.Join(tags, ",")}
 		if seen[class{c.archived, Any + " "}] {
-			return errors.New("Rule for tagStatus=ANY must have the lowest priority per storage class")
+			return reason("Rule for tagStatus=ANY must have the lowest priority per storage class")
 		}
 		switch {
 		case seen[c] && r.Selection.TagStatus == Untagged:
-			return errors.New("Only one rule can select Untagged images per storage class.")
+			return reason("Only one rule can select Untagged images per storage class.")
 		case seen[c]:
-			return fmt.Errorf("Only one rule can select the tags %s per storage class.", strings.Join(tags, ", "))
+			return because("Only one rule can select the tags %s per storage class.", strings.Join(tags, ", "))
 		}
 		seen[c] = true
 	}
@@ -148,13 +158,13 @@ func parseSelection(raw json.RawMessage) (Selection, error) {
 	case !slices.Contains([]string{"", "standard", "archive"}, in.StorageClass):
 		return s, notIn(in.StorageClass, "archive", "standard")
 	case tagged && len(s.Patterns) == 0:
-		return s, errors.New("Must specify tagPrefixList or tagPatternList when tagStatus=TAGGED.")
+		return s, reason("Must specify tagPrefixList or tagPatternList when tagStatus=TAGGED.")
 	case in.TagPatternList != nil && in.TagPrefixList != nil:
-		return s, errors.New("Cannot specify both tagPrefixList and tagPatternList in one rule.")
+		return s, reason("Cannot specify both tagPrefixList and tagPatternList in one rule.")
 	case !tagged && (in.TagPatternList != nil || in.TagPrefixList != nil):
-		return s, fmt.Errorf("Cannot specify tagPrefixList or tagPatternList when tagStatus=%s.", strings.ToUpper(in.TagStatus))
+		return s, because("Cannot specify tagPrefixList or tagPatternList when tagStatus=%s.", strings.ToUpper(in.TagStatus))
 	case slices.ContainsFunc(in.TagPatternList, func(p string) bool { return strings.Count(p, "*") > maxStars }):
-		return s, fmt.Errorf("A tag pattern holds at most %d wildcards.", maxStars)
+		return s, because("A tag pattern holds at most %d wildcards.", maxStars)
 	case in.CountNumber < 1:
 		return s, tooLow(in.CountNumber)
 	}
