@@ -154,7 +154,7 @@ func (s *Stream) Progress(p apply.Progress) {
 			p.Phase = ""
 		}
 		if p.Phase != "" {
-			fresh := p.Phase != r.phase
+			fresh := clean(p.Phase) != r.doing()
 			r.phase, r.done, r.total = p.Phase, p.Done, p.Total
 			if fresh {
 				s.teller.phase(r)

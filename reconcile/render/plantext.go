@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	pathColumn = 8  // where the paths of fields start
-	pathMax    = 44 // what is longer is cut
+	pathColumn = 8   // where the paths of fields start
+	pathAlign  = 44  // longer paths do not move the values of the others
+	pathMax    = 160 // what is longer is cut; a permission is read to its end
 )
 
 func (v *Plan) text(o Options) string {
@@ -101,7 +102,9 @@ func (a Action) block(p paint) string {
 	}
 	column := 0
 	for _, f := range a.Fields {
-		column = max(column, utf8.RuneCountInString(f.label()))
+		if n := utf8.RuneCountInString(f.label()); n <= pathAlign {
+			column = max(column, n)
+		}
 	}
 	for _, f := range a.Fields {
 		b.WriteString(f.line(p, column))
@@ -117,8 +120,9 @@ func (f Field) line(p paint, column int) string {
 	if tail != "" {
 		tail = " # " + tail
 	}
-	room := width - pathColumn - column - 1 - len(tail)
-	label := f.label() + strings.Repeat(" ", column-utf8.RuneCountInString(f.label()))
+	label := f.label()
+	label += strings.Repeat(" ", max(column-utf8.RuneCountInString(label), 0))
+	room := width - pathColumn - utf8.RuneCountInString(label) - 1 - len(tail)
 	line := margin(f.Widening) + "    " + f.Symbol + " " + label + " " + f.change(room) + tail
 	if f.Widening {
 		return p.in(red, line) + "\n"

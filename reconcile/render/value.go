@@ -8,7 +8,7 @@ import (
 )
 
 // width is how many columns a line of text takes at most, as far as values can be cut.
-const width = 100
+const width = 140
 
 func printable(r rune) bool { return strconv.IsPrint(r) }
 
