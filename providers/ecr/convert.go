@@ -35,14 +35,18 @@ func observed(r types.Repository, policy string, tags []types.Tag, users []strin
 	}
 }
 
-// exclusions collects the tags that stay movable: the wanted ones and those that are
-// live, which other manifests may need.
+// maxExclusions is how many filters a repository takes.
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImageTagMutability.html
+const maxExclusions = 5
+
+// exclusions collects the tags that stay movable: the wanted ones and, as far as there is
+// room, those that are live, which other manifests may need.
 func exclusions(want, have state.Resource) []types.ImageTagMutabilityExclusionFilter {
 	var filters []types.ImageTagMutabilityExclusionFilter
 	seen := map[string]bool{}
 	for _, fields := range [][]state.Field{want.Fields, have.Fields} {
 		for _, f := range fields {
-			if tag, ok := strings.CutPrefix(f.Path, "tag_mutability.exclude."); ok && !seen[tag] {
+			if tag, ok := strings.CutPrefix(f.Path, "tag_mutability.exclude."); ok && !seen[tag] && len(filters) < maxExclusions {
 				seen[tag] = true
 				filters = append(filters, types.ImageTagMutabilityExclusionFilter{
 					Filter: aws.String(tag), FilterType: types.ImageTagMutabilityExclusionFilterTypeWildcard})

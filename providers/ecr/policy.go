@@ -2,8 +2,10 @@ package ecr
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -110,8 +112,9 @@ func (p policy) text() string {
 	return string(b)
 }
 
-// parse reads the text that ECR returns, which is the text that was put. A policy of
-// another shape is returned as compact JSON, so that it still compares and shows.
+// parse reads the text that ECR returns, which is the text that was put. Priorities order
+// the rules, wherever they stand. A policy of another shape is returned as compact JSON,
+// so that it still compares and shows.
 func parse(text string) string {
 	var d document
 	dec := json.NewDecoder(strings.NewReader(text))
@@ -119,6 +122,7 @@ func parse(text string) string {
 	if err := dec.Decode(&d); err != nil {
 		return compact(text)
 	}
+	slices.SortStableFunc(d.Rules, func(a, b documentRule) int { return cmp.Compare(a.Priority, b.Priority) })
 	var p policy
 	for _, r := range d.Rules {
 		s := r.Selection

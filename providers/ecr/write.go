@@ -158,17 +158,22 @@ func (p *Provider) putTag(ctx context.Context, a plan.Action, env apply.Env) (st
 		return state.Outcome{}, fmt.Errorf("repository %q: image %s is gone; apply again to build it", repository, built)
 	}
 	digest := aws.ToString(image.ImageId.ImageDigest)
-	_, err = p.api.PutImage(ctx, &sdk.PutImageInput{RepositoryName: &repository, ImageTag: &tag, ImageManifest: image.ImageManifest,
+	_, putErr := p.api.PutImage(ctx, &sdk.PutImageInput{RepositoryName: &repository, ImageTag: &tag, ImageManifest: image.ImageManifest,
 		ImageManifestMediaType: image.ImageManifestMediaType, ImageDigest: &digest})
-	// The same tag on the same image is what was asked for.
-	if err != nil && !awsapi.Is(err, "ImageAlreadyExistsException") {
-		return state.Outcome{}, fmt.Errorf("repository %q: put tag %s: %w", repository, tag, awsapi.Explain(err))
+	// The same tag on the same image is what was asked for. A frozen tag is refused by
+	// another name, which leaves open what it stands for.
+	frozen := awsapi.Is(putErr, "ImageTagAlreadyExistsException")
+	if putErr != nil && !frozen && !awsapi.Is(putErr, "ImageAlreadyExistsException") {
+		return state.Outcome{}, fmt.Errorf("repository %q: put tag %s: %w", repository, tag, awsapi.Explain(putErr))
 	}
 	after, err := p.images(ctx, repository, []string{tag})
 	if err != nil {
 		return state.Outcome{}, err
 	}
-	if got := digestOf(after[tag]); got != digest {
+	switch got := digestOf(after[tag]); {
+	case got != digest && frozen:
+		return state.Outcome{}, fmt.Errorf("repository %q: tag %s stands for %s already and is never moved: %w", repository, tag, got, putErr)
+	case got != digest:
 		return state.Outcome{}, fmt.Errorf("repository %q: tag %s stands for %s after it was put on %s", repository, tag, got, digest)
 	}
 	return state.Outcome{ID: digest}, nil
