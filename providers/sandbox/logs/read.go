@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
@@ -27,12 +28,13 @@ func (p place) token(kind byte) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%c/%d/%d", kind, p.at, p.seq))
 }
 
-func placeOf(token string) (p place, kind byte, err error) {
+// placeOf reads a token of one of the kinds.
+func placeOf(token, kinds string) (p place, kind byte, err error) {
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err == nil {
 		_, err = fmt.Sscanf(string(raw), "%c/%d/%d", &kind, &p.at, &p.seq)
 	}
-	if err != nil {
+	if err != nil || strings.IndexByte(kinds, kind) < 0 {
 		return place{}, 0, invalid("The specified nextToken is invalid.")
 	}
 	return p, kind, nil
@@ -94,14 +96,15 @@ func (w *window) fit() (cut bool) {
 	return false
 }
 
-// span is the time that a read covers: from start to before end, in milliseconds.
+// span is the time that a read covers, in milliseconds. Whether its end belongs to it
+// depends on the operation: not for GetLogEvents, but for FilterLogEvents.
 type span struct {
 	Start *int64 `json:"startTime"`
 	End   *int64 `json:"endTime"`
 }
 
-func (s span) has(at int64) bool {
-	return (s.Start == nil || at >= *s.Start) && (s.End == nil || at < *s.End)
+func (s span) has(at int64, end bool) bool {
+	return (s.Start == nil || at >= *s.Start) && (s.End == nil || at < *s.End || end && at == *s.End)
 }
 
 // kept returns the time before which the group's events have expired.
@@ -164,14 +167,14 @@ func (s *Service) getEvents(_ context.Context, in getEventsIn) (out getEventsOut
 	var from place
 	var kind byte
 	if in.Token != "" {
-		if from, kind, err = placeOf(in.Token); err != nil {
+		if from, kind, err = placeOf(in.Token, "fb"); err != nil {
 			return out, err
 		}
 		w.last = kind == 'b'
 	}
 	err = s.scan(file, func(e event) {
 		ahead := e.place().compare(from)
-		if e.At < since || !in.has(e.At) || kind == 'f' && ahead <= 0 || kind == 'b' && ahead >= 0 {
+		if e.At < since || !in.has(e.At, false) || kind == 'f' && ahead <= 0 || kind == 'b' && ahead >= 0 {
 			return
 		}
 		w.add(found{event: e})
@@ -182,6 +185,12 @@ func (s *Service) getEvents(_ context.Context, in getEventsIn) (out getEventsOut
 	w.trim()
 	w.fit()
 	first, last := from, from
+	switch kind { // with nothing found, to turn round leads back to the event that the token is of
+	case 'f':
+		first.seq++
+	case 'b':
+		last.seq--
+	}
 	for i, e := range w.events {
 		if i == 0 {
 			first = e.place()
@@ -210,6 +219,8 @@ type filterEventsIn struct {
 	Pattern string   `json:"filterPattern"`
 	Token   string   `json:"nextToken"`
 	Limit   *int     `json:"limit"`
+	// FromHead is true unless it is sent as false: the newest events come first then.
+	FromHead *bool `json:"startFromHead"`
 }
 
 type filteredEvent struct {
@@ -224,7 +235,7 @@ type filterEventsOut struct {
 	Token    string          `json:"nextToken,omitempty"`
 }
 
-// filterEvents reads many streams as one, in the order of time.
+// filterEvents reads many streams as one, in the order of time or against it.
 func (s *Service) filterEvents(_ context.Context, in filterEventsIn) (filterEventsOut, error) {
 	out := filterEventsOut{Events: []filteredEvent{}, Searched: []struct{}{}}
 	limit, err := eventLimit(in.Limit)
@@ -242,9 +253,13 @@ func (s *Service) filterEvents(_ context.Context, in filterEventsIn) (filterEven
 	if err != nil {
 		return out, err
 	}
+	kind, backward := byte('n'), in.FromHead != nil && !*in.FromHead
+	if backward {
+		kind = 'p'
+	}
 	var from place
 	if in.Token != "" {
-		if from, _, err = placeOf(in.Token); err != nil {
+		if from, _, err = placeOf(in.Token, string(kind)); err != nil {
 			return out, err
 		}
 	}
@@ -267,11 +282,15 @@ func (s *Service) filterEvents(_ context.Context, in filterEventsIn) (filterEven
 	if err != nil {
 		return out, err
 	}
-	w := window{limit: limit}
+	w := window{limit: limit, last: backward}
 	more := false
 	for _, n := range names {
 		err := s.scan(files[n], func(e event) {
-			if e.At < since || !in.has(e.At) || e.place().compare(from) <= 0 || !matches(e.Message) {
+			ahead := e.place().compare(from)
+			if backward && in.Token != "" {
+				ahead = -ahead
+			}
+			if e.At < since || !in.has(e.At, true) || ahead <= 0 || !matches(e.Message) {
 				return
 			}
 			w.add(found{e, n})
@@ -283,12 +302,15 @@ func (s *Service) filterEvents(_ context.Context, in filterEventsIn) (filterEven
 	}
 	w.trim()
 	more = w.fit() || more
+	if backward {
+		slices.Reverse(w.events)
+	}
 	for _, e := range w.events {
 		out.Events = append(out.Events, filteredEvent{e.stream, outputEvent{e.At, e.Message, e.Arrived}, fmt.Sprintf("%056d", e.Seq)})
 		from = e.place()
 	}
 	if more {
-		out.Token = from.token('n')
+		out.Token = from.token(kind)
 	}
 	return out, nil
 }

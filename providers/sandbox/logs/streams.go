@@ -237,7 +237,7 @@ func checkEvents(events []inputEvent) error {
 	total := 0
 	for i, e := range events {
 		switch {
-		case e.At == nil || e.Message == "":
+		case e.At == nil || *e.At < 0 || e.Message == "":
 			return invalid("Log event %d needs a timestamp and a message.", i)
 		case len(e.Message) > maxEvent:
 			return invalid("Log event too large: %d bytes exceeds limit of %d", len(e.Message), maxEvent)
@@ -249,7 +249,7 @@ func checkEvents(events []inputEvent) error {
 	switch {
 	case total > maxBytes:
 		return invalid("Upload too large: %d bytes exceeds limit of %d", total, maxBytes)
-	case time.Duration(*events[len(events)-1].At-*events[0].At)*time.Millisecond > batchSpan:
+	case *events[len(events)-1].At-*events[0].At > batchSpan.Milliseconds():
 		return invalid("The batch of log events in a single PutLogEvents request cannot span more than 24 hours.")
 	}
 	return nil

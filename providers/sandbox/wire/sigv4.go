@@ -109,7 +109,11 @@ func (v *Verifier) verify(r *http.Request, body []byte) (Scope, *denial) {
 	}
 	sum := sha256.Sum256(body)
 	payload := hex.EncodeToString(sum[:])
-	if given := r.Header.Get(hashHeader); given != "" && given != unsigned && given != payload {
+	switch given := r.Header.Get(hashHeader); given {
+	case "", payload:
+	case unsigned:
+		payload = unsigned
+	default:
 		return scope, mismatch("The value passed in as x-amz-content-sha256 does not match the computed payload hash. Computed digest: %s expected hash: %s", payload, given)
 	}
 	want := sign(secret, scope, stamp, canonical(r, signed, payload))
