@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -82,12 +84,22 @@ func (a *app) globalFlags(root *cobra.Command) {
 	f.BoolVar(&a.noColor, "no-color", false, "no colours; so does NO_COLOR in the environment")
 	f.BoolVar(&a.debug, "debug", false, "say on stderr which AWS calls are made: never what they hold")
 	f.BoolVar(&a.sandbox.on, "sandbox", false, "use the AWS of this machine instead: a sandbox that really runs containers")
-	f.Float64Var(&a.sandbox.speed, "sandbox-speed", 0, "divide the sandbox's AWS-side waits by this, when it is started")
-	f.StringVar(&a.sandbox.engine, "sandbox-engine", "", "run the sandbox's containers by docker, podman, namespaces or process, when it is started")
+	f.Float64Var(&a.sandbox.speed, "sandbox-speed", 0, "divide the sandbox's AWS-side waits by this; also APRON_SANDBOX_SPEED")
+	f.StringVar(&a.sandbox.engine, "sandbox-engine", a.fallback("APRON_SANDBOX_ENGINE", ""), "run the sandbox's containers by docker, podman, namespaces or process; also APRON_SANDBOX_ENGINE (default the first that works)")
 }
 
 // prepare checks the global flags once they are read.
-func (a *app) prepare(*cobra.Command) error {
+func (a *app) prepare(cmd *cobra.Command) error {
+	const speed = "APRON_SANDBOX_SPEED"
+	if v := a.fallback(speed, ""); v != "" && !cmd.Flags().Changed("sandbox-speed") {
+		var err error
+		if a.sandbox.speed, err = strconv.ParseFloat(v, 64); err != nil {
+			return &usageError{err: fmt.Errorf("%s: %q is not a number", speed, v), command: "apron"}
+		}
+	}
+	if a.sandbox.speed < 0 {
+		return &usageError{err: errors.New("--sandbox-speed must not be negative"), command: "apron"}
+	}
 	if a.json {
 		a.format = string(render.JSON)
 	}
