@@ -126,6 +126,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		err = closeErr
 	}
 	h := s.header(p.facts.live)
+	h.Destroy = p.destroy
 	for i := range h.Services {
 		for _, r := range report.Results {
 			if r.Action.Target == apprunner.Service(h.Services[i].Name) && r.Outcome.URL != "" {

@@ -40,13 +40,19 @@ func (a *app) runDestroy(ctx context.Context, o applyFlags, images, logGroups bo
 		return err
 	}
 	s.release(f.live)
-	p, err := plan.Build(nil, f.live, plan.Options{Keep: func(addr state.Address) bool {
-		return addr.Target == "ecr" && !images || addr.Target == "logs" && !logGroups
+	p, err := plan.Build(nil, f.live, plan.Options{Keep: func(addr state.Address) string {
+		switch {
+		case addr.Target == "ecr" && !images:
+			return "--images deletes it, with every image in it"
+		case addr.Target == "logs" && !logGroups:
+			return "--logs deletes it"
+		}
+		return ""
 	}})
 	if err != nil {
 		return err
 	}
-	return s.execute(ctx, w, planned{plan: p, facts: f, wanted: len(f.live)}, o)
+	return s.execute(ctx, w, planned{plan: p, facts: f, destroy: true}, o)
 }
 
 // release takes the services that are destroyed out of the users of what they share.

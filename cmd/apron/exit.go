@@ -50,7 +50,9 @@ type accountError struct{ file, want, got string }
 func (e *accountError) Error() string {
 	return e.file + ": account: these credentials belong to account " + e.got + ", and the manifest is for " + e.want + "; nothing was read or changed there"
 }
-func (e *accountError) Hint() string { return "use the credentials of account " + e.want + ", for example by AWS_PROFILE" }
+func (e *accountError) Hint() string {
+	return "use the credentials of account " + e.want + ", for example by AWS_PROFILE"
+}
 
 // exitCode maps an error to its exit code. Of several errors the gravest to whoever
 // waits for a deployment counts.

@@ -71,7 +71,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed bool) error
 
 func (s *session) view(p planned) *render.Plan {
 	h := s.header(p.facts.live)
-	h.Compared = p.wanted
+	h.Compared, h.Destroy = p.wanted, p.destroy
 	return render.NewPlan(p.plan, h)
 }
 

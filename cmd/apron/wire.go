@@ -190,6 +190,7 @@ type planned struct {
 	// missing are secrets without a value anywhere: an apply must not start.
 	missing error
 	wanted  int // how many resources were compared
+	destroy bool
 }
 
 // plan joins manifests and facts into the desired state and plans it.
@@ -341,4 +342,3 @@ func markStale(live state.Live, addr state.Address, names string) {
 	o.Fields = state.Sort(append(slices.Clone(o.Fields), state.Field{Path: "deployment.secrets", Value: "older than " + names}))
 	live[addr] = o
 }
-

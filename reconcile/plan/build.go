@@ -111,7 +111,14 @@ func (b *builder) reach() {
 	}
 }
 
-func (b *builder) kept(addr state.Address) bool { return b.o.Keep != nil && b.o.Keep(addr) }
+func (b *builder) kept(addr state.Address) bool { return b.keep(addr) != "" }
+
+func (b *builder) keep(addr state.Address) string {
+	if b.o.Keep == nil {
+		return ""
+	}
+	return b.o.Keep(addr)
+}
 
 // want plans one desired resource.
 //
@@ -396,13 +403,17 @@ func (b *builder) sweep(have state.Observed) {
 	case have.Owner != state.Ours && have.Owner != state.Shared:
 		return
 	case b.kept(addr):
-		b.note(addr, "is kept%s", because(have.Note))
+		b.note(addr, "is kept: %s", b.keep(addr))
 	case len(have.Users) > 0:
 		b.note(addr, "is kept: %s uses it", have.Users[0])
 	case len(b.used[addr]) > 0:
 		b.note(addr, "is kept: %s uses it", b.used[addr][0])
 	default:
-		b.add(Action{Op: Delete, Target: addr, Have: have, Reason: "nothing wants it any more"})
+		reason := "nothing wants it any more"
+		if len(b.desired) == 0 { // that is what was asked for
+			reason = ""
+		}
+		b.add(Action{Op: Delete, Target: addr, Have: have, Reason: reason})
 	}
 }
 

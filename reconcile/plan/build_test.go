@@ -97,6 +97,11 @@ func TestBuild(t *testing.T) {
 			have:  lives(live(state.Shared, state.Ready, config1), live(state.Ours, state.Ready, service("web", ref("scaling", one)))),
 			notes: []string{"apprunner/scaling/apron-1-1-100 is kept: apprunner/service/web uses it"},
 		},
+		"takes away a single field that must not be, and no other of that beginning": {
+			want:    desired(state.Resource{Address: at("apprunner", "service", "web"), Whole: []string{"secrets.KEY"}, Fields: []state.Field{field("env.KEY", "plain")}}),
+			have:    lives(live(state.Ours, state.Ready, service("web", field("secrets.KEY", "a"), field("secrets.KEY_2", "b")))),
+			actions: []string{"update apprunner/service/web env.KEY!,secrets.KEY"},
+		},
 		"refuses what somebody else made": {
 			want:    desired(service("web", field("cpu", "256"))),
 			have:    lives(live(state.Theirs, state.Ready, service("web", field("cpu", "256")))),
@@ -200,9 +205,14 @@ func TestBuild(t *testing.T) {
 		"destroys users before what they use, and keeps what it is told to": {
 			have: lives(live(state.Shared, state.Ready, config1), live(state.Ours, state.Ready, service("web", ref("scaling", one))),
 				live(state.Shared, state.Ready, state.Resource{Address: at("ecr", "repository", "web")})),
-			options: plan.Options{Keep: func(a state.Address) bool { return a.Target == "ecr" }},
+			options: plan.Options{Keep: func(a state.Address) string {
+				if a.Target == "ecr" {
+					return "--images deletes it"
+				}
+				return ""
+			}},
 			actions: []string{"delete apprunner/service/web ", "delete apprunner/scaling/apron-1-1-100 "},
-			notes:   []string{"ecr/repository/web is kept"},
+			notes:   []string{"ecr/repository/web is kept: --images deletes it"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,9 +37,11 @@ func diff(want state.Resource, have []state.Field) []Change {
 // compared reports whether a wanted field can be a change by itself.
 func compared(f state.Field) bool { return !f.Order && !f.Provenance && !f.Omit }
 
-func whole(prefixes []string, path string) bool {
-	for _, p := range prefixes {
-		if strings.HasPrefix(path, p) {
+// whole reports whether path is managed as a part of a whole: below a prefix that ends
+// with a dot, or itself by name.
+func whole(wholes []string, path string) bool {
+	for _, w := range wholes {
+		if path == w || strings.HasSuffix(w, ".") && strings.HasPrefix(path, w) {
 			return true
 		}
 	}

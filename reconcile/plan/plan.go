@@ -110,8 +110,9 @@ type Options struct {
 	Adopt bool
 	// AllowWildcard allows permissions that name every action or every resource.
 	AllowWildcard bool
-	// Keep lists resources that a plan must not delete though nothing wants them.
-	Keep func(state.Address) bool
+	// Keep says how to have a resource deleted that otherwise stays though nothing wants
+	// it; "" lets it go.
+	Keep func(state.Address) string
 }
 
 // RefusedError says why something asked for is not planned.

@@ -142,7 +142,12 @@ func second(t *testing.T) *plan.Plan {
 			state.Field{Path: "env.TITLE", Value: "(sensitive #1)"},
 			state.Field{Path: "health.path", Value: "/" + strings.Repeat("x", 300)},
 			state.Field{Path: "secrets.KEY", Value: "ssm/parameter/web.KEY", Ref: true, Restart: true}),
-	), live(web, key, kept, gone, tag, role), plan.Options{Keep: func(a state.Address) bool { return a.Name == "old" && a.Target == "ecr" }})
+	), live(web, key, kept, gone, tag, role), plan.Options{Keep: func(a state.Address) string {
+		if a.Name == "old" && a.Target == "ecr" {
+			return "--images deletes it"
+		}
+		return ""
+	}})
 	for i, a := range p.Actions {
 		for j, c := range a.Changes {
 			if c.Path == "env.LOG_LEVEL" {

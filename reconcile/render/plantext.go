@@ -44,6 +44,9 @@ func (v *Plan) text(o Options) string {
 
 // headline is Terraform's summary line.
 func (v *Plan) headline() string {
+	if len(v.Actions) == 0 && v.Header.Destroy {
+		return "Nothing to destroy."
+	}
 	if len(v.Actions) == 0 {
 		return "No changes. Live matches " + v.Header.sources() + "."
 	}

@@ -68,19 +68,27 @@ func statusColor(status string) string {
 	return yellow
 }
 
+// what names the run.
+func (v *Report) what() string {
+	if v.Header.Destroy {
+		return "Destroy"
+	}
+	return "Apply"
+}
+
 // headline says in a line how the run ended.
 func (v *Report) headline() string {
-	s := v.Summary
+	s, what := v.Summary, v.what()
 	ended := fmt.Sprintf("%d done, %d failed, %d skipped.", s.Done, s.Failed, s.Skipped)
 	switch {
 	case s.Failed > 0:
-		return "Apply failed: " + v.failed() + "; " + ended
+		return what + " failed: " + v.failed() + "; " + ended
 	case s.Skipped > 0:
-		return "Apply interrupted: " + ended
+		return what + " interrupted: " + ended
 	case len(v.Errors) > 0:
-		return "Apply failed: " + ended
+		return what + " failed: " + ended
 	}
-	return fmt.Sprintf("Apply complete: %d added, %d changed, %d destroyed.", s.Added, s.Changed, s.Destroyed)
+	return fmt.Sprintf("%s complete: %d added, %d changed, %d destroyed.", what, s.Added, s.Changed, s.Destroyed)
 }
 
 func (v *Report) color() string {
@@ -112,7 +120,7 @@ func (v *Report) markdown() string {
 	var b strings.Builder
 	s := v.Summary
 	if s.Failed > 0 {
-		fmt.Fprintf(&b, "**Apply failed**: %d done, %d failed, %d skipped.\n\n", s.Done, s.Failed, s.Skipped)
+		fmt.Fprintf(&b, "**%s failed**: %d done, %d failed, %d skipped.\n\n", v.what(), s.Done, s.Failed, s.Skipped)
 	} else {
 		fmt.Fprintf(&b, "**%s**\n\n", v.headline())
 	}

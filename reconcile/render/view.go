@@ -68,6 +68,8 @@ type Header struct {
 	Services    []Service `json:"services"`
 	// Compared is how many resources were compared with what is live.
 	Compared int `json:"compared,omitempty"`
+	// Destroy says that everything of the services is to go.
+	Destroy bool `json:"destroy,omitempty"`
 }
 
 // Service is one of those that a plan is about.

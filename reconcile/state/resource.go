@@ -79,8 +79,9 @@ type Resource struct {
 	Address Address
 	// Fields are the managed settings, in path order and each path once.
 	Fields []Field
-	// Whole lists path prefixes ("env.") of maps that are managed as a whole: a live
-	// field under one of them that is not wanted is removed.
+	// Whole lists path prefixes ("env.") of maps that are managed as a whole, and single
+	// paths ("secrets.KEY") that must not be: a live field of these that is not wanted is
+	// removed.
 	Whole []string
 	// Detail is the provider's own data for its executor. The planner never looks at it.
 	Detail any
