@@ -110,7 +110,9 @@ func grants(spec state.Spec, secrets []string) ([]state.Field, error) {
 	}
 	var fields []state.Field
 	for g := range all {
-		fields = append(fields, state.Field{Path: "permission." + g, Value: allow, Grant: true})
+		action, resource, _ := strings.Cut(g, " ")
+		fields = append(fields, state.Field{Path: "permission." + g, Value: allow, Grant: true,
+			Wildcard: resource == "*" || action == "*" || strings.HasSuffix(action, ":*")})
 	}
 	return state.Sort(fields), errs.ErrorOrNil()
 }
