@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,12 @@ func (a *app) docsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "docs [topic]",
 		Short:     "Read more about a topic: " + strings.Join(topics(), ", "),
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) == 1 && slices.Contains(topics(), args[0]) {
+				return nil
+			}
+			return fmt.Errorf("%q is not a topic: name one of %s", strings.Join(args, " "), strings.Join(topics(), ", "))
+		},
 		ValidArgs: topics(),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
