@@ -2,6 +2,7 @@ package apprunner
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,11 +104,8 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 			owner = state.Ours
 		}
 	}
-	for _, op := range ops {
-		if op.Status == types.OperationStatusSucceeded && deploys(op.Type) {
-			live.DeployedAt = aws.ToTime(op.StartedAt)
-			break
-		}
+	if i := slices.IndexFunc(ops, deployed); i >= 0 {
+		live.DeployedAt = aws.ToTime(ops[i].StartedAt)
 	}
 	o := state.Observed{
 		Resource: state.Resource{Address: Service(name), Fields: state.Sort(f), Detail: live},
@@ -122,9 +120,13 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 	return o
 }
 
-// deploys reports whether an operation starts instances that read their secrets.
-func deploys(t types.OperationType) bool {
-	return t == types.OperationTypeCreateService || t == types.OperationTypeUpdateService || t == types.OperationTypeStartDeployment
+// deployed reports whether an operation has started instances that read their secrets.
+func deployed(op types.OperationSummary) bool {
+	switch op.Type {
+	case types.OperationTypeCreateService, types.OperationTypeUpdateService, types.OperationTypeStartDeployment:
+		return op.Status == types.OperationStatusSucceeded
+	}
+	return false
 }
 
 // serviceURL adds the scheme that App Runner leaves out: https, but http for a name that

@@ -125,11 +125,17 @@ func (p *Provider) describe(ctx context.Context, arn string, hidden func(string)
 		return gone(arn, "list tags", err)
 	})
 	g.Go(func() error {
-		out, err := p.api.ListOperations(ctx, &sdk.ListOperationsInput{ServiceArn: &arn, MaxResults: aws.Int32(20)})
-		if err == nil {
-			ops = out.OperationSummaryList
+		// Back to the one behind the running deployment, which daily pauses and
+		// resumptions may have pushed far down.
+		pages := sdk.NewListOperationsPaginator(p.api, &sdk.ListOperationsInput{ServiceArn: &arn, MaxResults: aws.Int32(20)})
+		for pages.HasMorePages() && !slices.ContainsFunc(ops, deployed) {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return gone(arn, "list operations", err)
+			}
+			ops = append(ops, page.OperationSummaryList...)
 		}
-		return gone(arn, "list operations", err)
+		return nil
 	})
 	if err := g.Wait(); err != nil || service == nil || service.Status == types.ServiceStatusDeleted {
 		return nil, err
@@ -151,10 +157,11 @@ func gone(arn, doing string, err error) error {
 const orphanAge = time.Hour
 
 // observeScaling reports the wanted configurations and the other ones of apron's. There
-// are at most ten names in a Region, so that all are listed in one call.
+// are at most ten names in a Region. The list has the latest revision of each: the SDK
+// cannot ask for the others, because it does not send the false that would.
 func (p *Provider) observeScaling(ctx context.Context, wanted, services map[string]bool, keep func(state.Observed)) error {
 	var summaries []types.AutoScalingConfigurationSummary
-	pages := sdk.NewListAutoScalingConfigurationsPaginator(p.api, &sdk.ListAutoScalingConfigurationsInput{LatestOnly: false})
+	pages := sdk.NewListAutoScalingConfigurationsPaginator(p.api, &sdk.ListAutoScalingConfigurationsInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -162,7 +169,6 @@ func (p *Provider) observeScaling(ctx context.Context, wanted, services map[stri
 		}
 		summaries = append(summaries, page.AutoScalingConfigurationSummaryList...)
 	}
-	revisions := map[string][]state.Observed{}
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
 	for _, s := range summaries {
@@ -175,34 +181,47 @@ func (p *Provider) observeScaling(ctx context.Context, wanted, services map[stri
 			continue
 		}
 		g.Go(func() error {
-			o, err := p.describeScaling(gctx, aws.ToString(s.AutoScalingConfigurationArn), services)
+			o, err := p.revision(gctx, s, services)
 			if err == nil && o != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				revisions[name] = append(revisions[name], *o)
+				keep(*o)
 			}
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	for name, revs := range revisions {
-		keep(choose(name, revs))
-	}
-	return nil
+	return g.Wait()
 }
 
-// choose picks the revision whose content is what the name says; somebody else may have
-// added others.
-func choose(name string, revs []state.Observed) state.Observed {
-	slices.SortFunc(revs, func(a, b state.Observed) int { return strings.Compare(a.ID, b.ID) })
-	for _, r := range revs {
-		if fmt.Sprintf("apron-%s-%s-%s", r.Value("min"), r.Value("max"), r.Value("concurrency")) == name {
-			return r
+// revision reads the revision of a configuration whose content is what the name says:
+// the latest, unless somebody else has added others since. Five can be active, and their
+// numbers need not be in a row.
+func (p *Provider) revision(ctx context.Context, s types.AutoScalingConfigurationSummary, services map[string]bool) (*state.Observed, error) {
+	latest, err := p.describeScaling(ctx, aws.ToString(s.AutoScalingConfigurationArn), services)
+	if err != nil || latest == nil || asNamed(*latest) {
+		return latest, err
+	}
+	base, _, _ := strings.Cut(latest.ID, ":autoscalingconfiguration/")
+	last := s.AutoScalingConfigurationRevision
+	for n := last - 1; n > max(0, last-10); n-- {
+		short := fmt.Sprintf("%s:autoscalingconfiguration/%s/%d", base, latest.Address.Name, n)
+		out, err := p.api.DescribeAutoScalingConfiguration(ctx, &sdk.DescribeAutoScalingConfigurationInput{AutoScalingConfigurationArn: &short})
+		if err := gone(short, "describe", err); err != nil {
+			return nil, err
+		}
+		if out == nil {
+			continue
+		}
+		older, err := p.describeScaling(ctx, aws.ToString(out.AutoScalingConfiguration.AutoScalingConfigurationArn), services)
+		if err != nil || older != nil && asNamed(*older) {
+			return older, err
 		}
 	}
-	return revs[len(revs)-1]
+	return latest, nil
+}
+
+func asNamed(o state.Observed) bool {
+	return fmt.Sprintf("apron-%s-%s-%s", o.Value("min"), o.Value("max"), o.Value("concurrency")) == o.Address.Name
 }
 
 // describeScaling reads one revision. services are those of this plan: they do not count

@@ -1,7 +1,9 @@
 package apprunner
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -30,7 +32,7 @@ var _ error = (*OperationError)(nil)
 
 func (e *OperationError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "service %q: %s %s: %s", e.Service, operationNames[e.Type], e.ID, statusNames[e.Status])
+	fmt.Fprintf(&b, "service %q: %s %s: %s", e.Service, cmp.Or(operationNames[e.Type], string(e.Type)), e.ID, cmp.Or(statusNames[e.Status], string(e.Status)))
 	if e.Cause != "" {
 		fmt.Fprintf(&b, "\n  probable cause: %s", e.Cause)
 	}
@@ -66,14 +68,19 @@ var statusNames = map[types.OperationStatus]string{
 
 // TimeoutError says that an operation went on for longer than apron waits.
 type TimeoutError struct {
-	Service, ID string
-	After       time.Duration
+	Service string
+	ID      string // the operation's; empty when apron did not start it
+	After   time.Duration
 }
 
 var _ error = (*TimeoutError)(nil)
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("service %q: operation %s is still under way after %s", e.Service, e.ID, e.After.Round(time.Second))
+	op := "an operation"
+	if e.ID != "" {
+		op = "operation " + e.ID
+	}
+	return fmt.Sprintf("service %q: %s is still under way after %s", e.Service, op, e.After.Round(time.Second))
 }
 
 // Hint says how to go on.
@@ -104,11 +111,16 @@ func (p *Provider) wait(ctx context.Context, arn, op string, progress func(strin
 	start := time.Now()
 	deadline := start.Add(p.o.Timeout)
 	pause := min(500*time.Millisecond, p.o.Poll)
+	seen := false
 	for {
 		summary, found, err := p.operation(ctx, arn, op)
+		if errors.Is(err, errVanished) && !seen {
+			err = nil // listed a moment after it is made
+		}
 		if err != nil {
 			return types.OperationSummary{}, err
 		}
+		seen = seen || found
 		if found {
 			progress(phaseNames[summary.Status])
 			if ended(summary.Status) {
@@ -135,13 +147,16 @@ var phaseNames = map[types.OperationStatus]string{
 	types.OperationStatusRollbackFailed:     "failed to roll back",
 }
 
+// errVanished says that App Runner does not know a service, or no longer.
+var errVanished = errors.New("the service is gone")
+
 // operation finds one operation by its id.
 func (p *Provider) operation(ctx context.Context, arn, op string) (types.OperationSummary, bool, error) {
 	pages := sdk.NewListOperationsPaginator(p.api, &sdk.ListOperationsInput{ServiceArn: &arn, MaxResults: aws.Int32(20)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if awsapi.Is(err, "ResourceNotFoundException") {
-			return types.OperationSummary{}, false, nil // listed a moment after it is made
+			return types.OperationSummary{}, false, fmt.Errorf("service %q: %w", serviceName(arn), errVanished)
 		}
 		if err != nil {
 			return types.OperationSummary{}, false, fmt.Errorf("service %q: list operations: %w", serviceName(arn), awsapi.Explain(err))
@@ -168,7 +183,7 @@ func (p *Provider) idle(ctx context.Context, arn string, progress func(string)) 
 		}
 		progress("waiting for the operation under way")
 		if time.Now().After(deadline) {
-			return nil, &TimeoutError{Service: serviceName(arn), ID: "(unknown)", After: p.o.Timeout}
+			return nil, &TimeoutError{Service: serviceName(arn), After: p.o.Timeout}
 		}
 		if err := sleep(ctx, p.o.Poll); err != nil {
 			return nil, err

@@ -59,47 +59,6 @@ func (r run) fail(doing string, err error) (state.Outcome, error) {
 	return state.Outcome{}, fmt.Errorf("%s %q: %s: %w", r.a.Target.Kind, r.name(), doing, awsapi.Explain(err))
 }
 
-func (r run) createScaling(ctx context.Context) (state.Outcome, error) {
-	want := r.a.Want
-	number := func(path string) *int32 {
-		var n int32
-		if _, err := fmt.Sscanf(want.Value(path), "%d", &n); err != nil {
-			return nil // the API's default
-		}
-		return &n
-	}
-	in := &sdk.CreateAutoScalingConfigurationInput{AutoScalingConfigurationName: aws.String(r.name()),
-		MinSize: number("min"), MaxSize: number("max"), MaxConcurrency: number("concurrency"), Tags: tags(want)}
-	// A configuration of this name has this content, and creating it again would only
-	// add a revision: it may have come up since the plan, or the answer got lost.
-	var there *state.Observed
-	err := r.p.observeScaling(ctx, map[string]bool{r.name(): true}, nil, func(o state.Observed) {
-		if o.Address == r.a.Target {
-			there = &o
-		}
-	})
-	if err != nil {
-		return state.Outcome{}, err
-	}
-	if there != nil && there.Owner == state.Shared && there.Value("min") == want.Value("min") &&
-		there.Value("max") == want.Value("max") && there.Value("concurrency") == want.Value("concurrency") {
-		return state.Outcome{ID: there.ID}, nil
-	}
-	out, err := r.p.api.CreateAutoScalingConfiguration(ctx, in)
-	if err != nil {
-		return r.fail("create", err)
-	}
-	return state.Outcome{ID: aws.ToString(out.AutoScalingConfiguration.AutoScalingConfigurationArn)}, nil
-}
-
-func (r run) deleteScaling(ctx context.Context) (state.Outcome, error) {
-	_, err := r.p.api.DeleteAutoScalingConfiguration(ctx, &sdk.DeleteAutoScalingConfigurationInput{AutoScalingConfigurationArn: &r.a.Have.ID})
-	if err := gone(r.a.Have.ID, "delete", err); err != nil {
-		return state.Outcome{}, err
-	}
-	return state.Outcome{}, nil
-}
-
 func tags(want state.Resource) []types.Tag {
 	var out []types.Tag
 	for _, f := range want.Fields {
@@ -163,11 +122,12 @@ func (r run) define(have *types.HealthCheckConfiguration) (state.Resource, defin
 	return want, d, aws.String(out.ID), nil
 }
 
-func (r run) create(ctx context.Context) (state.Outcome, error) {
+func (r run) create(ctx context.Context) (done state.Outcome, err error) {
 	want, d, scaling, err := r.define(nil)
 	if err != nil {
 		return state.Outcome{}, err
 	}
+	defer func() { err = hide(err, want.Fields) }()
 	r.progress("creating")
 	var out *sdk.CreateServiceOutput
 	err = r.whenRolesReady(ctx, func() (err error) {
@@ -233,7 +193,7 @@ func (r run) roleError(err error) error {
 
 // update changes a service by what its changes need: tags by themselves, a deployment
 // when only what the service refers to has changed, and an update for all else.
-func (r run) update(ctx context.Context) (state.Outcome, error) {
+func (r run) update(ctx context.Context) (done state.Outcome, err error) {
 	have, err := r.current(ctx)
 	if err != nil {
 		return state.Outcome{}, err
@@ -243,6 +203,7 @@ func (r run) update(ctx context.Context) (state.Outcome, error) {
 	if err != nil {
 		return state.Outcome{}, err
 	}
+	defer func() { err = hide(err, want.Fields, r.a.Have.Fields) }()
 	tagged, deploy, change := r.kinds()
 	if tagged {
 		if _, err := r.p.api.TagResource(ctx, &sdk.TagResourceInput{ResourceArn: &arn, Tags: d.tags}); err != nil {
@@ -256,11 +217,19 @@ func (r run) update(ctx context.Context) (state.Outcome, error) {
 		var out *sdk.UpdateServiceOutput
 		err = r.whenIdle(ctx, arn, func() (err error) {
 			out, err = r.p.api.UpdateService(ctx, d.update(arn, scaling))
+			if err == nil {
+				op = aws.ToString(out.OperationId)
+				return nil
+			}
+			// As with a create, the answer may have got lost, and the update be under way.
+			lost := awsapi.Is(err, "InvalidStateException") || awsapi.Code(err) == ""
+			if lost && !deploy {
+				if op = r.underWay(ctx, arn, want); op != "" {
+					return nil
+				}
+			}
 			return err
 		})
-		if err == nil {
-			op = aws.ToString(out.OperationId)
-		}
 	case deploy:
 		r.progress("deploying")
 		var out *sdk.StartDeploymentOutput
@@ -278,6 +247,20 @@ func (r run) update(ctx context.Context) (state.Outcome, error) {
 		return r.fail("update", err)
 	}
 	return r.settle(ctx, arn, op, want)
+}
+
+// underWay returns the update that is going on, if it makes of the service what is wanted:
+// during an update a service is described as it will be.
+func (r run) underWay(ctx context.Context, arn string, want state.Resource) string {
+	o, err := r.p.describe(ctx, arn, func(string) bool { return true })
+	if err != nil || o == nil || o.Phase != state.Busy || len(differences(want, *o)) > 0 {
+		return ""
+	}
+	ops := o.Detail.(Live).Operations
+	if len(ops) == 0 || ops[0].Type != types.OperationTypeUpdateService || ended(ops[0].Status) {
+		return ""
+	}
+	return aws.ToString(ops[0].Id)
 }
 
 // kinds says what an update consists of.
@@ -308,7 +291,7 @@ func (r run) current(ctx context.Context) (*types.Service, error) {
 // whenIdle repeats a call that an operation of somebody else's stands in the way of.
 // UpdateService says so by its code, StartDeployment by its text alone.
 func (r run) whenIdle(ctx context.Context, arn string, call func() error) error {
-	for range 5 {
+	for range attempts {
 		err := r.whenRolesReady(ctx, call)
 		busy := awsapi.Is(err, "InvalidStateException") ||
 			awsapi.Is(err, "InvalidRequestException") && strings.Contains(awsapi.Message(err), "isn't in RUNNING state")
@@ -323,108 +306,62 @@ func (r run) whenIdle(ctx context.Context, arn string, call func() error) error 
 			return fmt.Errorf("it is %s: %w", s.Status, err)
 		}
 	}
-	return errors.New("other operations keep coming first; nothing was changed")
+	return errBusy
 }
 
-// settle follows the operation that this run started to its end, reads the service back
-// and compares it with what was asked, and asks its real URL.
-func (r run) settle(ctx context.Context, arn, op string, want state.Resource) (state.Outcome, error) {
-	summary, err := r.p.wait(ctx, arn, op, r.progress)
-	if err != nil {
-		return state.Outcome{}, err
-	}
-	if summary.Status != types.OperationStatusSucceeded {
-		return state.Outcome{}, r.p.explain(ctx, arn, summary)
-	}
-	live, err := r.p.describe(ctx, arn, func(string) bool { return true })
-	if err != nil {
-		return state.Outcome{}, err
-	}
-	if live == nil {
-		return state.Outcome{}, fmt.Errorf("service %q is gone after its operation succeeded", r.name())
-	}
-	if differs := differences(want, *live); len(differs) > 0 {
-		return state.Outcome{}, &MismatchError{Service: r.name(), Paths: differs}
-	}
-	r.progress("asking " + live.URL)
-	if err := r.p.Verify(ctx, r.name(), live.URL); err != nil {
-		return state.Outcome{}, err
-	}
-	return state.Outcome{ID: arn, URL: live.URL}, nil
-}
-
-// MismatchError says that an operation succeeded and what is live differs all the same.
-type MismatchError struct {
-	Service string
-	Paths   []string
-}
-
-var _ error = (*MismatchError)(nil)
-
-func (e *MismatchError) Error() string {
-	return fmt.Sprintf("service %q: the operation succeeded, and these still differ from what was asked: %s", e.Service, strings.Join(e.Paths, ", "))
-}
-
-// Hint says what to do.
-func (e *MismatchError) Hint() string { return "somebody may have changed it meanwhile: plan again" }
-
-// DeploymentFailed marks the error as a failed deployment, for the exit code.
-func (e *MismatchError) DeploymentFailed() bool { return true }
-
-// differences lists the paths where what is live is not what was asked.
-func differences(want state.Resource, live state.Observed) []string {
-	var paths []string
-	for _, f := range want.Fields {
-		if f.Order || f.Omit || f.Path == "deployment.secrets" {
-			continue
-		}
-		if have, ok := live.Get(f.Path); !ok || have.Value != f.Value {
-			paths = append(paths, f.Path)
-		}
-	}
-	return paths
-}
-
+// resume starts a paused service. One that runs already is not an error: the answer to
+// an earlier attempt may have got lost.
 func (r run) resume(ctx context.Context) (state.Outcome, error) {
 	arn := r.a.Have.ID
-	r.progress("resuming")
-	out, err := r.p.api.ResumeService(ctx, &sdk.ResumeServiceInput{ServiceArn: &arn})
-	if err != nil {
-		return r.fail("resume", err)
-	}
 	done := state.Outcome{ID: arn, URL: r.a.Have.URL}
-	if op := aws.ToString(out.OperationId); op != "" { // absent when there is nothing to do
-		summary, err := r.p.wait(ctx, arn, op, r.progress)
+	r.progress("resuming")
+	for range attempts {
+		s, err := r.p.idle(ctx, arn, r.progress)
+		if err != nil || s.Status == types.ServiceStatusRunning {
+			return done, err
+		}
+		out, err := r.p.api.ResumeService(ctx, &sdk.ResumeServiceInput{ServiceArn: &arn})
+		if awsapi.Is(err, "InvalidStateException") {
+			continue
+		}
 		if err != nil {
-			return state.Outcome{}, err
+			return r.fail("resume", err)
 		}
-		if summary.Status != types.OperationStatusSucceeded {
-			return state.Outcome{}, r.p.explain(ctx, arn, summary)
+		if op := aws.ToString(out.OperationId); op != "" { // absent when there is nothing to do
+			return done, r.follow(ctx, arn, op)
 		}
+		return done, nil
 	}
-	return done, nil
+	return r.fail("resume", errBusy)
 }
 
 func (r run) delete(ctx context.Context) (state.Outcome, error) {
 	arn := r.a.Have.ID
 	r.progress("deleting")
-	s, err := r.p.idle(ctx, arn, r.progress)
-	if awsapi.Is(err, "ResourceNotFoundException") || err == nil && s.Status == types.ServiceStatusDeleted {
+	for range attempts {
+		s, err := r.p.idle(ctx, arn, r.progress)
+		if awsapi.Is(err, "ResourceNotFoundException") || err == nil && s.Status == types.ServiceStatusDeleted {
+			return state.Outcome{}, nil
+		}
+		if err != nil {
+			return state.Outcome{}, err
+		}
+		out, err := r.p.api.DeleteService(ctx, &sdk.DeleteServiceInput{ServiceArn: &arn})
+		if awsapi.Is(err, "InvalidStateException") {
+			continue // perhaps this very deletion: its answer may have got lost
+		}
+		if err := gone(arn, "delete", err); err != nil || out == nil {
+			return state.Outcome{}, err
+		}
+		if err := r.follow(ctx, arn, aws.ToString(out.OperationId)); !errors.Is(err, errVanished) {
+			return state.Outcome{}, err
+		}
 		return state.Outcome{}, nil
 	}
-	if err != nil {
-		return state.Outcome{}, err
-	}
-	out, err := r.p.api.DeleteService(ctx, &sdk.DeleteServiceInput{ServiceArn: &arn})
-	if err := gone(arn, "delete", err); err != nil || out == nil {
-		return state.Outcome{}, err
-	}
-	summary, err := r.p.wait(ctx, arn, aws.ToString(out.OperationId), r.progress)
-	if err != nil {
-		return state.Outcome{}, err
-	}
-	if summary.Status != types.OperationStatusSucceeded {
-		return state.Outcome{}, r.p.explain(ctx, arn, summary)
-	}
-	return state.Outcome{}, nil
+	return r.fail("delete", errBusy)
 }
+
+// attempts is how often a call is tried that operations of others stand in the way of.
+const attempts = 5
+
+var errBusy = errors.New("other operations keep coming first; nothing was changed")

@@ -1,0 +1,75 @@
+package apprunner
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// createScaling makes a scaling configuration. One of this name has this content, and
+// creating it again would only add a revision, of which there are five: it may have come
+// up since the plan, or the answer got lost.
+func (r run) createScaling(ctx context.Context) (state.Outcome, error) {
+	want := r.a.Want
+	number := func(path string) *int32 {
+		var n int32
+		if _, err := fmt.Sscanf(want.Value(path), "%d", &n); err != nil {
+			return nil // the API's default
+		}
+		return &n
+	}
+	in := &sdk.CreateAutoScalingConfigurationInput{AutoScalingConfigurationName: aws.String(r.name()),
+		MinSize: number("min"), MaxSize: number("max"), MaxConcurrency: number("concurrency"), Tags: tags(want)}
+	there, err := r.scalingThere(ctx)
+	if err != nil || there != "" {
+		return state.Outcome{ID: there}, err
+	}
+	out, err := r.p.api.CreateAutoScalingConfiguration(ctx, in, onlyThrottled)
+	if err != nil {
+		if awsapi.Code(err) == "" { // no answer
+			if there, lookErr := r.scalingThere(ctx); lookErr == nil && there != "" {
+				return state.Outcome{ID: there}, nil
+			}
+		}
+		return r.fail("create", err)
+	}
+	return state.Outcome{ID: aws.ToString(out.AutoScalingConfiguration.AutoScalingConfigurationArn)}, nil
+}
+
+// onlyThrottled keeps the client from repeating a call that may have taken effect.
+func onlyThrottled(o *sdk.Options) {
+	o.Retryer = retry.NewStandard(func(so *retry.StandardOptions) {
+		so.MaxAttempts = attempts
+		so.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes}}
+	})
+}
+
+// scalingThere returns the ARN of the wanted configuration if apron has made it already.
+func (r run) scalingThere(ctx context.Context) (string, error) {
+	var arn string
+	want := r.a.Want
+	err := r.p.observeScaling(ctx, map[string]bool{r.name(): true}, nil, func(o state.Observed) {
+		same := o.Value("min") == want.Value("min") && o.Value("max") == want.Value("max") && o.Value("concurrency") == want.Value("concurrency")
+		if o.Address == r.a.Target && o.Owner == state.Shared && same {
+			arn = o.ID
+		}
+	})
+	return arn, err
+}
+
+// deleteScaling deletes a scaling configuration. App Runner tells what is deleted already
+// by its text alone, as long as it remembers it.
+func (r run) deleteScaling(ctx context.Context) (state.Outcome, error) {
+	_, err := r.p.api.DeleteAutoScalingConfiguration(ctx, &sdk.DeleteAutoScalingConfigurationInput{AutoScalingConfigurationArn: &r.a.Have.ID})
+	if awsapi.Is(err, "InvalidRequestException") && strings.Contains(awsapi.Message(err), "has been deleted") {
+		return state.Outcome{}, nil
+	}
+	return state.Outcome{}, gone(r.a.Have.ID, "delete", err)
+}

@@ -1,0 +1,115 @@
+package apprunner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// settle follows the operation that this run started to its end, reads the service back
+// and compares it with what was asked, and asks its real URL.
+func (r run) settle(ctx context.Context, arn, op string, want state.Resource) (state.Outcome, error) {
+	if err := r.follow(ctx, arn, op); err != nil {
+		return state.Outcome{}, err
+	}
+	live, err := r.p.describe(ctx, arn, func(string) bool { return true })
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	if live == nil {
+		return state.Outcome{}, fmt.Errorf("service %q is gone after its operation succeeded", r.name())
+	}
+	if differs := differences(want, *live); len(differs) > 0 {
+		return state.Outcome{}, &MismatchError{Service: r.name(), Paths: differs}
+	}
+	r.progress("asking " + live.URL)
+	if err := r.p.Verify(ctx, r.name(), live.URL); err != nil {
+		return state.Outcome{}, err
+	}
+	return state.Outcome{ID: arn, URL: live.URL}, nil
+}
+
+// MismatchError says that an operation succeeded and what is live differs all the same.
+type MismatchError struct {
+	Service string
+	Paths   []string
+}
+
+var _ error = (*MismatchError)(nil)
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("service %q: the operation succeeded, and these still differ from what was asked: %s", e.Service, strings.Join(e.Paths, ", "))
+}
+
+// Hint says what to do.
+func (e *MismatchError) Hint() string { return "somebody may have changed it meanwhile: plan again" }
+
+// DeploymentFailed marks the error as a failed deployment, for the exit code.
+func (e *MismatchError) DeploymentFailed() bool { return true }
+
+// follow follows an operation to its end and tells why it failed, if it did.
+func (r run) follow(ctx context.Context, arn, op string) error {
+	summary, err := r.p.wait(ctx, arn, op, r.progress)
+	if err == nil && summary.Status != types.OperationStatusSucceeded {
+		err = r.p.explain(ctx, arn, summary)
+	}
+	return err
+}
+
+// differences lists the paths where what is live is not what was asked: other values, and
+// what is left in a map that is managed as a whole.
+func differences(want state.Resource, live state.Observed) []string {
+	var paths []string
+	for _, f := range want.Fields {
+		if f.Order || f.Omit || f.Path == "deployment.secrets" {
+			continue
+		}
+		if have, ok := live.Get(f.Path); !ok || have.Value != f.Value {
+			paths = append(paths, f.Path)
+		}
+	}
+	for _, f := range live.Fields {
+		whole := slices.ContainsFunc(want.Whole, func(prefix string) bool { return strings.HasPrefix(f.Path, prefix) })
+		if _, wanted := want.Get(f.Path); whole && !wanted {
+			paths = append(paths, f.Path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// maskedError is an error whose text has lost the secrets that were in it.
+type maskedError struct {
+	text string
+	err  error
+}
+
+var _ error = (*maskedError)(nil)
+
+func (e *maskedError) Error() string { return e.text }
+
+func (e *maskedError) Unwrap() error { return e.err }
+
+// hide takes the values of secret variables out of an error: AWS quotes what it refuses,
+// and applications print what they read. Shorter values than four bytes are in every
+// other word, and no secrets.
+func hide(err error, fields ...[]state.Field) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, f := range slices.Concat(fields...) {
+		if f.Secret && len(f.Value) >= 4 {
+			text = strings.ReplaceAll(text, f.Value, f.Text())
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return &maskedError{text, err}
+}
