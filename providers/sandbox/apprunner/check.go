@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
@@ -35,30 +34,13 @@ func whole(text string) pattern {
 	return pattern{text, regexp.MustCompile(`^(?:` + strings.ReplaceAll(text, "{1,1011}", "+") + `)$`)}
 }
 
-// checks are AWS's schema checks. App Runner reports them as InvalidRequestException.
-// Unlike [wire.Checks], an empty string is a value: AWS tells "" from absent.
+// checks are AWS's schema checks. App Runner reports them as InvalidRequestException,
+// and tells an empty string from an absent one.
 type checks struct{ wire.Checks }
 
 func (c *checks) match(path string, v *string, p pattern) {
 	if v != nil && !p.re.MatchString(*v) {
 		c.Fail(path, *v, "Member must satisfy regular expression pattern: "+p.text)
-	}
-}
-
-func (c *checks) length(path string, v *string, lo, hi int) {
-	if v == nil {
-		return
-	}
-	if n := utf8.RuneCountInString(*v); n < lo {
-		c.Fail(path, *v, "Member must have length greater than or equal to "+strconv.Itoa(lo))
-	} else if n > hi {
-		c.Fail(path, *v, "Member must have length less than or equal to "+strconv.Itoa(hi))
-	}
-}
-
-func (c *checks) enum(path string, v *string, values ...string) {
-	if v != nil && !slices.Contains(values, *v) {
-		c.Fail(path, *v, "Member must satisfy enum value set: ["+strings.Join(values, ", ")+"]")
 	}
 }
 
@@ -79,22 +61,22 @@ func (c *checks) config(in config) {
 	if i := in.InstanceConfiguration; i != nil {
 		c.match("instanceConfiguration.memory", i.Memory, memorySize)
 		c.match("instanceConfiguration.cpu", i.Cpu, cpuSize)
-		c.length("instanceConfiguration.instanceRoleArn", i.InstanceRoleArn, 29, 1024)
+		c.LengthOf("instanceConfiguration.instanceRoleArn", i.InstanceRoleArn, 29, 1024)
 		c.match("instanceConfiguration.instanceRoleArn", i.InstanceRoleArn, roleARN)
 	}
 	if h := in.HealthCheckConfiguration; h != nil {
 		const at = "healthCheckConfiguration."
-		c.enum(at+"protocol", h.Protocol, "TCP", "HTTP")
-		c.length(at+"path", h.Path, 1, 51200)
+		c.EnumOf(at+"protocol", h.Protocol, "TCP", "HTTP")
+		c.LengthOf(at+"path", h.Path, 1, 51200)
 		c.Range(at+"interval", h.Interval, 1, 20)
 		c.Range(at+"timeout", h.Timeout, 1, 20)
 		c.Range(at+"healthyThreshold", h.HealthyThreshold, 1, 20)
 		c.Range(at+"unhealthyThreshold", h.UnhealthyThreshold, 1, 20)
 	}
 	if n := in.NetworkConfiguration; n != nil {
-		c.enum("networkConfiguration.ipAddressType", n.IpAddressType, "IPV4", "DUAL_STACK")
+		c.EnumOf("networkConfiguration.ipAddressType", n.IpAddressType, "IPV4", "DUAL_STACK")
 		if e := n.EgressConfiguration; e != nil {
-			c.enum("networkConfiguration.egressConfiguration.egressType", e.EgressType, "DEFAULT", "VPC")
+			c.EnumOf("networkConfiguration.egressConfiguration.egressType", e.EgressType, "DEFAULT", "VPC")
 			c.match("networkConfiguration.egressConfiguration.vpcConnectorArn", e.VpcConnectorArn, resourceARN)
 		}
 	}
@@ -109,7 +91,7 @@ func (c *checks) config(in config) {
 func (c *checks) source(s *sourceShape) {
 	const at = "sourceConfiguration."
 	if auth := s.AuthenticationConfiguration; auth != nil {
-		c.length(at+"authenticationConfiguration.accessRoleArn", auth.AccessRoleArn, 29, 1024)
+		c.LengthOf(at+"authenticationConfiguration.accessRoleArn", auth.AccessRoleArn, 29, 1024)
 		c.match(at+"authenticationConfiguration.accessRoleArn", auth.AccessRoleArn, roleARN)
 		c.match(at+"authenticationConfiguration.connectionArn", auth.ConnectionArn, resourceARN)
 	}
@@ -117,9 +99,9 @@ func (c *checks) source(s *sourceShape) {
 	if image == nil {
 		return
 	}
-	c.length(at+"imageRepository.imageIdentifier", image.ImageIdentifier, 1, 1024)
+	c.LengthOf(at+"imageRepository.imageIdentifier", image.ImageIdentifier, 1, 1024)
 	c.match(at+"imageRepository.imageIdentifier", image.ImageIdentifier, imageName)
-	c.enum(at+"imageRepository.imageRepositoryType", image.ImageRepositoryType, private, public)
+	c.EnumOf(at+"imageRepository.imageRepositoryType", image.ImageRepositoryType, private, public)
 	settings := image.ImageConfiguration
 	if settings == nil {
 		return
@@ -135,26 +117,27 @@ func (c *checks) source(s *sourceShape) {
 		c.FailSecret(in+"startCommand", "Member must satisfy regular expression pattern: "+command.text)
 	}
 	for _, key := range slices.Sorted(maps.Keys(settings.RuntimeEnvironmentVariables)) {
-		c.length(in+"runtimeEnvironmentVariables.key", &key, 1, 51200)
+		c.LengthOf(in+"runtimeEnvironmentVariables.key", &key, 1, 51200)
 		if v := settings.RuntimeEnvironmentVariables[key]; len(v) > 51200 {
 			c.FailSecret(in+"runtimeEnvironmentVariables."+key, "Member must have length less than or equal to 51200")
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(settings.RuntimeEnvironmentSecrets)) {
 		ref := settings.RuntimeEnvironmentSecrets[key]
-		c.length(in+"runtimeEnvironmentSecrets.key", &key, 1, 2048)
-		c.length(in+"runtimeEnvironmentSecrets."+key, &ref, 1, 2048)
+		c.LengthOf(in+"runtimeEnvironmentSecrets.key", &key, 1, 2048)
+		c.LengthOf(in+"runtimeEnvironmentSecrets."+key, &ref, 1, 2048)
 	}
 }
 
-// tags checks a list of tags, and how many keys there are with those that exist.
+// tags checks a list of tags by itself.
 func (c *checks) tags(tags []tagShape) {
+	c.Count("tags", len(tags), 0, maxTags)
 	for _, t := range tags {
 		c.Present("tags.member.key", t.Key != nil)
-		c.length("tags.member.key", t.Key, 1, 128)
+		c.LengthOf("tags.member.key", t.Key, 1, 128)
 		if t.Key != nil && strings.HasPrefix(*t.Key, "aws:") {
 			c.Fail("tags.member.key", *t.Key, "Member must satisfy regular expression pattern: ^(?!aws:).+")
 		}
-		c.length("tags.member.value", t.Value, 0, 256)
+		c.LengthOf("tags.member.value", t.Value, 0, 256)
 	}
 }

@@ -38,12 +38,21 @@ func (c *Checks) Present(path string, present bool) {
 
 // Length wants lo to hi characters; an absent value ("") passes, see [Checks.Present].
 func (c *Checks) Length(path, value string, lo, hi int) {
-	switch n := utf8.RuneCountInString(value); {
-	case n == 0:
+	if value != "" {
+		c.LengthOf(path, &value, lo, hi)
+	}
+}
+
+// LengthOf is Length for services that tell an empty value from an absent one, nil.
+func (c *Checks) LengthOf(path string, value *string, lo, hi int) {
+	if value == nil {
+		return
+	}
+	switch n := utf8.RuneCountInString(*value); {
 	case n < lo:
-		c.Fail(path, value, "Member must have length greater than or equal to "+strconv.Itoa(lo))
+		c.Fail(path, *value, "Member must have length greater than or equal to "+strconv.Itoa(lo))
 	case n > hi:
-		c.Fail(path, value, "Member must have length less than or equal to "+strconv.Itoa(hi))
+		c.Fail(path, *value, "Member must have length less than or equal to "+strconv.Itoa(hi))
 	}
 }
 
@@ -60,8 +69,15 @@ func (c *Checks) Range(path string, value *int, lo, hi int) {
 
 // Enum wants one of the values; an absent value ("") passes.
 func (c *Checks) Enum(path, value string, values ...string) {
-	if value != "" && !slices.Contains(values, value) {
-		c.Fail(path, value, "Member must satisfy enum value set: ["+strings.Join(values, ", ")+"]")
+	if value != "" {
+		c.EnumOf(path, &value, values...)
+	}
+}
+
+// EnumOf is Enum for services that tell an empty value from an absent one, nil.
+func (c *Checks) EnumOf(path string, value *string, values ...string) {
+	if value != nil && !slices.Contains(values, *value) {
+		c.Fail(path, *value, "Member must satisfy enum value set: ["+strings.Join(values, ", ")+"]")
 	}
 }
 

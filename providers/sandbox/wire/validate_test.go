@@ -22,6 +22,8 @@ func TestChecks_speakAsAWS(t *testing.T) {
 		is + "Value '0' at 'limit'" + are + "Member must have value greater than or equal to 1":          func(c *wire.Checks) { c.Range("limit", new(int), 1, 50) },
 		is + "Value 'X' at 'type'" + are + "Member must satisfy enum value set: [A, B]":                  func(c *wire.Checks) { c.Enum("type", "X", "A", "B") },
 		is + "Value '*' at 'name'" + are + "Member must satisfy regular expression pattern: [a-z]+":      func(c *wire.Checks) { c.Pattern("name", "*", regexp.MustCompile(`^[a-z]+$`)) },
+		is + "Value '' at 'name'" + are + "Member must have length greater than or equal to 1":           func(c *wire.Checks) { c.LengthOf("name", new(string), 1, 2) },
+		is + "Value '' at 'type'" + are + "Member must satisfy enum value set: [A]":                      func(c *wire.Checks) { c.EnumOf("type", new(string), "A") },
 		is + "Value '[]' at 'names'" + are + "Member must have length greater than or equal to 1":        func(c *wire.Checks) { c.Count("names", 0, 1, 2) },
 		is + "Value '[3 elements]' at 'names'" + are + "Member must have length less than or equal to 2": func(c *wire.Checks) { c.Count("names", 3, 1, 2) },
 		is + "Value at 'value'" + are + "Member must be short":                                           func(c *wire.Checks) { c.FailSecret("value", "Member must be short") },
@@ -45,6 +47,8 @@ func TestChecks_passWhatIsAbsentOrRight(t *testing.T) {
 	c.Enum("type", "", "A")
 	c.Enum("type", "A", "A")
 	c.Pattern("name", "", regexp.MustCompile(`^a$`))
+	c.LengthOf("name", nil, 1, 2)
+	c.EnumOf("type", nil, "A")
 	c.Count("names", 2, 1, 2)
 	require.NoError(t, c.Err("ValidationException"))
 }
