@@ -75,7 +75,7 @@ func (p *Provider) probe(ctx context.Context, service, base string, probe state.
 		case ctx.Err() == nil:
 			failed.Got = err.Error()
 		}
-		if err := sleep(ctx, time.Second); errors.Is(err, errProbeTime) {
+		if err := sleep(ctx, min(time.Second, p.o.Poll)); errors.Is(err, errProbeTime) {
 			return failed
 		} else if err != nil {
 			return err

@@ -171,7 +171,7 @@ const roleWait = 2 * time.Minute
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 func (r run) whenRolesReady(ctx context.Context, call func() error) error {
 	deadline := time.Now().Add(roleWait)
-	for pause := time.Second; ; pause = min(pause*2, 10*time.Second) {
+	for pause := min(time.Second, r.p.o.Poll); ; pause = min(pause*2, 2*r.p.o.Poll) {
 		err := call()
 		if !awsapi.Is(err, "InvalidRequestException") || !strings.Contains(awsapi.Message(err), "Error in assuming") || time.Now().After(deadline) {
 			return r.roleError(err)
