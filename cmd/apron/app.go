@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/apron-deploy/apron/providers/sandbox"
 	"github.com/apron-deploy/apron/reconcile/render"
 )
 
@@ -27,7 +28,9 @@ type app struct {
 	ttyErr   bool
 	width    func() int // of the terminal behind err
 	lookup   func(string) (string, bool)
-	log      *slog.Logger
+	// connect finds the sandbox of a manifest's directory.
+	connect func(ctx context.Context, dir, account, region string) (sandbox.Info, error)
+	log     *slog.Logger
 
 	files       []string
 	environment string
@@ -43,6 +46,7 @@ type app struct {
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {
 	a := &app{in: in, out: render.NewRedactor(out), err: render.NewRedactor(errOut), lookup: os.LookupEnv, width: func() int { return 80 }}
+	a.connect = a.startSandbox
 	a.colorOut, _ = terminal(out)
 	a.ttyIn, _ = terminal(in)
 	var fd int

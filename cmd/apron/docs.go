@@ -27,8 +27,8 @@ func topics() []string {
 
 func (a *app) docsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:       "docs [topic]",
-		Short:     "Read more about a topic: " + strings.Join(topics(), ", "),
+		Use:   "docs [topic]",
+		Short: "Read more about a topic: " + strings.Join(topics(), ", "),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) == 1 && slices.Contains(topics(), args[0]) {
 				return nil

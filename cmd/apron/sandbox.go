@@ -117,7 +117,7 @@ func (a *app) sandboxStart(ctx context.Context, _ string) error {
 	if err != nil {
 		return err
 	}
-	info, err := a.startSandbox(ctx, set.Documents[0].Spec.Dir, account(set), region(a.region, set))
+	info, err := a.connect(ctx, set.Documents[0].Spec.Dir, account(set), region(a.region, set))
 	if err != nil {
 		return err
 	}

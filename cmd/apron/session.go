@@ -26,6 +26,7 @@ type session struct {
 	cfg   aws.Config
 	guard *awsapi.Guard
 	id    awsapi.Identity
+	speed float64 // of the sandbox
 	// images are the identities of the images to run, by service.
 	images map[string]image.Identity
 }
@@ -129,10 +130,11 @@ func (s *session) configure(ctx context.Context) error {
 	}
 	o := awsapi.Options{Region: region, Profile: s.a.profile, Guard: s.guard, UserAgent: "apron", Log: s.a.log}
 	if s.a.sandbox.on {
-		info, err := s.a.startSandbox(ctx, s.specs[0].Dir, account, region)
+		info, err := s.a.connect(ctx, s.specs[0].Dir, account, region)
 		if err != nil {
 			return err
 		}
+		s.speed = info.Speed
 		o.Region, o.Endpoint = info.Region, info.Endpoint()
 		o.Credentials = credentials.NewStaticCredentialsProvider(info.AccessKey, info.SecretKey, "")
 	}

@@ -52,7 +52,7 @@ func (s *session) wire(o applyFlags) wiring {
 		}
 	}
 	w := wiring{
-		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.a.poll(), Probes: probes, SecretLooking: manifest.SecretLooking}),
+		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), Probes: probes, SecretLooking: manifest.SecretLooking}),
 		iam:       iam.New(iamsdk.NewFromConfig(s.cfg)),
 		ssm:       ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region}),
 		secrets:   secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
@@ -68,12 +68,13 @@ func (s *session) wire(o applyFlags) wiring {
 	return w
 }
 
-// poll is the longest pause between two looks at an operation.
-func (a *app) poll() time.Duration {
-	if a.sandbox.on {
-		return time.Second
+// poll is the longest pause between two looks at an operation: the provider's own, but
+// less in the sandbox, which has no rate to respect and may be in a hurry.
+func (s *session) poll() time.Duration {
+	if !s.a.sandbox.on {
+		return 0
 	}
-	return 0 // the provider's own
+	return max(time.Duration(float64(time.Second)/max(s.speed, 1)), 5*time.Millisecond)
 }
 
 func serviceAddress(spec state.Spec) state.Address { return apprunner.Service(spec.Service) }
