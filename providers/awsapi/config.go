@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
@@ -23,7 +24,7 @@ type Options struct {
 
 	// Endpoint and Credentials, when set, replace everything that the environment and
 	// the shared configuration say: a private endpoint, such as the sandbox, must never
-	// see real credentials.
+	// see real credentials. An endpoint takes credentials and a Region.
 	Endpoint    string
 	Credentials aws.CredentialsProvider
 
@@ -42,9 +43,13 @@ const maxAttempts = 8
 func Load(ctx context.Context, o Options) (aws.Config, error) {
 	var cfg aws.Config
 	if o.Endpoint != "" {
-		cfg = aws.Config{Region: o.Region, Credentials: aws.NewCredentialsCache(o.Credentials), BaseEndpoint: aws.String(o.Endpoint)}
+		if o.Credentials == nil {
+			return aws.Config{}, fmt.Errorf("the endpoint %s needs credentials of its own", o.Endpoint)
+		}
+		cfg = aws.Config{Region: o.Region, Credentials: aws.NewCredentialsCache(o.Credentials), BaseEndpoint: aws.String(o.Endpoint), HTTPClient: client()}
 	} else {
-		opts := []func(*config.LoadOptions) error{}
+		// By way of the options, so that AWS_CA_BUNDLE still counts.
+		opts := []func(*config.LoadOptions) error{config.WithHTTPClient(client())}
 		if o.Region != "" {
 			opts = append(opts, config.WithRegion(o.Region))
 		}
@@ -60,7 +65,6 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		return aws.Config{}, &Error{What: "no AWS Region", Why: "neither --region, the manifest's region, AWS_REGION nor the profile names one",
 			Fix: "add region: us-east-1 to the manifest", Credentials: true}
 	}
-	cfg.HTTPClient = &http.Client{Transport: transport(), Timeout: time.Minute}
 	cfg.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(so *retry.StandardOptions) {
 			so.MaxAttempts = maxAttempts
@@ -73,7 +77,10 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	cfg.APIOptions = append(cfg.APIOptions,
 		func(s *middleware.Stack) error { return s.Initialize.Add(logging(o.Log), middleware.After) },
 		func(s *middleware.Stack) error { return s.Initialize.Add(o.Guard.middleware(), middleware.After) },
-		func(s *middleware.Stack) error { return s.Finalize.Add(limits.middleware(), middleware.Before) },
+		// Within the retries: each attempt is a call to AWS.
+		func(s *middleware.Stack) error {
+			return s.Finalize.Insert(limits.middleware(), (*retry.Attempt)(nil).ID(), middleware.After)
+		},
 	)
 	if o.UserAgent != "" {
 		cfg.AppID = o.UserAgent
@@ -81,10 +88,10 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 	return cfg, nil
 }
 
-func transport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 32
-	return t
+func client() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTimeout(time.Minute).WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConnsPerHost = 32
+	})
 }
 
 // Identity is who the credentials belong to.

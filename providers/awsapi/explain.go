@@ -7,6 +7,9 @@ import (
 	"net"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 )
 
@@ -53,20 +56,53 @@ func Explain(err error) error {
 	if errors.As(err, &api) {
 		return explainCode(err, api)
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return &Error{Why: fmt.Sprintf("no such host %s", dns.Name), Err: err,
-			Fix: "check the network, and that the Region offers the service: App Runner is in eleven Regions only"}
+	if e := explainCredentials(err); e != nil {
+		return e
 	}
-	if text := err.Error(); strings.Contains(text, "failed to refresh cached credentials") || strings.Contains(text, "no EC2 IMDS role found") {
-		return &Error{Why: "no AWS credentials were found", Credentials: true, Err: err,
-			Fix: "run aws configure or aws sso login, set AWS_PROFILE, or try --sandbox, which needs none"}
+	if e := explainNetwork(err); e != nil {
+		return e
 	}
 	return err
 }
 
+// explainCredentials tells of credentials that could not be had; nil if err is another.
+func explainCredentials(err error) error {
+	if e, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+		return &Error{Why: fmt.Sprintf("there is no profile %q in the AWS configuration", e.Profile), Credentials: true, Err: err,
+			Fix: "aws configure list-profiles names those there are; check --profile and AWS_PROFILE"}
+	}
+	if _, ok := errors.AsType[*ssocreds.InvalidTokenError](err); ok {
+		return &Error{Why: "the single sign-on session has expired", Credentials: true, Err: err, Fix: "sign in again: aws sso login"}
+	}
+	// The SDK has no type for these two.
+	if text := err.Error(); strings.Contains(text, "failed to refresh cached credentials") || strings.Contains(text, "no EC2 IMDS role found") {
+		return &Error{Why: "no AWS credentials were found", Credentials: true, Err: err,
+			Fix: "run aws configure or aws sso login, set AWS_PROFILE, or try --sandbox, which needs none"}
+	}
+	return nil
+}
+
+// explainNetwork tells of an endpoint that could not be reached; nil if err is another.
+func explainNetwork(err error) error {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if !dns.IsNotFound {
+			return &Error{Why: "cannot look up " + dns.Name, Err: err, Fix: "check the network, and try again"}
+		}
+		return &Error{Why: "no such host " + dns.Name, Err: err,
+			Fix: "check how the Region is spelt and that it offers the service (App Runner is in eleven Regions only), or else the network"}
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" && op.Addr != nil {
+		return &Error{Why: fmt.Sprintf("cannot reach %s: %v", op.Addr, op.Err), Err: err,
+			Fix: "check the network, a proxy (HTTPS_PROXY) and the endpoint (AWS_ENDPOINT_URL)"}
+	}
+	return nil
+}
+
 func explainCode(err error, api smithy.APIError) error {
-	e := &Error{Err: err, Why: api.ErrorCode() + ": " + api.ErrorMessage()}
+	e := &Error{Err: err, Why: strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ")}
+	if _, ok := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; ok {
+		e.Fix = "AWS refused the rate of calls even after waiting: try again in a minute"
+	}
 	switch api.ErrorCode() {
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized":
 		e.Credentials = true
@@ -75,18 +111,23 @@ func explainCode(err error, api smithy.APIError) error {
 		"MissingAuthenticationToken", "IncompleteSignature":
 		e.Credentials = true
 		e.Fix = "these credentials are not valid here: check AWS_PROFILE, AWS_ACCESS_KEY_ID and the clock"
-	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
+	case "ExpiredToken", "ExpiredTokenException":
 		e.Credentials = true
 		e.Fix = "sign in again: aws sso login, or renew the session token"
+	case "RequestExpired", "RequestTimeTooSkewed":
+		e.Credentials = true
+		e.Fix = "AWS takes a request for a few minutes only: check this machine's clock"
 	case "SubscriptionRequiredException", "OptInRequired":
 		e.Credentials = true
-		e.Fix = "App Runner has been closed to new accounts since 2026-04-30, and a brand-new account is held for verification; " +
-			"AWS points to ECS Express Mode: https://docs.aws.amazon.com/apprunner/latest/dg/apprunner-availability-change.html"
+		e.Fix = "the account is not signed up for this service: a brand-new account is held until AWS has verified it, and some Regions have to be enabled first"
+		if op, ok := errors.AsType[*smithy.OperationError](err); ok && op.Service() == "AppRunner" {
+			e.Fix = "App Runner has been closed to new accounts since 2026-04-30, and a brand-new account is held for verification; " +
+				"AWS points to ECS Express Mode: https://docs.aws.amazon.com/apprunner/latest/dg/apprunner-availability-change.html"
+		}
 	case "ServiceQuotaExceededException", "LimitExceededException", "LimitExceeded":
 		e.Fix = "raise the quota in Service Quotas, or delete what is not used"
-	case "ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded":
-		e.Fix = "AWS refused the rate of calls even after waiting: try again in a minute"
-	default:
+	}
+	if e.Fix == "" {
 		return err
 	}
 	return e
