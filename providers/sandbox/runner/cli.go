@@ -3,8 +3,6 @@ package runner
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,25 +39,19 @@ type cli struct {
 	unset      []string // variables that the engine would add
 	stats      func(ctx context.Context, name string) (Stats, error)
 
+	loads   loads
 	mu      sync.Mutex
-	loads   map[string]*load
 	running map[*container]struct{}
 	closed  bool
 	wg      sync.WaitGroup
 }
 
 func newCLI(name, path string, o Options) *cli {
-	label := o.Label
-	if label == "" {
-		label = o.Dir
-	}
-	sum := sha256.Sum256([]byte(label))
-	mark := hex.EncodeToString(sum[:6])
+	mark := o.mark()
 	return &cli{
-		name: name, path: path, env: os.Environ(), dir: filepath.Join(o.Dir, name), label: label,
+		name: name, path: path, env: os.Environ(), dir: filepath.Join(o.Dir, name), label: o.label(),
 		repo:    "localhost/apron-sandbox-" + mark,
 		prefix:  "apron-" + mark + "-",
-		loads:   map[string]*load{},
 		running: map[*container]struct{}{},
 	}
 }

@@ -100,13 +100,5 @@ func hasKey(env []string, key string) bool {
 	return false
 }
 
-// containerName is a name that no other sandbox takes, made of what names may hold.
-func (c *cli) containerName(id string) string {
-	return c.prefix + strings.Map(func(r rune) rune {
-		switch {
-		case r >= '0' && r <= '9', r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z', r == '-', r == '_', r == '.':
-			return r
-		}
-		return '-'
-	}, id)
-}
+// containerName is a name that no other sandbox takes.
+func (c *cli) containerName(id string) string { return c.prefix + nameOf(id) }

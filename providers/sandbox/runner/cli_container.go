@@ -59,7 +59,7 @@ func (c *cli) start(ctx context.Context, s Spec) (*container, error) {
 		return nil, err
 	}
 	if err := i.findPort(ctx, s.Port); err != nil {
-		c.forget(ref)
+		c.loads.forget(ref) // someone may have removed it
 		return nil, errors.Join(err, i.abort())
 	}
 	return i, nil

@@ -1,10 +1,29 @@
 package runner
 
+import (
+	"os"
+	"sync/atomic"
+)
+
+// initialised says that this program's main called Init, so that it can be started
+// again as a part of an instance.
+var initialised atomic.Bool
+
 // Init must be called first in main and in TestMain: if this process is one that the
 // namespaces engine started from its own executable, Init takes over and never
 // returns. Otherwise it does nothing.
-func Init() {}
+func Init() {
+	if len(os.Args) == 1 {
+		switch os.Args[0] {
+		case keeperName:
+			os.Exit(keep())
+		case appName:
+			os.Exit(become())
+		}
+	}
+	initialised.Store(true)
+}
 
 func openers() []opener {
-	return []opener{{"docker", openDocker}, {"podman", openPodman}}
+	return []opener{{"docker", openDocker}, {"podman", openPodman}, {"namespaces", openNamespaces}}
 }

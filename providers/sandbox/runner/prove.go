@@ -48,10 +48,15 @@ func (c *cli) prove(ctx context.Context) error {
 }
 
 func (c *cli) trial(ctx context.Context, img v1.Image) error {
+	return trial(ctx, img, func(ctx context.Context, s Spec) (Instance, error) { return c.start(ctx, s) })
+}
+
+// trial starts an instance of the trial image and sees it end.
+func trial(ctx context.Context, img v1.Image, start func(context.Context, Spec) (Instance, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, proofTimeout, fmt.Errorf("a trial container took longer than %s", proofTimeout))
 	defer cancel()
 	var said []string
-	i, err := c.start(ctx, Spec{
+	i, err := start(ctx, Spec{
 		ID: "trial", Image: img, Ref: "a trial image", Port: 1, CPUUnits: 256, MemoryMiB: 64,
 		Output: func(l string) { said = append(said, l) },
 	})

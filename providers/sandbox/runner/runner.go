@@ -2,7 +2,10 @@ package runner
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -84,4 +87,28 @@ type Options struct {
 	// Label marks what belongs to this sandbox: of two engines with the same label
 	// the later removes what the earlier left.
 	Label string
+}
+
+func (o Options) label() string {
+	if o.Label == "" {
+		return o.Dir
+	}
+	return o.Label
+}
+
+// mark is the label in twelve characters that any name may hold.
+func (o Options) mark() string {
+	sum := sha256.Sum256([]byte(o.label()))
+	return hex.EncodeToString(sum[:6])
+}
+
+// nameOf makes of an id what names of containers, hosts and files may hold.
+func nameOf(id string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9', r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z', r == '-', r == '_', r == '.':
+			return r
+		}
+		return '-'
+	}, id)
 }
