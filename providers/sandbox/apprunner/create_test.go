@@ -159,7 +159,7 @@ func TestCreate_fails(t *testing.T) {
 			require.Equal(t, types.ServiceStatusOperationInProgress, out.Service.Status)
 			require.Equal(t, types.OperationStatusFailed, r.follow(out.Service.ServiceArn, out.OperationId).Status)
 			require.Equal(t, types.ServiceStatusCreateFailed, r.describe(out.Service.ServiceArn).Status)
-			r.eventually(func() bool { return strings.Contains(r.world.log("/service events"), "CREATE_FAILED.") })
+			r.logs("/service events", "CREATE_FAILED.")
 			require.Contains(t, r.world.log("/service events"), "[AppRunner] Service creation failed. For details, see service logs.")
 			for _, text := range tc.log {
 				require.Contains(t, r.world.log("/service deployment/"), text)

@@ -134,8 +134,8 @@ func TestPause_stopsAndResumeBringsBackWhatWasLive(t *testing.T) {
 	require.Equal(t, types.OperationStatusSucceeded, r.follow(s.ServiceArn, back.OperationId).Status)
 	_, body := r.get(*s.ServiceUrl, "/")
 	require.Equal(t, "v1", body)
-	r.eventually(func() bool { return strings.Contains(r.world.log("events"), "Service resume completed successfully.") })
-	require.Contains(t, r.world.log("events"), "Service status is set to PAUSED.")
+	r.logs("events", "Service resume completed successfully.")
+	r.logs("events", "Service status is set to PAUSED.")
 }
 
 func TestResume_thatFailsStaysPaused(t *testing.T) {

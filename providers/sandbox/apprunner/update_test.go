@@ -53,7 +53,7 @@ func TestUpdate_mergesMembersAndReplacesMaps(t *testing.T) {
 	require.Equal(t, map[string]string{"S": "/a"}, settings.RuntimeEnvironmentSecrets, "references are echoed as given")
 	require.Equal(t, "serve", *settings.StartCommand)
 	require.Equal(t, accessRole, *after.SourceConfiguration.AuthenticationConfiguration.AccessRoleArn)
-	require.Contains(t, r.world.log("events"), "Service update completed successfully. New application and configuration is deployed.")
+	r.logs("events", "Service update completed successfully. New application and configuration is deployed.")
 
 	r.update(&sdk.UpdateServiceInput{ServiceArn: before.ServiceArn, SourceConfiguration: &types.SourceConfiguration{ImageRepository: &types.ImageRepository{
 		ImageIdentifier: aws.String(registry + "web:v2"), ImageRepositoryType: types.ImageRepositoryTypeEcr,
@@ -62,7 +62,7 @@ func TestUpdate_mergesMembersAndReplacesMaps(t *testing.T) {
 	settings = r.describe(before.ServiceArn).SourceConfiguration.ImageRepository.ImageConfiguration
 	require.Empty(t, settings.RuntimeEnvironmentVariables, "an empty map that is sent clears")
 	require.Empty(t, settings.RuntimeEnvironmentSecrets)
-	require.Contains(t, r.world.log("events"), "Service update completed successfully. New configuration is deployed.")
+	r.logs("events", "Service update completed successfully. New configuration is deployed.")
 }
 
 func TestUpdate_checksWhatTheMergeMakes(t *testing.T) {
@@ -124,7 +124,7 @@ func TestUpdate_rollsBackAndNeverTouchesWhatServes(t *testing.T) {
 			require.Equal(t, before, after)
 			require.Equal(t, serving, r.engine.alive())
 			require.Contains(t, r.world.log("deployment/"), tc.log)
-			require.Contains(t, r.world.log("events"), "Service update failed. For details, see service logs.")
+			r.logs("events", "Service update failed. For details, see service logs.")
 			_, body := r.get(*after.ServiceUrl, "/")
 			require.Equal(t, "v1", body)
 		})
