@@ -37,6 +37,44 @@ func TestCause(t *testing.T) {
 		"the role itself": {
 			service: []string{"[AppRunner] Failed to pull your application image. Reason: Invalid Access Role in AuthenticationConfiguration."},
 			cause:   "App Runner could not use the access role"},
+		"the container exits by a signal": {
+			service: []string{"[AppRunner] Your application stopped or failed to start. See logs for more information.  Container exit code: 139"},
+			started: true, cause: "the container stopped with exit code 139"},
+		"the health path, as newer lines write it": {
+			service: []string{"[AppRunner] Health check failed on protocol `HTTP` [Path: '/up'], [Port: '3000']."},
+			started: true, cause: "the health check GET /up on port 3000 did not answer 2xx"},
+		"a variable is missing, in the words of a library": {
+			output:  []string{"Error: Missing required environment variable: DATABASE_URL"},
+			started: true, cause: "the application needs the environment variable DATABASE_URL"},
+		"a variable is missing, quoted": {
+			output:  []string{`required environment variable "API_KEY" is not set`},
+			started: true, cause: "the application needs the environment variable API_KEY"},
+		"some variable is missing, and which is not said": {
+			output:  []string{"missing environment variables in the configuration"},
+			started: true, cause: ""},
+		"what the application says is not taken from App Runner's log": {
+			service: []string{"[AppRunner] exec format error"},
+			started: true, cause: ""},
+		"the image is not there": {
+			service: []string{"[AppRunner] Failed to pull your application image. Reason: ECR image doesn't exist."},
+			cause:   "the image is not in the repository"},
+		"the image has another platform": {
+			service: []string{"[AppRunner] Deployment with ID : 0123 failed. Failure reason : Failed to copy the image from ECR"},
+			cause:   "App Runner could not copy the image: it has no linux/amd64 part, or the access role may not read it"},
+		"a secret is not found": {
+			service: []string{"[AppRunner] Failed to deploy your application image. Reason: secret KEY: ParameterNotFound"},
+			cause:   "a secret could not be read"},
+		"a parameter may not be read": {
+			service: []string{"[AppRunner] Parameter /apron/web/KEY: access denied for the instance role"},
+			cause:   "a secret could not be read"},
+		"a secret cannot be retrieved": {
+			service: []string{"[AppRunner] ResourceInitializationError: unable to retrieve secret from asm"},
+			cause:   "a secret could not be read"},
+		"an image whose name speaks of secrets": {
+			service: []string{
+				"[AppRunner] Pulling image 123456789012.dkr.ecr.us-east-1.amazonaws.com/secret-santa:src-1 from ECR repository.",
+				"[AppRunner] Failed to pull your application image. Reason: Invalid Access Role in AuthenticationConfiguration."},
+			cause: "App Runner could not use the access role"},
 		"no logs at all": {cause: "the container never started"},
 		"logs that say nothing": {
 			service: []string{"[AppRunner] Deployment started."}, started: true, cause: ""},
@@ -47,6 +85,26 @@ func TestCause(t *testing.T) {
 			require.NotEmpty(t, fix)
 		})
 	}
+}
+
+// Every sign is tried by some case above, and each has a way out.
+func TestSigns_allHaveAWayOut(t *testing.T) {
+	require.Len(t, signs, 10, "a new sign needs its case in TestCause")
+	for _, s := range signs {
+		require.NotEmpty(t, s.cause)
+		require.NotEmpty(t, s.fix)
+	}
+}
+
+func TestFailures_areTheFirstOnes(t *testing.T) {
+	lines := []string{"[AppRunner] Deployment started.", "[AppRunner] Container exit code: 1"}
+	for range 20 {
+		lines = append(lines, "[AppRunner] Deployment failed.")
+	}
+	got := failures(lines)
+	require.Len(t, got, evidenceLines)
+	require.Equal(t, "Container exit code: 1", got[0])
+	require.Empty(t, failures(lines[:1]))
 }
 
 func TestClean_takesOutWhatSteersATerminal(t *testing.T) {
