@@ -21,7 +21,7 @@ var address = netip.AddrFrom4([4]byte{10, 88, 0, 2})
 const socketTimeout = 5 * time.Second
 
 // Dial implements [Instance].
-func (i *process) Dial(ctx context.Context) (net.Conn, error) {
+func (i *cell) Dial(ctx context.Context) (net.Conn, error) {
 	to := netip.AddrPortFrom(address, uint16(i.port))
 	fd, err := i.socket(ctx)
 	if err != nil {
@@ -36,7 +36,7 @@ func (i *process) Dial(ctx context.Context) (net.Conn, error) {
 }
 
 // socket asks the keeper for one in the app's network.
-func (i *process) socket(ctx context.Context) (int, error) {
+func (i *cell) socket(ctx context.Context) (int, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	select {

@@ -25,5 +25,5 @@ func Init() {
 }
 
 func openers() []opener {
-	return []opener{{"docker", openDocker}, {"podman", openPodman}, {"namespaces", openNamespaces}}
+	return []opener{{"docker", openDocker}, {"podman", openPodman}, {"namespaces", openNamespaces}, {"process", openProcess}}
 }

@@ -54,11 +54,7 @@ func keep() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	code := app.ProcessState.ExitCode()
-	if s, ok := app.ProcessState.Sys().(syscall.WaitStatus); ok && s.Signaled() {
-		code = 128 + int(s.Signal())
-	}
-	if k.out.Encode(outcome{Code: code}) != nil {
+	if k.out.Encode(outcome{Code: exitCode(app.ProcessState)}) != nil {
 		return 1
 	}
 	return 0

@@ -36,7 +36,7 @@ type namespaces struct {
 	images  loads
 	serial  atomic.Int64
 	mu      sync.Mutex
-	running map[*process]struct{}
+	running map[*cell]struct{}
 	closed  bool
 	wg      sync.WaitGroup
 }
@@ -60,7 +60,7 @@ func openNamespaces(ctx context.Context, o Options) (Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &namespaces{dir: dir, self: self, prefix: "apron-" + o.mark() + "-", running: map[*process]struct{}{}}
+	n := &namespaces{dir: dir, self: self, prefix: "apron-" + o.mark() + "-", running: map[*cell]struct{}{}}
 	if err := n.prove(ctx); err != nil {
 		return nil, errors.Join(err, n.Close(context.WithoutCancel(ctx)))
 	}
@@ -79,7 +79,7 @@ func (n *namespaces) Start(ctx context.Context, s Spec) (Instance, error) {
 	return i, nil
 }
 
-func (n *namespaces) start(ctx context.Context, s Spec) (_ *process, err error) {
+func (n *namespaces) start(ctx context.Context, s Spec) (_ *cell, err error) {
 	if n.isClosed() {
 		return nil, errClosed
 	}
@@ -95,7 +95,7 @@ func (n *namespaces) start(ctx context.Context, s Spec) (_ *process, err error) 
 	if err != nil {
 		return nil, err
 	}
-	i := &process{n: n, name: name, dir: filepath.Join(n.dir, p.Root), port: s.Port, done: make(chan struct{})}
+	i := &cell{n: n, name: name, dir: filepath.Join(n.dir, p.Root), port: s.Port, done: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, i.cleanUp())
@@ -171,10 +171,12 @@ func (n *namespaces) plan(s Spec, lower, name string) (*plan, error) {
 		UID: who.uid, GID: who.gid, Groups: who.groups, Single: os.Geteuid() != 0,
 	}
 	if len(p.Args) == 0 {
-		return nil, errors.New("the image has neither an entrypoint nor a command")
+		return nil, errNoCommand
 	}
 	return p, nil
 }
+
+var errNoCommand = errors.New("the image has neither an entrypoint nor a command")
 
 // argsOf is the command line: the spec's, or the image's.
 func argsOf(s Spec, cfg *v1.ConfigFile) []string {

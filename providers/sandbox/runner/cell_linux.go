@@ -25,8 +25,8 @@ const (
 	appName    = "apron-sandbox-app"
 )
 
-// process is an instance of the namespaces engine.
-type process struct {
+// cell is an instance of the namespaces engine.
+type cell struct {
 	n     *namespaces
 	name  string
 	dir   string
@@ -49,10 +49,10 @@ type process struct {
 	exit Exit
 }
 
-var _ Instance = (*process)(nil)
+var _ Instance = (*cell)(nil)
 
 // start runs the keeper and waits until the app runs.
-func (i *process) start(ctx context.Context, p *plan, output func(string)) error {
+func (i *cell) start(ctx context.Context, p *plan, output func(string)) error {
 	var theirs []*os.File
 	defer func() { closeAll(theirs) }()
 	mine, their, err := pair(unix.SOCK_STREAM)
@@ -131,7 +131,7 @@ func (n *namespaces) keeper(p *plan, files []*os.File) *exec.Cmd {
 // follow delivers the output, and when the keeper has ended says how the app did. It
 // keeps its thread: when the one that started a process ends, the kernel ends the
 // process as it does when we do.
-func (i *process) follow(started chan<- error, r *os.File, output func(string)) {
+func (i *cell) follow(started chan<- error, r *os.File, output func(string)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := i.n.startOnce(i); err != nil {
@@ -159,7 +159,7 @@ func (i *process) follow(started chan<- error, r *os.File, output func(string)) 
 }
 
 // startOnce starts the keeper, unless the engine is closed.
-func (n *namespaces) startOnce(i *process) error {
+func (n *namespaces) startOnce(i *cell) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
@@ -174,7 +174,7 @@ func (n *namespaces) startOnce(i *process) error {
 }
 
 // listen reads what the keeper tells, to its end.
-func (i *process) listen() {
+func (i *cell) listen() {
 	defer i.control.Close()
 	defer close(i.ended)
 	defer close(i.reported)
@@ -191,7 +191,7 @@ func (i *process) listen() {
 }
 
 // await returns when the app runs, or has failed to.
-func (i *process) await(ctx context.Context) error {
+func (i *cell) await(ctx context.Context) error {
 	select {
 	case r, ok := <-i.reported:
 		if !ok {
@@ -212,7 +212,7 @@ func (i *process) await(ctx context.Context) error {
 }
 
 // outcome is how the app ended, by the keeper's word if there is one.
-func (i *process) outcome(told *outcome) Exit {
+func (i *cell) outcome(told *outcome) Exit {
 	switch {
 	case told != nil:
 		return Exit{Code: told.Code, OOM: told.Code == 137 && !i.killed.Load() && i.group != nil && i.group.killedForMemory()}
@@ -222,7 +222,7 @@ func (i *process) outcome(told *outcome) Exit {
 	return Exit{Err: fmt.Errorf("its keeper ended: %s", lastLine(i.said.String()))}
 }
 
-func (i *process) cleanUp() error {
+func (i *cell) cleanUp() error {
 	err := removeTree(i.dir)
 	if i.group != nil {
 		err = errors.Join(err, i.group.remove(context.Background()))
@@ -231,18 +231,18 @@ func (i *process) cleanUp() error {
 }
 
 // kill ends the keeper, with which the app dies.
-func (i *process) kill() {
+func (i *cell) kill() {
 	i.killed.Store(true)
 	_ = i.cmd.Process.Kill()
 }
 
 // Stop implements [Instance].
-func (i *process) Stop(ctx context.Context, grace time.Duration) error {
+func (i *cell) Stop(ctx context.Context, grace time.Duration) error {
 	return stop(ctx, grace, i.done, i.signal, i.kill)
 }
 
 // signal has the keeper signal the app: it knows whether the process still is the app.
-func (i *process) signal(name string) error {
+func (i *cell) signal(name string) error {
 	s := syscall.SIGTERM
 	if name == "KILL" {
 		i.killed.Store(true)
@@ -252,11 +252,11 @@ func (i *process) signal(name string) error {
 	return err
 }
 
-func (i *process) Done() <-chan struct{} { return i.done }
-func (i *process) Exit() Exit            { return i.exit }
+func (i *cell) Done() <-chan struct{} { return i.done }
+func (i *cell) Exit() Exit            { return i.exit }
 
 // Stats implements [Instance].
-func (i *process) Stats() (Stats, error) {
+func (i *cell) Stats() (Stats, error) {
 	select {
 	case <-i.done:
 		return Stats{}, errEnded
