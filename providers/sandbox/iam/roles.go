@@ -194,13 +194,14 @@ type updateRoleIn struct {
 	MaxSessionDuration *int
 }
 
-func (s *Service) updateRole(_ context.Context, in updateRoleIn) (none, error) {
+// updateRole has a result, unlike other updates, although nothing is in it.
+func (s *Service) updateRole(_ context.Context, in updateRoleIn) (*none, error) {
 	var c wire.Checks
 	c.Range("maxSessionDuration", in.MaxSessionDuration, 3600, 43200)
 	if err := c.Err("ValidationError"); err != nil {
-		return none{}, err
+		return nil, err
 	}
-	return none{}, s.update(in.RoleName, func(r *role) error {
+	return &none{}, s.update(in.RoleName, func(r *role) error {
 		if in.Description != nil {
 			r.Description = *in.Description
 		}

@@ -89,6 +89,7 @@ func newWorld(t testing.TB) *world {
 			return answer{Text: in.Text, Zero: new(string), Tags: in.Tags, At: time.Date(2026, 3, 1, 12, 0, 0, 1, time.UTC), Big: 1 << 40}, nil
 		}),
 		"Nothing": wire.HandleQuery(func(context.Context, struct{}) (any, error) { return nil, nil }),
+		"Hollow":  wire.HandleQuery(func(context.Context, struct{}) (*struct{}, error) { return &struct{}{}, nil }),
 		"Refuse":  wire.HandleQuery(func(context.Context, form) (any, error) { return nil, wire.Errorf("NoSuchEntity", "not <here>") }),
 		"Fail":    wire.HandleQuery(func(context.Context, form) (any, error) { return nil, errors.New("the disk is full") }),
 	}})
@@ -215,9 +216,10 @@ func TestMux_knowsOnlyItsServices(t *testing.T) {
 func TestMux_limitsBodies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	res, _ := w.json("Echo", `{"text":"`+strings.Repeat("x", wire.MaxBody-11)+`"}`)
-	require.Equal(t, 200, res.StatusCode)
-	res, _ = w.json("Echo", `{"text":"`+strings.Repeat("x", wire.MaxBody-10)+`"}`)
+	body := strings.Repeat("x", wire.MaxBody+1)
+	res, _ := w.json("Echo", body[1:])
+	require.Equal(t, "SerializationException", res.Header.Get("X-Amzn-ErrorType"), "it was read")
+	res, _ = w.json("Echo", body)
 	require.Equal(t, 413, res.StatusCode)
 	require.Equal(t, "RequestEntityTooLargeException", res.Header.Get("X-Amzn-ErrorType"))
 }
@@ -270,6 +272,8 @@ func TestQuery_decodesForms(t *testing.T) {
 		`<ResponseMetadata><RequestId>`+res.Header.Get("x-amzn-RequestId")+`</RequestId></ResponseMetadata></KeepResponse>`, body)
 	_, body = w.query("Action=Nothing&Version=2026-01-01")
 	require.NotContains(t, body, "NothingResult")
+	_, body = w.query("Action=Hollow&Version=2026-01-01")
+	require.Contains(t, body, "<HollowResult></HollowResult>")
 }
 
 func TestQuery_refuses(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 )
 
 // QueryOperation answers one call of the query protocol: the form in, the value to
-// encode as the operation's result out; nil for an operation without one.
+// encode as the operation's result out. An operation without a result returns nil or a
+// struct without members; one whose result is empty, a pointer to such a struct.
 type QueryOperation func(ctx context.Context, form url.Values) (any, error)
 
 // QueryAPI is one service that speaks the query protocol: form in, XML out.
