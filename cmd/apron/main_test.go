@@ -17,6 +17,10 @@ var update = flag.Bool("update", false, "write what is seen into golden files an
 // the service that it deploys.
 var built struct{ apron, app string }
 
+// inProcessEngine runs the containers of sandboxes in the tests' own process: the
+// quickest there is.
+const inProcessEngine = ""
+
 func TestMain(m *testing.M) {
 	runner.Init()
 	flag.Parse()

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestSecrets_areNowhere looks for a secret's value in every byte that is printed, and
+// stored outside of the parameter store.
+func TestSecrets_areNowhere(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small)
+	everyCommand(t, c)
+	err := filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(c.dir, path)
+		if err != nil || name == ".env" || strings.HasPrefix(filepath.Base(name), "ssm") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		require.NotContains(t, string(b), canary, name)
+		return err
+	})
+	require.NoError(t, err)
+}
+
+// TestSecrets_areNotPrinted even where the manifest itself spills them.
+func TestSecrets_areNotPrinted(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small+`env: {ALSO: "x-${KEY}-y", URL: "postgres://app:${KEY}@db.example.com/app"}
+`)
+	c.replace("deploy.yaml", "build: {context: app}", "build: {context: app, args: {ARG: \"${KEY}\"}}")
+	c.replace("app/Dockerfile", "FROM scratch", "FROM scratch\nARG ARG\nLABEL arg=$ARG")
+	everyCommand(t, c)
+}
+
+// everyCommand runs every command there is, with --debug, through success and failure.
+func everyCommand(t *testing.T, c *checkout) {
+	const value = canary + "-Zq81!x"
+	c.write(".env", "KEY="+value+"\n")
+	run := func(code int, args ...string) {
+		t.Helper()
+		out, errOut := c.apron(code, append(args, "--debug")...)
+		require.NotContains(t, out, value, "stdout of apron %v", args)
+		require.NotContains(t, errOut, value, "stderr of apron %v", args)
+	}
+	for _, format := range []string{"text", "json", "markdown"} {
+		run(exitOK, "plan", "--sandbox", "--format", format)
+	}
+	run(exitOK, "validate")
+	run(exitOK, "render")
+	run(exitOK, "apply", "--sandbox", "--yes")
+	run(exitOK, "status", "--sandbox")
+	run(exitOK, "status", "--sandbox", "--json")
+	run(exitOK, "sandbox", "status")
+
+	c.write(".env", "KEY="+value+value+"\n")
+	run(exitChanges, "plan", "--sandbox", "--detailed-exitcode")
+	c.replace("app/Dockerfile", "HEALTH=200", "HEALTH=500")
+	run(exitFailed, "apply", "--sandbox", "--yes")
+	c.replace("app/Dockerfile", "HEALTH=500", "HEALTH=200 EXIT=9")
+	run(exitFailed, "apply", "--sandbox", "--yes", "--json")
+	c.replace("deploy.yaml", "cpu: 256", "cpu: 257 ${KEY}")
+	run(exitUsage, "validate")
+	run(exitUsage, "plan", "--sandbox")
+	c.replace("deploy.yaml", "cpu: 257 ${KEY}", "cpu: 256")
+	run(exitOK, "destroy", "--sandbox", "--images", "--logs", "--yes")
+}
