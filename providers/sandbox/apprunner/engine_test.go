@@ -84,6 +84,7 @@ type fakeInstance struct {
 	exit    runner.Exit
 	sick    atomic.Bool
 	deaf    atomic.Bool
+	defiant atomic.Bool // Stop fails, as with an engine that does not answer
 	holding atomic.Int32
 	dropped atomic.Int32 // requests that SIGTERM cut off
 	server  http.Server
@@ -157,6 +158,9 @@ func (i *fakeInstance) Done() <-chan struct{}        { return i.done }
 func (i *fakeInstance) Exit() runner.Exit            { return i.exit }
 func (i *fakeInstance) Stats() (runner.Stats, error) { return runner.Stats{}, nil }
 func (i *fakeInstance) Stop(context.Context, time.Duration) error {
+	if i.defiant.Load() {
+		return errors.New("the engine does not answer")
+	}
 	i.end(runner.Exit{Code: 143})
 	return nil
 }

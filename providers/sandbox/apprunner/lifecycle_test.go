@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/sandbox/clock"
+	"github.com/apron-deploy/apron/providers/sandbox/runner"
 )
 
 // files joins the content of all files below dir.
@@ -181,6 +182,27 @@ func TestDelete_staysDescribableForAWhile(t *testing.T) {
 	entries, err := os.ReadDir(filepath.Join(r.options.Dir, "apprunner-images"))
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "one copy is in use")
+}
+
+func TestDelete_thatFailsMayBeRetried(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.create()
+	instance := r.engine.alive()[0]
+	instance.defiant.Store(true)
+	remove := func() types.OperationStatus {
+		out, err := r.api.DeleteService(context.Background(), &sdk.DeleteServiceInput{ServiceArn: s.ServiceArn})
+		require.NoError(t, err)
+		return r.follow(s.ServiceArn, out.OperationId).Status
+	}
+	require.Equal(t, types.OperationStatusFailed, remove())
+	require.Equal(t, types.ServiceStatusDeleteFailed, r.describe(s.ServiceArn).Status)
+	r.logs("events", "Service status is set to DELETE_FAILED.")
+	_, err := r.api.CreateService(context.Background(), &sdk.CreateServiceInput{ServiceName: s.ServiceName, SourceConfiguration: source("web:v1")})
+	refused(t, err, "InvalidRequestException", "Service with the provided name already exists: shop.")
+	instance.end(runner.Exit{Code: 137})
+	require.Equal(t, types.OperationStatusSucceeded, remove())
+	require.Equal(t, types.ServiceStatusDeleted, r.describe(s.ServiceArn).Status)
 }
 
 func TestFaults_happenWhenAsked(t *testing.T) {
