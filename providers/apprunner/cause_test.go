@@ -1,9 +1,17 @@
 package apprunner
 
 import (
+	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/reconcile/plan"
 )
 
 func TestCause(t *testing.T) {
@@ -105,6 +113,31 @@ func TestFailures_areTheFirstOnes(t *testing.T) {
 	require.Len(t, got, evidenceLines)
 	require.Equal(t, "Container exit code: 1", got[0])
 	require.Empty(t, failures(lines[:1]))
+}
+
+// The lines of earlier operations, and those of other streams, are no evidence.
+func TestExplain_readsTheEndOfWhatThisOperationLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := running(t)
+		f.ends = []types.OperationStatus{types.OperationStatusRollbackSucceeded, types.OperationStatusRollbackSucceeded}
+		f.says["service"] = []string{"[AppRunner] Health check failed on protocol `TCP` [Port: '8000']."}
+		f.says["application"] = []string{"KeyError: 'OLD'"}
+		require.Error(t, converge(t.Context(), t, p, plain(bigger), plan.Options{}))
+
+		f.says["service"] = []string{"[AppRunner] Your application stopped or failed to start.  Container exit code: 7"}
+		f.says["application"] = nil
+		for i := range 40 {
+			f.says["application"] = append(f.says["application"], fmt.Sprint("line ", i))
+		}
+		f.events["service"] = append(f.events["service"], logtypes.FilteredLogEvent{LogStreamName: aws.String("events"),
+			Timestamp: aws.Int64(time.Now().Add(time.Hour).UnixMilli()), Message: aws.String("Service update failed.")})
+		var failed *OperationError
+		require.ErrorAs(t, converge(t.Context(), t, p, plain(bigger), plan.Options{}), &failed)
+		require.Equal(t, "the container stopped with exit code 7", failed.Cause)
+		require.Equal(t, []string{"Your application stopped or failed to start.  Container exit code: 7"}, failed.Evidence)
+		require.Len(t, failed.Output, outputLines)
+		require.Equal(t, "line 39", failed.Output[outputLines-1])
+	})
 }
 
 func TestClean_takesOutWhatSteersATerminal(t *testing.T) {

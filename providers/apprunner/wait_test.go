@@ -138,3 +138,21 @@ func TestDeployment_isWhenItsOperationStarted(t *testing.T) {
 		require.Equal(t, *f.ops[1].StartedAt, live[Service("web")].Detail.(Live).DeployedAt, "a rollback deploys nothing new")
 	})
 }
+
+// App Runner describes and may list a deleted service for about an hour.
+func TestObserve_aDeletedServiceIsNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := running(t)
+		f.s.Status = types.ServiceStatusDeleted
+		arns, err := p.list(t.Context(), map[string]bool{"web": true})
+		require.NoError(t, err)
+		require.Empty(t, arns)
+		o, err := p.describe(t.Context(), fakeARN, func(string) bool { return false })
+		require.NoError(t, err)
+		require.Nil(t, o)
+		f.vanishes = true
+		o, err = p.describe(t.Context(), fakeARN, func(string) bool { return false })
+		require.NoError(t, err)
+		require.Nil(t, o)
+	})
+}
