@@ -5,9 +5,10 @@
 //	apprunner/service/NAME   the service
 //	apprunner/scaling/NAME   a scaling configuration, named by its content and shared
 //
-// Anatomy: desired.go says what a manifest asks, read.go what is live, write.go changes
-// it, wait.go follows operations, cause.go explains failures, verify.go asks the real
-// URL, and only convert.go names SDK types and fields together.
+// Anatomy: desired.go says what a manifest asks, read.go what is live, write.go and
+// scaling.go change it, wait.go follows operations, settle.go compares what is live
+// afterwards, cause.go explains failures, verify.go asks the real URL, and only
+// convert.go names SDK types and fields together.
 package apprunner
 
 import (

@@ -137,6 +137,12 @@ func TestExplain_readsTheEndOfWhatThisOperationLogged(t *testing.T) {
 		require.Equal(t, []string{"Your application stopped or failed to start.  Container exit code: 7"}, failed.Evidence)
 		require.Len(t, failed.Output, outputLines)
 		require.Equal(t, "line 39", failed.Output[outputLines-1])
+
+		f.ends = []types.OperationStatus{types.OperationStatusRollbackSucceeded}
+		f.says["service"], f.says["application"] = nil, nil
+		require.ErrorAs(t, converge(t.Context(), t, p, plain(bigger), plan.Options{}), &failed)
+		require.Empty(t, failed.Cause)
+		require.Empty(t, failed.Output)
 	})
 }
 
