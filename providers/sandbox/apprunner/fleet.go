@@ -275,13 +275,14 @@ func (f *fleet) shrink() {
 }
 
 // retire ends the fleet: no new requests, those in flight finish within drain, then
-// each instance gets SIGTERM. When ctx ends, all are killed.
+// each instance gets SIGTERM. When ctx ends, all are killed. After an error it may be
+// called again, for the instances that could not be stopped.
 func (f *fleet) retire(ctx context.Context, drain time.Duration) error {
 	f.mu.Lock()
-	f.retired = true
-	if f.inflight == 0 {
+	if !f.retired && f.inflight == 0 {
 		close(f.quiet)
 	}
+	f.retired = true
 	members := f.members
 	f.members = nil
 	f.mu.Unlock()
@@ -295,13 +296,21 @@ func (f *fleet) retire(ctx context.Context, drain time.Duration) error {
 	f.cancel()
 	var g errgroup.Group
 	for _, m := range members {
-		g.Go(func() error { return f.stop(ctx, m) })
+		g.Go(func() error {
+			err := f.stop(ctx, m)
+			if err != nil {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.members = append(f.members, m)
+			}
+			return err
+		})
 	}
 	err := g.Wait()
 	f.work.Wait()
-	f.release()
-	if ctx.Err() != nil {
-		return nil // killed, as asked
+	if err != nil && ctx.Err() == nil {
+		return err
 	}
-	return err
+	f.release() // if ctx ended, they were killed, as asked
+	return nil
 }

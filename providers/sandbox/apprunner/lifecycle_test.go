@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/sandbox/clock"
-	"github.com/apron-deploy/apron/providers/sandbox/runner"
 )
 
 // files joins the content of all files below dir.
@@ -200,8 +199,10 @@ func TestDelete_thatFailsMayBeRetried(t *testing.T) {
 	r.logs("events", "Service status is set to DELETE_FAILED.")
 	_, err := r.api.CreateService(context.Background(), &sdk.CreateServiceInput{ServiceName: s.ServiceName, SourceConfiguration: source("web:v1")})
 	refused(t, err, "InvalidRequestException", "Service with the provided name already exists: shop.")
-	instance.end(runner.Exit{Code: 137})
+	require.Equal(t, types.OperationStatusFailed, remove(), "what could not be stopped is not forgotten")
+	instance.defiant.Store(false)
 	require.Equal(t, types.OperationStatusSucceeded, remove())
+	require.Empty(t, r.engine.alive())
 	require.Equal(t, types.ServiceStatusDeleted, r.describe(s.ServiceArn).Status)
 }
 

@@ -19,7 +19,9 @@ type app struct {
 	proxy http.Handler
 	fleet atomic.Pointer[fleet] // nil while nothing serves
 
-	turn sync.Mutex // held by the operation or the revival that runs
+	turn    sync.Mutex // held by the operation or the revival that runs
+	remains []*fleet   // retired, but the engine could not stop all of it; guarded by turn
+
 	mu   sync.Mutex
 	halt context.CancelFunc // ends a revival; guarded by mu
 }
@@ -119,10 +121,7 @@ func (a *app) carryOut(ctx context.Context, op operation) (pulled bool, err erro
 		if err := a.s.o.Clock.Sleep(ctx, a.s.waits.Settle); err != nil {
 			return false, err
 		}
-		if f := a.fleet.Swap(nil); f != nil {
-			err = f.retire(ctx, a.s.waits.Request)
-		}
-		return false, err
+		return false, a.vacate(ctx)
 	case opResume:
 		if err := a.s.o.Clock.Sleep(ctx, a.s.waits.Settle); err != nil {
 			return false, err
@@ -145,6 +144,20 @@ func (a *app) carryOut(ctx context.Context, op operation) (pulled bool, err erro
 		log("Deployment with ID : %s failed.", bare(op.Id))
 	}
 	return next.Digest == "", err
+}
+
+// vacate retires the fleet that serves, and those that an earlier try could not.
+func (a *app) vacate(ctx context.Context) error {
+	if f := a.fleet.Swap(nil); f != nil {
+		a.remains = append(a.remains, f)
+	}
+	for len(a.remains) > 0 {
+		if err := a.remains[0].retire(ctx, a.s.waits.Request); err != nil {
+			return err
+		}
+		a.remains = a.remains[1:]
+	}
+	return nil
 }
 
 // mark moves an operation to a status that is not its last.

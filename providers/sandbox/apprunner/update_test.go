@@ -113,10 +113,12 @@ func TestUpdate_rollsBackAndNeverTouchesWhatServes(t *testing.T) {
 			serving := r.engine.alive()
 			in := &sdk.UpdateServiceInput{ServiceArn: before.ServiceArn, InstanceConfiguration: &types.InstanceConfiguration{Cpu: aws.String("2048"), Memory: aws.String("4096")}}
 			tc.change(in)
+			r.faults.Stick("shop", true) // until the target has been seen
 			out, err := r.api.UpdateService(context.Background(), in)
 			require.NoError(t, err)
 			require.Equal(t, "2048", *out.Service.InstanceConfiguration.Cpu, "an update shows its target")
 			require.Equal(t, "2048", *r.describe(in.ServiceArn).InstanceConfiguration.Cpu)
+			r.faults.Stick("shop", false)
 			require.Equal(t, types.OperationStatusRollbackSucceeded, r.follow(in.ServiceArn, out.OperationId).Status)
 			after := r.describe(in.ServiceArn)
 			require.Equal(t, types.ServiceStatusRunning, after.Status)
