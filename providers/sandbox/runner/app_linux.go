@@ -57,13 +57,14 @@ func become() int {
 
 // enter makes this process all that the app is to be, but for its program.
 func (p *plan) enter() (proc string, err error) {
-	for _, d := range inherited(appDoorsFD, p.Doors) {
+	for _, d := range inherited(appDoorsFD, len(p.Groups)) {
 		if _, err := d.WriteString("0"); err != nil {
 			return "", fmt.Errorf("join control group: %w", err)
 		}
 	}
 	_ = unix.Unshare(unix.CLONE_NEWCGROUP) // younger than the others, and only hides the path
 	unix.Umask(0o022)
+	_, _ = unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) // leave the one of our login
 	if proc, err = p.mount(); err != nil {
 		return "", err
 	}
@@ -94,8 +95,8 @@ func (p *plan) dropPrivileges() error {
 		return fmt.Errorf("drop ambient capabilities: %w", err)
 	}
 	if !p.Single { // else the kernel forbids to change groups
-		if err := syscall.Setgroups(p.Groups); err != nil {
-			return fmt.Errorf("groups %v of the image's user: %w", p.Groups, err)
+		if err := syscall.Setgroups(p.MoreGIDs); err != nil {
+			return fmt.Errorf("groups %v of the image's user: %w", p.MoreGIDs, err)
 		}
 	}
 	if err := syscall.Setresgid(p.GID, p.GID, p.GID); err != nil {

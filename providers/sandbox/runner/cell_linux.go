@@ -71,8 +71,8 @@ func (i *cell) start(ctx context.Context, p *plan, output func(string)) error {
 			return undo(err)
 		}
 		defer closeAll(doors)
+		p.Groups = i.group.controllers()
 	}
-	p.Doors = len(doors)
 	file, err := p.file()
 	if err != nil {
 		return undo(err)
@@ -89,7 +89,7 @@ func (i *cell) start(ctx context.Context, p *plan, output func(string)) error {
 	started := make(chan error, 1)
 	go i.follow(started, r, output)
 	if err := <-started; err != nil {
-		return undo(errors.Join(i.n.refused(err), r.Close()))
+		return undo(errors.Join(err, r.Close()))
 	}
 	closeAll(theirs)
 	theirs = nil
@@ -134,11 +134,10 @@ func (n *namespaces) keeper(p *plan, files []*os.File) *exec.Cmd {
 func (i *cell) follow(started chan<- error, r *os.File, output func(string)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := i.n.startOnce(i); err != nil {
+	if err := i.n.begin(i, i.cmd); err != nil {
 		started <- err
 		return
 	}
-	defer i.n.wg.Done()
 	started <- nil
 	lines(r, func(line string) {
 		if output != nil {
@@ -152,25 +151,8 @@ func (i *cell) follow(started chan<- error, r *os.File, output func(string)) {
 		i.exit.Err = err
 	}
 	_ = i.sockets.Close()
-	i.n.mu.Lock()
-	delete(i.n.running, i)
-	i.n.mu.Unlock()
 	close(i.done)
-}
-
-// startOnce starts the keeper, unless the engine is closed.
-func (n *namespaces) startOnce(i *cell) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.closed {
-		return errClosed
-	}
-	if err := i.cmd.Start(); err != nil {
-		return err
-	}
-	n.running[i] = struct{}{}
-	n.wg.Add(1)
-	return nil
+	i.n.end(i)
 }
 
 // listen reads what the keeper tells, to its end.

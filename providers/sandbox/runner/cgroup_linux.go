@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,8 +31,11 @@ type cgroups struct {
 	prefix string // begins their names
 }
 
-// group is the control group of one instance.
-type group struct{ dirs map[string]string } // by controller
+// group is the control group of one instance, in each hierarchy.
+type group struct {
+	in   []hierarchy       // its folders
+	dirs map[string]string // the same by controller
+}
 
 // of is the folder that has a controller's files.
 func (g *group) of(controller string) string {
@@ -54,6 +56,7 @@ func (c *cgroups) create(name string, cpuUnits, memoryMiB int) (*group, error) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return nil, errors.Join(err, g.remove(context.Background()))
 		}
+		g.in = append(g.in, hierarchy{dir: dir, controllers: h.controllers})
 		for _, k := range h.controllers {
 			g.dirs[k] = dir
 		}
@@ -94,22 +97,20 @@ func (g *group) limit(cpuUnits, memoryMiB int) error {
 	return err
 }
 
-// folders are the group's in all hierarchies, once each.
-func (g *group) folders() []string {
-	var dirs []string
-	for _, k := range sortedKeys(g.dirs) {
-		if !slices.Contains(dirs, g.dirs[k]) {
-			dirs = append(dirs, g.dirs[k])
-		}
+// controllers are those of each hierarchy, as mount takes them.
+func (g *group) controllers() []string {
+	var all []string
+	for _, h := range g.in {
+		all = append(all, strings.Join(h.controllers, ","))
 	}
-	return dirs
+	return all
 }
 
 // doors opens the files through which a process joins the group by writing 0.
 func (g *group) doors() ([]*os.File, error) {
 	var files []*os.File
-	for _, dir := range g.folders() {
-		f, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
+	for _, h := range g.in {
+		f, err := os.OpenFile(filepath.Join(h.dir, "cgroup.procs"), os.O_WRONLY, 0)
 		if err != nil {
 			closeAll(files)
 			return nil, err
@@ -187,8 +188,8 @@ func (g *group) field(controller, file, name string) (int64, error) {
 // remove kills what is in the group and removes it.
 func (g *group) remove(ctx context.Context) error {
 	var errs []error
-	for _, dir := range g.folders() {
-		errs = append(errs, removeGroup(ctx, dir))
+	for _, h := range g.in {
+		errs = append(errs, removeGroup(ctx, h.dir))
 	}
 	return errors.Join(errs...)
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -86,7 +85,7 @@ func (k *keeper) run() (*exec.Cmd, report, error) {
 	if err != nil {
 		return nil, report{}, err
 	}
-	doors := inherited(doorsFD, p.Doors)
+	doors := inherited(doorsFD, len(p.Groups))
 	if err := network(); err != nil {
 		return nil, report{}, fmt.Errorf("network: %w", err)
 	}
@@ -196,39 +195,4 @@ func makeSockets(conn int) {
 			return
 		}
 	}
-}
-
-// idMappings are the users and groups of a new user namespace: all of ours under
-// their own numbers, or without the right to that, the app's alone, which is us.
-func idMappings(p *plan) (users, groups []syscall.SysProcIDMap) {
-	if p.Single {
-		return []syscall.SysProcIDMap{{ContainerID: p.UID, HostID: os.Geteuid(), Size: 1}},
-			[]syscall.SysProcIDMap{{ContainerID: p.GID, HostID: os.Getegid(), Size: 1}}
-	}
-	return sameIDs("/proc/self/uid_map"), sameIDs("/proc/self/gid_map")
-}
-
-func sameIDs(file string) []syscall.SysProcIDMap {
-	const most = 1<<31 - 1 // what an int holds everywhere
-	b, _ := os.ReadFile(file)
-	var all []syscall.SysProcIDMap
-	for line := range strings.Lines(string(b)) {
-		var inside, outside, size int64
-		if _, err := fmt.Sscan(line, &inside, &outside, &size); err == nil && inside < most {
-			all = append(all, syscall.SysProcIDMap{ContainerID: int(inside), HostID: int(inside), Size: int(min(size, most-inside))})
-		}
-	}
-	return all
-}
-
-// allCapabilities are those that this kernel knows.
-func allCapabilities() []uintptr {
-	var all []uintptr
-	for c := uintptr(0); c < 64; c++ {
-		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
-			break
-		}
-		all = append(all, c)
-	}
-	return all
 }

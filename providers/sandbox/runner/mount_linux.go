@@ -49,10 +49,10 @@ func (p *plan) mount() (proc string, err error) {
 	if err := os.Chdir("/"); err != nil {
 		return "", err
 	}
-	if proc, err = p.system(old); err != nil {
+	if err := p.hostFiles(); err != nil { // before a /proc through which links may lead elsewhere
 		return "", err
 	}
-	if err := p.hostFiles(); err != nil {
+	if proc, err = p.system(old); err != nil {
 		return "", err
 	}
 	if err := unix.Unmount(old, unix.MNT_DETACH); err != nil {
@@ -81,7 +81,7 @@ func (p *plan) system(old string) (proc string, err error) {
 		proc = procOwn
 		// As in any container, ports below 1024 need no privilege.
 		_ = os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0)
-	case unix.Mount(old+"/proc", "/proc", "", unix.MS_BIND|unix.MS_REC, "") == nil:
+	case p.How.Users && unix.Mount(old+"/proc", "/proc", "", unix.MS_BIND|unix.MS_REC, "") == nil:
 		proc = procShared
 	default:
 		proc = procNone
@@ -90,10 +90,27 @@ func (p *plan) system(old string) (proc string, err error) {
 		return "", err
 	}
 	if unix.Mount("sysfs", "/sys", "sysfs", silent|unix.MS_RDONLY, "") == nil {
-		// Runtimes read their limits there; the first is what version 2 has.
-		_ = unix.Mount("cgroup", "/sys/fs/cgroup", "cgroup2", silent|unix.MS_RDONLY, "")
+		p.limitsInSight()
 	}
 	return proc, devices(old)
+}
+
+// limitsInSight mounts the control groups that the app is in, where the kernel allows
+// it: some language runtimes size themselves by what they read there.
+func (p *plan) limitsInSight() {
+	const at = "/sys/fs/cgroup"
+	switch {
+	case len(p.Groups) == 0:
+	case p.Groups[0] == "":
+		_ = unix.Mount("cgroup", at, "cgroup2", silent|unix.MS_RDONLY, "")
+	case unix.Mount("tmpfs", at, "tmpfs", silent, "mode=755,size=64k") == nil:
+		for _, controllers := range p.Groups {
+			dir := filepath.Join(at, controllers)
+			if os.Mkdir(dir, 0o755) == nil {
+				_ = unix.Mount("cgroup", dir, "cgroup", silent|unix.MS_RDONLY, controllers)
+			}
+		}
+	}
 }
 
 // hideProc closes what is the machine's in /proc: user 0 needs no capability for it.

@@ -6,11 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
-	"sync/atomic"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // namespaces is the engine that needs no other: the kernel's namespaces, set up by
@@ -26,19 +21,13 @@ import (
 // The sandbox gets its connections as sockets that the keeper made in the app's
 // network and passed on, so nothing stands between the two ends.
 type namespaces struct {
-	dir, self string
-	prefix    string
+	premises
+	self      string
+	prefix    string // begins the names of its control groups
 	how       manner
 	limits    *cgroups // nil for none
 	unlimited error    // why there are none
 	describe  string
-
-	images  loads
-	serial  atomic.Int64
-	mu      sync.Mutex
-	running map[*cell]struct{}
-	closed  bool
-	wg      sync.WaitGroup
 }
 
 // manner is what differs between machines.
@@ -49,18 +38,19 @@ type manner struct {
 
 // openNamespaces returns the namespaces engine if it really runs an instance.
 func openNamespaces(ctx context.Context, o Options) (Engine, error) {
-	self := o.Self
-	if self == "" {
-		if !initialised.Load() {
-			return nil, errors.New("this program does not call runner.Init, which makes it able to become an instance")
+	n := &namespaces{self: "/proc/self/exe", prefix: "apron-" + o.mark() + "-"}
+	switch {
+	case o.Self != "":
+		var err error
+		if n.self, err = filepath.Abs(o.Self); err != nil {
+			return nil, err
 		}
-		self = "/proc/self/exe"
+	case !initialised.Load():
+		return nil, errors.New("this program does not call runner.Init, which makes it able to become an instance")
 	}
-	dir, err := filepath.Abs(filepath.Join(o.Dir, "namespaces"))
-	if err != nil {
+	if err := n.init(o, "namespaces"); err != nil {
 		return nil, err
 	}
-	n := &namespaces{dir: dir, self: self, prefix: "apron-" + o.mark() + "-", running: map[*cell]struct{}{}}
 	if err := n.prove(ctx); err != nil {
 		return nil, errors.Join(err, n.Close(context.WithoutCancel(ctx)))
 	}
@@ -80,17 +70,16 @@ func (n *namespaces) Start(ctx context.Context, s Spec) (Instance, error) {
 }
 
 func (n *namespaces) start(ctx context.Context, s Spec) (_ *cell, err error) {
-	if n.isClosed() {
-		return nil, errClosed
+	ctx, serial, leave, err := n.enter(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
+	defer leave()
 	lower, err := n.image(ctx, s.Image)
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("%s-%d", nameOf(s.ID), n.serial.Add(1))
+	name := fmt.Sprintf("%s-%d", nameOf(s.ID), serial)
 	p, err := n.plan(s, lower, name)
 	if err != nil {
 		return nil, err
@@ -115,75 +104,23 @@ func (n *namespaces) start(ctx context.Context, s Spec) (_ *cell, err error) {
 	return i, nil
 }
 
-// image extracts an image, once, and returns its folder.
-func (n *namespaces) image(ctx context.Context, img v1.Image) (string, error) {
-	return extracted(ctx, &n.images, n.dir, img)
-}
-
-// extracted makes an image's tree below dir, once, and returns its folder, relative.
-func extracted(ctx context.Context, done *loads, dir string, img v1.Image) (string, error) {
-	digest, err := img.ConfigName()
-	if err != nil {
-		return "", fmt.Errorf("image configuration: %w", err)
-	}
-	rel := filepath.Join("images", digest.Hex)
-	return rel, done.once(ctx, rel, func() error {
-		at := filepath.Join(dir, rel)
-		if err := os.MkdirAll(at, 0o700); err != nil {
-			return err
-		}
-		if err := extract(ctx, img, at); err != nil {
-			return errors.Join(err, removeTree(at))
-		}
-		return nil
-	})
-}
-
 // plan says what the instance's processes are to do.
 func (n *namespaces) plan(s Spec, lower, name string) (*plan, error) {
-	cfg, err := s.Image.ConfigFile()
-	if err != nil {
-		return nil, fmt.Errorf("image configuration: %w", err)
-	}
 	root, err := os.OpenRoot(filepath.Join(n.dir, lower))
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	who, err := userOf(root, cfg.Config.User)
+	up, err := startupOf(root, s)
 	if err != nil {
 		return nil, err
 	}
-	host := strings.Trim(nameOf(s.ID), "-._")
-	if host = host[:min(len(host), 63)]; host == "" {
-		host = "instance"
-	}
-	env, err := newEnviron(cfg.Config.Env, s.Env)
-	if err != nil {
-		return nil, err
-	}
-	env.setDefault("PATH", defaultPath)
-	env.setDefault("HOSTNAME", host)
-	env.setDefault("HOME", who.home)
-	p := &plan{
-		How: n.how, Lower: lower, Root: filepath.Join("instances", name), Host: host,
-		Args: argsOf(s, cfg), Env: env.list(), Dir: cfg.Config.WorkingDir,
-		UID: who.uid, GID: who.gid, Groups: who.groups, Single: os.Geteuid() != 0,
-	}
-	if len(p.Args) == 0 {
-		return nil, errNoCommand
-	}
-	return p, nil
-}
-
-var errNoCommand = errors.New("the image has neither an entrypoint nor a command")
-
-// argsOf is the command line: the spec's, or the image's.
-func argsOf(s Spec, cfg *v1.ConfigFile) []string {
-	if len(s.Command) > 0 {
-		return s.Command
-	}
-	return append(cfg.Config.Entrypoint[:len(cfg.Config.Entrypoint):len(cfg.Config.Entrypoint)], cfg.Config.Cmd...)
+	up.env.setDefault("HOME", up.user.home)
+	return &plan{
+		How: n.how, Lower: lower, Root: filepath.Join("instances", name), Host: hostOf(s),
+		Args: up.args, Env: up.env.list(), Dir: up.dir,
+		UID: up.user.uid, GID: up.user.gid, MoreGIDs: up.user.groups, Single: !manyUsers(),
+	}, nil
 }
 
 // files makes the instance's folders: a copy of the image, or what an overlay needs.
@@ -210,21 +147,9 @@ func (n *namespaces) files(ctx context.Context, p *plan) error {
 		chownLike(filepath.Join(at, "upper"), fi))
 }
 
-func (n *namespaces) isClosed() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.closed
-}
-
 // Close implements [Engine].
 func (n *namespaces) Close(ctx context.Context) error {
-	n.mu.Lock()
-	n.closed = true
-	for i := range n.running {
-		i.kill()
-	}
-	n.mu.Unlock()
-	n.wg.Wait()
+	n.close()
 	var err error
 	if n.limits != nil {
 		err = n.limits.clean(ctx)

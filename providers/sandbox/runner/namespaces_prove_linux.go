@@ -2,12 +2,10 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"strings"
-	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -15,10 +13,7 @@ import (
 // prove finds the best manner that really runs an instance here, and whether limits
 // can be set.
 func (n *namespaces) prove(ctx context.Context) error {
-	if err := removeTree(n.dir); err != nil { // left by an earlier sandbox
-		return err
-	}
-	if err := os.MkdirAll(n.dir, 0o700); err != nil {
+	if err := n.empty(); err != nil {
 		return err
 	}
 	img, err := trialImage("linux/" + runtime.GOARCH)
@@ -71,7 +66,7 @@ func (n *namespaces) choose(ctx context.Context, img v1.Image) (string, error) {
 		}
 	}
 	if proc == "" {
-		return "", why[0]
+		return "", refused(why[0])
 	}
 	n.how = best
 	return proc, nil
@@ -93,7 +88,7 @@ func (n *namespaces) trial(ctx context.Context, img v1.Image) (proc string, err 
 // words describes the engine.
 func (n *namespaces) words(proc string) string {
 	s := []string{"namespaces: each instance has its own processes, files, host name and network on this machine's kernel, without a container engine, without outbound network and without capabilities"}
-	if os.Geteuid() != 0 {
+	if !manyUsers() {
 		s = append(s, "all files inside are the app's own")
 	}
 	if proc != procOwn {
@@ -108,19 +103,17 @@ func (n *namespaces) words(proc string) string {
 }
 
 // refused explains why the kernel makes no namespaces, where a setting is to blame.
-func (n *namespaces) refused(err error) error {
-	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EUSERS) {
-		return err
-	}
+func refused(err error) error {
+	err = fmt.Errorf("new namespaces: %w", err)
 	for _, s := range []struct{ name, bad string }{
-		{"kernel/apparmor_restrict_unprivileged_userns", "1"},
-		{"kernel/unprivileged_userns_clone", "0"},
 		{"user/max_user_namespaces", "0"},
+		{"kernel/unprivileged_userns_clone", "0"},
+		{"kernel/apparmor_restrict_unprivileged_userns", "1"},
 	} {
 		b, _ := os.ReadFile("/proc/sys/" + s.name)
-		if strings.TrimSpace(string(b)) == s.bad {
-			return fmt.Errorf("%w: the kernel's setting %s is %s", err, strings.ReplaceAll(s.name, "/", "."), s.bad)
+		if os.Geteuid() != 0 && strings.TrimSpace(string(b)) == s.bad {
+			return fmt.Errorf("%w (the kernel's setting %s is %s)", err, strings.ReplaceAll(s.name, "/", "."), s.bad)
 		}
 	}
-	return fmt.Errorf("new user and network namespaces: %w", err)
+	return err
 }

@@ -55,12 +55,11 @@ func (i *plain) run(output func(string)) error {
 func (i *plain) follow(started chan<- error, r *os.File, output func(string)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := i.e.startOnce(i)
+	err := i.e.begin(i, i.cmd)
 	started <- err
 	if err != nil {
 		return
 	}
-	defer i.e.wg.Done()
 	delivered := make(chan struct{})
 	go func() {
 		defer close(delivered)
@@ -75,25 +74,9 @@ func (i *plain) follow(started chan<- error, r *os.File, output func(string)) {
 	<-delivered
 	r.Close()
 	i.exit = Exit{Code: exitCode(i.cmd.ProcessState), Err: removeTree(i.dir)}
-	i.e.mu.Lock()
-	delete(i.e.running, i)
-	i.e.mu.Unlock()
+	i.e.release(i.port)
 	close(i.done)
-}
-
-// startOnce starts the program, unless the engine is closed.
-func (e *processes) startOnce(i *plain) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return errClosed
-	}
-	if err := i.cmd.Start(); err != nil {
-		return err
-	}
-	e.running[i] = struct{}{}
-	e.wg.Add(1)
-	return nil
+	i.e.end(i)
 }
 
 // reap waits for the program's end and takes its children with it. Until it is reaped
@@ -146,6 +129,8 @@ func (i *plain) signal(name string) error {
 	}
 	return syscall.Kill(pid, syscall.SIGTERM)
 }
+
+func (i *plain) kill() { _ = i.signal("KILL") }
 
 func (i *plain) Done() <-chan struct{} { return i.done }
 func (i *plain) Exit() Exit            { return i.exit }

@@ -19,9 +19,9 @@ type plan struct {
 	Args, Env   []string
 	Dir         string
 	UID, GID    int
-	Groups      []int
-	Doors       int  // how many control groups to join, by inherited files
-	Single      bool // the user namespace has no user or group but the app's
+	MoreGIDs    []int
+	Groups      []string // control groups to join, by inherited files: their controllers, "" for version 2
+	Single      bool     // the user namespace has no user or group but the app's
 }
 
 // report is the keeper's first message: that the app runs, or why not.

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 )
 
@@ -21,22 +20,16 @@ import (
 // on this machine. It can run static binaries that listen where PORT says and name
 // their files relative to their working directory.
 type processes struct {
-	dir     string
-	images  loads
-	serial  atomic.Int64
-	mu      sync.Mutex
-	running map[*plain]struct{}
-	closed  bool
-	wg      sync.WaitGroup
+	premises
+	ports sync.Map // taken, by number
 }
 
 // openProcess returns the process engine if it runs a program from an image.
 func openProcess(ctx context.Context, o Options) (Engine, error) {
-	dir, err := filepath.Abs(filepath.Join(o.Dir, "process"))
-	if err != nil {
+	e := &processes{}
+	if err := e.init(o, "process"); err != nil {
 		return nil, err
 	}
-	e := &processes{dir: dir, running: map[*plain]struct{}{}}
 	if err := e.prove(ctx); err != nil {
 		return nil, errors.Join(err, e.Close(context.WithoutCancel(ctx)))
 	}
@@ -44,7 +37,7 @@ func openProcess(ctx context.Context, o Options) (Engine, error) {
 }
 
 func (e *processes) prove(ctx context.Context) error {
-	if err := removeTree(e.dir); err != nil { // left by an earlier sandbox
+	if err := e.empty(); err != nil {
 		return err
 	}
 	img, err := trialImage("linux/" + runtime.GOARCH)
@@ -74,22 +67,22 @@ func (e *processes) Start(ctx context.Context, s Spec) (Instance, error) {
 }
 
 func (e *processes) start(ctx context.Context, s Spec) (_ *plain, err error) {
-	if e.isClosed() {
-		return nil, errClosed
+	ctx, serial, leave, err := e.enter(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	lower, err := extracted(ctx, &e.images, e.dir, s.Image)
+	defer leave()
+	lower, err := e.image(ctx, s.Image)
 	if err != nil {
 		return nil, err
 	}
 	i := &plain{
 		e: e, done: make(chan struct{}),
-		dir: filepath.Join(e.dir, "instances", fmt.Sprintf("%s-%d", nameOf(s.ID), e.serial.Add(1))),
+		dir: filepath.Join(e.dir, "instances", fmt.Sprintf("%s-%d", nameOf(s.ID), serial)),
 	}
 	defer func() {
 		if err != nil {
+			e.release(i.port)
 			err = errors.Join(err, removeTree(i.dir))
 		}
 	}()
@@ -107,43 +100,33 @@ func (e *processes) start(ctx context.Context, s Spec) (_ *plain, err error) {
 
 // prepare finds the program, makes sure that it can run here and takes a port.
 func (i *plain) prepare(s Spec) error {
-	cfg, err := s.Image.ConfigFile()
-	if err != nil {
-		return fmt.Errorf("image configuration: %w", err)
-	}
-	args := argsOf(s, cfg)
-	if len(args) == 0 {
-		return errNoCommand
-	}
 	root, err := os.OpenRoot(i.dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	env, err := newEnviron(cfg.Config.Env, s.Env)
+	up, err := startupOf(root, s)
 	if err != nil {
 		return err
 	}
-	env.setDefault("PATH", defaultPath)
-	env.setDefault("HOSTNAME", "localhost")
-	env.setDefault("HOME", i.dir)
-	dir, err := within(root, cfg.Config.WorkingDir, true)
+	up.env.setDefault("HOME", i.dir)
+	dir, err := within(root, up.dir, true)
 	if err != nil {
 		return fmt.Errorf("working directory: %w", err)
 	}
-	program, err := programIn(root, dir, args[0], env.values["PATH"])
+	program, err := programIn(root, dir, up.args[0], up.env.values["PATH"])
 	if err != nil {
 		return err
 	}
 	if err := runnable(root, program); err != nil {
-		return fmt.Errorf("%s of the image: %w", args[0], err)
+		return fmt.Errorf("%s of the image: %w", up.args[0], err)
 	}
-	if i.port, err = freePort(); err != nil {
+	if i.port, err = i.e.freePort(); err != nil {
 		return err
 	}
-	env.set("PORT", strconv.Itoa(i.port))
+	up.env.set("PORT", strconv.Itoa(i.port))
 	i.cmd = &exec.Cmd{
-		Path: filepath.Join(i.dir, program), Args: args, Env: env.list(), Dir: filepath.Join(i.dir, dir),
+		Path: filepath.Join(i.dir, program), Args: up.args, Env: up.env.list(), Dir: filepath.Join(i.dir, dir),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
 	return nil
@@ -183,7 +166,7 @@ func runnable(root *os.Root, program string) error {
 	if n, _ := f.ReadAt(magic, 0); n == 2 && string(magic) == "#!" {
 		return errors.New("a script, where only a static binary can run without a container engine")
 	}
-	file, err := elf.NewFile(f)
+	header, err := elf.NewFile(f)
 	if err != nil {
 		return fmt.Errorf("not a Linux binary: %w", err)
 	}
@@ -192,10 +175,10 @@ func runnable(root *os.Root, program string) error {
 		return err
 	}
 	defer self.Close()
-	if file.Machine != self.Machine {
-		return fmt.Errorf("a binary for another processor (%s, this is %s)", file.Machine, self.Machine)
+	if header.Machine != self.Machine {
+		return fmt.Errorf("a binary for another processor (%s, this is %s)", header.Machine, self.Machine)
 	}
-	for _, p := range file.Progs {
+	for _, p := range header.Progs {
 		if p.Type == elf.PT_INTERP {
 			return errors.New("linked dynamically, where only a static binary (CGO_ENABLED=0) can run without a container engine")
 		}
@@ -203,30 +186,25 @@ func runnable(root *os.Root, program string) error {
 	return nil
 }
 
-// freePort finds a port that nothing listens on now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// freePort takes a port that nothing listens on now.
+func (e *processes) freePort() (int, error) {
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, err
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		_, taken := e.ports.LoadOrStore(port, true)
+		if err := l.Close(); err != nil || !taken {
+			return port, err
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (e *processes) isClosed() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.closed
-}
+func (e *processes) release(port int) { e.ports.Delete(port) }
 
 // Close implements [Engine].
 func (e *processes) Close(context.Context) error {
-	e.mu.Lock()
-	e.closed = true
-	for i := range e.running {
-		_ = i.signal("KILL")
-	}
-	e.mu.Unlock()
-	e.wg.Wait()
+	e.close()
 	return removeTree(e.dir)
 }
