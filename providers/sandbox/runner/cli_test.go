@@ -11,8 +11,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// sandboxVar makes this test binary a sandbox that is to be killed.
+const sandboxVar = "APRON_TEST_SANDBOX"
+
+// beSandbox runs one, where there are engines without a daemon.
+var beSandbox func(engine string)
+
 func TestMain(m *testing.M) {
 	Init()
+	if beSandbox != nil && os.Getenv(sandboxVar) != "" {
+		beSandbox(os.Getenv(sandboxVar))
+	}
 	os.Exit(m.Run())
 }
 

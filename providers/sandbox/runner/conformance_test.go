@@ -210,8 +210,11 @@ type instance struct {
 func start(t *testing.T, e Engine, s Spec) *instance {
 	t.Helper()
 	i := &instance{}
-	s.Port, s.Ref = 8000, s.ID
-	s.Env = append([]string{"PORT=8000"}, s.Env...)
+	s.Ref = s.ID
+	if s.Port == 0 {
+		s.Port = 8000
+	}
+	s.Env = append([]string{fmt.Sprint("PORT=", s.Port)}, s.Env...)
 	s.Output = func(line string) {
 		i.mu.Lock()
 		defer i.mu.Unlock()

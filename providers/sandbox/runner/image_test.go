@@ -43,6 +43,12 @@ func appFile(t *testing.T) tarEntry {
 	return tarEntry{Header: tar.Header{Name: "app", Mode: 0o755}, body: string(b)}
 }
 
+// tester is a test or a property.
+type tester interface {
+	require.TestingT
+	Helper()
+}
+
 type tarEntry struct {
 	tar.Header
 	body string
@@ -69,7 +75,7 @@ func owned(e tarEntry, uid, gid int) tarEntry {
 	return e
 }
 
-func layer(t *testing.T, entries ...tarEntry) v1.Layer {
+func layer(t tester, entries ...tarEntry) v1.Layer {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -89,7 +95,7 @@ func layer(t *testing.T, entries ...tarEntry) v1.Layer {
 	return l
 }
 
-func image(t *testing.T, arch string, config v1.Config, layers ...v1.Layer) v1.Image {
+func image(t tester, arch string, config v1.Config, layers ...v1.Layer) v1.Image {
 	t.Helper()
 	img, err := mutate.AppendLayers(empty.Image, layers...)
 	require.NoError(t, err)
@@ -162,4 +168,14 @@ func checkTree(t *testing.T, i *instance) {
 	require.Equal(t, "/usr/bin", stat("/absolute").Target)
 	require.Equal(t, "linked", stat("/second").Text)
 	require.Equal(t, "/no/such/thing", stat("/dangling").Target)
+}
+
+// imageOf is an image of nothing but these layers.
+func imageOf(t tester, layers ...[]tarEntry) v1.Image {
+	t.Helper()
+	all := make([]v1.Layer, len(layers))
+	for i, entries := range layers {
+		all[i] = layer(t, entries...)
+	}
+	return image(t, runtime.GOARCH, appConfig, all...)
 }
