@@ -26,7 +26,7 @@ import (
 type call func(context.Context, aws.Config) error
 
 var writes = map[string]call{
-	"App Runner creates": func(ctx context.Context, cfg aws.Config) error {
+	"App Runner deploys": func(ctx context.Context, cfg aws.Config) error {
 		_, err := apprunner.NewFromConfig(cfg).StartDeployment(ctx, &apprunner.StartDeploymentInput{ServiceArn: aws.String("arn:aws:apprunner:x")})
 		return err
 	},

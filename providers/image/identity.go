@@ -76,7 +76,7 @@ func identify(ctx context.Context, c *source.Context, b state.Build, o Options) 
 	if err := id.addFiles(ctx, c, "context ", files); err != nil {
 		return Identity{}, err
 	}
-	files, err = c.Select(ctx, "image.build.before.inputs", before.Inputs, before.Outputs)
+	files, err = c.Select(ctx, before)
 	if err != nil {
 		return Identity{}, err
 	}

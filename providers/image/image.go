@@ -80,9 +80,8 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 		return state.Outcome{}, fmt.Errorf("log in to the registry: %w; nothing was built", err)
 	}
 	to := push.Destination{Endpoint: endpoint, Repository: d.Repository, Tag: d.Identity.Tag}
-	auth := p.credentials(user, pass)
 	report(apply.Progress{Phase: "looking for the image"})
-	digest, err := push.Lookup(ctx, to, auth, p.o.Push)
+	digest, err := push.Lookup(ctx, to, p.credentials(user, pass), p.o.Push)
 	if err != nil {
 		return state.Outcome{}, err
 	}
@@ -107,7 +106,7 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 	o.Progress = func(done, total int64) {
 		report(apply.Progress{Phase: "pushing " + bytes(size), Done: done, Total: total})
 	}
-	if digest, _, err = push.Push(ctx, img, to, auth, o); err != nil {
+	if digest, _, err = push.Push(ctx, img, to, p.credentials(user, pass), o); err != nil {
 		return state.Outcome{}, err
 	}
 	return state.Outcome{ID: digest}, nil
@@ -115,13 +114,11 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 
 // credentials returns what is known first, and asks the registry's provider after that.
 func (p *Provider) credentials(user, pass string) push.Credentials {
-	known := make(chan struct{}, 1)
-	known <- struct{}{}
+	known := true
 	return func(ctx context.Context) (string, string, error) {
-		select {
-		case <-known:
+		if known {
+			known = false
 			return user, pass, nil
-		default:
 		}
 		_, user, pass, err := p.registry.Registry(ctx)
 		return user, pass, err
@@ -140,7 +137,7 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 		return nil, err
 	}
 	if seen.Tag != d.Identity.Tag {
-		return nil, &ChangedError{Names: Diff(d.Identity, seen)}
+		return nil, &ChangedError{Names: Diff(d.Identity, seen), When: SincePlan}
 	}
 	r := build.Request{
 		Context: c, Build: d.Build, Spool: spool,
@@ -158,17 +155,17 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 			return nil, err
 		}
 		// What the hook changed beyond its outputs would be in the image, not in its name.
-		after, err := identify(ctx, c, d.Build, o)
-		if err != nil {
+		if err := unchanged(ctx, c, d.Build, o, seen, ByHook); err != nil {
 			return nil, err
-		}
-		if after.Tag != seen.Tag {
-			return nil, &ChangedError{Names: Diff(seen, after), Hook: true}
 		}
 	}
 	report(apply.Progress{Phase: "building with " + builder.Name()})
 	img, err := builder.Build(ctx, r)
 	if err != nil {
+		return nil, err
+	}
+	// The name is taken for good once it is pushed, so that it must not lie.
+	if err := unchanged(ctx, c, d.Build, o, seen, WhileBuilding); err != nil {
 		return nil, err
 	}
 	config, err := build.Check(img, d.Build.Platform, d.Command)
@@ -179,6 +176,18 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 		report(apply.Progress{Line: warning, Source: "apron"})
 	}
 	return img, nil
+}
+
+// unchanged fails if the inputs are no longer those that were seen.
+func unchanged(ctx context.Context, c *source.Context, b state.Build, o Options, seen Identity, when Moment) error {
+	now, err := identify(ctx, c, b, o)
+	if err != nil {
+		return err
+	}
+	if now.Tag != seen.Tag {
+		return &ChangedError{Names: Diff(seen, now), When: when}
+	}
+	return nil
 }
 
 // portWarning compares EXPOSE, which is a promise and binds nobody, with the manifest.
@@ -211,10 +220,19 @@ func bytes(n int64) string {
 	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }
 
+// Moment is when the inputs of a build changed.
+type Moment string
+
+const (
+	SincePlan     Moment = "since the plan"
+	ByHook        Moment = "by image.build.before"
+	WhileBuilding Moment = "while the image was built"
+)
+
 // ChangedError says that the inputs of a build changed when they must not.
 type ChangedError struct {
-	Names []string
-	Hook  bool // the before hook did it
+	Names []string // of inputs, sorted
+	When  Moment
 }
 
 var _ error = (*ChangedError)(nil)
@@ -227,15 +245,18 @@ func (e *ChangedError) Error() string {
 		names = names[:3]
 	}
 	list := strings.Join(names, ", ") + more
-	if e.Hook {
-		return "image.build.before changed what the image is made of: " + list
+	switch e.When {
+	case ByHook:
+		return "image.build.before changed what the image is made of: " + list + "; nothing was built"
+	case WhileBuilding:
+		return "the sources changed while the image was built: " + list + "; nothing was pushed"
 	}
 	return "the sources changed since the plan: " + list + "; nothing was built"
 }
 
 // Hint says what to do about it.
 func (e *ChangedError) Hint() string {
-	if e.Hook {
+	if e.When == ByHook {
 		return "list what the hook writes under image.build.before.outputs"
 	}
 	return "run apply again"

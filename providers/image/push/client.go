@@ -95,7 +95,7 @@ func (c *client) retry(ctx context.Context, f func() error) error {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return errors.Join(context.Cause(ctx), err)
+			return fmt.Errorf("%w; before that: %w", context.Cause(ctx), err)
 		case <-timer.C:
 		}
 		wait *= 2
@@ -173,6 +173,16 @@ func (c *client) blob(ctx context.Context, b blob, m *meter) (sent bool, err err
 	return sent, err
 }
 
+// credentialsError says that there are no credentials. Whoever gets them has already
+// tried again, where that helps.
+type credentialsError struct{ err error }
+
+var _ error = (*credentialsError)(nil)
+
+func (e *credentialsError) Error() string { return "credentials for the registry: " + e.err.Error() }
+
+func (e *credentialsError) Unwrap() error { return e.err }
+
 // request is one question to the registry; its body can be sent again.
 type request struct {
 	method string
@@ -212,7 +222,7 @@ func (c *client) credentials(ctx context.Context, stale int) (int, error) {
 	}
 	user, pass, err := c.auth(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("credentials for the registry: %w", err)
+		return 0, &credentialsError{err}
 	}
 	c.user, c.pass = user, pass
 	c.seen++
@@ -255,6 +265,9 @@ func (c *client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	if err != nil {
 		body.takeBack()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		return nil, err
 	}
 	if !r.keep {

@@ -41,8 +41,9 @@ type Destination struct {
 	Tag        string
 }
 
-// Credentials returns the user name and password for the registry. It is called once,
-// and again whenever the registry refuses what it returned.
+// Credentials returns the user name and password for the registry. It is called once by
+// each push or look-up, and again whenever the registry refuses what it returned; calls
+// of one push come one at a time.
 type Credentials func(ctx context.Context) (username, password string, err error)
 
 // Options steer a push. The zero value is sensible.
@@ -114,6 +115,9 @@ func dial(to Destination, auth Credentials, o Options) (*client, error) {
 	}
 	if base.Scheme == "http" && !loopback(base.Hostname()) {
 		return nil, fmt.Errorf("registry %s: credentials are sent over plain http to this machine only", to.Endpoint)
+	}
+	if base.Path == "" {
+		base.Path = "/"
 	}
 	c := &client{base: base, to: to, auth: auth, attempts: o.Attempts, backoff: o.Backoff}
 	if c.attempts == 0 {
@@ -248,7 +252,7 @@ func blobsOf(img v1.Image) ([]blob, error) {
 		if err != nil {
 			return nil, err
 		}
-		if seen[digest.String()] || !media.IsDistributable() && media != configType {
+		if seen[digest.String()] || !media.IsDistributable() {
 			continue
 		}
 		seen[digest.String()] = true
@@ -256,9 +260,6 @@ func blobsOf(img v1.Image) ([]blob, error) {
 	}
 	return blobs, nil
 }
-
-// configType is what go-containerregistry calls every configuration.
-const configType = "application/vnd.oci.image.config.v1+json"
 
 // meter counts bytes and reports them in order.
 type meter struct {
@@ -277,10 +278,11 @@ func (m *meter) add(n int64) {
 	}
 }
 
-// temporary reports whether err may go away by itself: what the network does, but not
-// the end of a context, a bad certificate or a name that nobody knows.
+// temporary reports whether err may go away by itself: what the network does, its time
+// limits too, but not a lack of credentials, a bad certificate or a name that nobody
+// knows. That a context has ended is for the caller to see.
 func temporary(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return false
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/image/ignore"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // File is one file or symlink.
@@ -43,47 +44,43 @@ func (c *Context) Files(ctx context.Context, drop ...string) ([]File, error) {
 	return w.list(ctx, []string{"."})
 }
 
-// Select lists the files that patterns match, wherever they are in the repository and
-// whatever the ignore file says, without what the patterns of drop match. Patterns are
-// relative to the context; key is what they stand under, for errors.
-func (c *Context) Select(ctx context.Context, key string, patterns, drop []string) ([]File, error) {
-	var want, paths []string
-	for i, p := range patterns {
-		at := fmt.Sprintf("%s[%d]", key, i)
-		pattern, err := c.rebase(at, p)
+// Select lists the inputs of the hook before, wherever they are in the repository and
+// whatever the ignore file says, without its outputs. Patterns are relative to the
+// context. A symlink may be an input, but none leads to one.
+func (c *Context) Select(ctx context.Context, before *state.Before) ([]File, error) {
+	var want, skip, stems []string
+	for i, text := range before.Inputs {
+		p, err := c.rebase(fmt.Sprintf("image.build.before.inputs[%d]", i), text)
 		if err != nil {
 			return nil, err
 		}
-		want = append(want, pattern)
-		if pattern[0] == '!' {
+		if want = append(want, p.text); p.except {
 			continue
 		}
-		stem := fixed(pattern)
-		switch _, err := os.Lstat(filepath.Join(c.Root, filepath.FromSlash(stem))); {
-		case err == nil:
-			paths = append(paths, stem)
-		case stem == pattern:
-			return nil, &Error{Key: at, Why: fmt.Sprintf("there is no %q", p), err: err,
-				Fix: "inputs are relative to the context; remove this one, or write a pattern, which may match nothing"}
-		}
-	}
-	var skip []string
-	for _, p := range drop {
-		pattern, err := c.rebase(key, p)
+		found, err := c.find(p)
 		if err != nil {
 			return nil, err
 		}
-		skip = append(skip, pattern)
+		if found {
+			stems = append(stems, p.stem)
+		}
+	}
+	for i, text := range before.Outputs {
+		p, err := c.rebase(fmt.Sprintf("image.build.before.outputs[%d]", i), text)
+		if err != nil {
+			return nil, err
+		}
+		skip = append(skip, p.text)
 	}
 	w := c.walk(c.Root)
 	var err error
 	if w.want, err = ignore.New(want); err != nil {
-		return nil, &Error{Key: key, Why: err.Error()}
+		return nil, &Error{Key: "image.build.before.inputs", Why: err.Error(), err: err}
 	}
 	if w.skip[0], err = ignore.New(skip); err != nil {
-		return nil, err
+		return nil, &Error{Key: "image.build.before.outputs", Why: err.Error(), err: err}
 	}
-	files, err := w.list(ctx, outermost(paths))
+	files, err := w.list(ctx, outermost(stems))
 	if err != nil {
 		return nil, err
 	}
@@ -98,31 +95,69 @@ func (c *Context) Select(ctx context.Context, key string, patterns, drop []strin
 	return files, nil
 }
 
-// rebase writes a pattern that is relative to the context as one relative to Root.
-func (c *Context) rebase(key, pattern string) (string, error) {
-	bare, not := strings.CutPrefix(strings.TrimSpace(pattern), "!")
-	base, err := filepath.Rel(c.Root, c.Dir)
-	if err != nil {
-		return "", err
-	}
-	at := path.Join(filepath.ToSlash(base), bare)
-	if bare == "" || path.IsAbs(bare) || at == ".." || strings.HasPrefix(at, "../") {
-		return "", &Error{Key: key, Why: fmt.Sprintf("%q does not lie in the repository %s", pattern, c.Root),
-			Fix: "patterns are relative to the context; they may leave it, but not the repository"}
-	}
-	if not {
-		at = "!" + at
-	}
-	return at, nil
+// pattern is one of a hook's patterns, relative to Root.
+type pattern struct {
+	key    string // where it stands, for messages
+	given  string
+	text   string // as package ignore takes it
+	stem   string // the path before the first wildcard
+	plain  bool   // there is no wildcard: stem is all of it
+	except bool
 }
 
-// fixed is the leading part of a pattern that holds no wildcard.
-func fixed(pattern string) string {
-	i := strings.IndexAny(pattern, `*?[\`)
-	if i < 0 {
-		return pattern
+const wild = `*?[\`
+
+// rebase reads a pattern that is relative to the context.
+func (c *Context) rebase(key, given string) (pattern, error) {
+	bare, except := strings.CutPrefix(strings.TrimSpace(given), "!")
+	base, err := filepath.Rel(c.Root, c.Dir)
+	if err != nil {
+		return pattern{}, err
 	}
-	return path.Dir(pattern[:i] + "x")
+	base = filepath.ToSlash(base)
+	p := pattern{key: key, given: given, except: except, plain: !strings.ContainsAny(bare, wild)}
+	p.text = path.Join(quote(base), bare)
+	if bare == "" || path.IsAbs(bare) || p.text == ".." || strings.HasPrefix(p.text, "../") {
+		return pattern{}, &Error{Key: key, Why: fmt.Sprintf("%q does not lie in the repository %s", given, c.Root),
+			Fix: "patterns are relative to the context; they may leave it, but not the repository"}
+	}
+	bare = path.Clean(bare)
+	if i := strings.IndexAny(bare, wild); i >= 0 {
+		bare = path.Dir(bare[:i] + "x")
+	}
+	if p.stem = path.Join(base, bare); except {
+		p.text = "!" + p.text
+	}
+	return p, nil
+}
+
+// find reports whether there is something at the pattern's stem. One without wildcards
+// must name something.
+func (c *Context) find(p pattern) (bool, error) {
+	at := c.Root
+	var info os.FileInfo
+	for part := range strings.SplitSeq(p.stem, "/") {
+		if info != nil && info.Mode()&os.ModeSymlink != 0 {
+			return false, c.through(p, at)
+		}
+		at = filepath.Join(at, part)
+		var err error
+		if info, err = os.Lstat(at); err != nil && !p.plain {
+			return false, nil
+		} else if err != nil {
+			return false, &Error{Key: p.key, Why: fmt.Sprintf("there is no %q", p.given), err: err,
+				Fix: "inputs are relative to the context; remove this one, or write a pattern, which may match nothing"}
+		}
+	}
+	if !p.plain && info.Mode()&os.ModeSymlink != 0 {
+		return false, c.through(p, at)
+	}
+	return true, nil
+}
+
+func (c *Context) through(p pattern, link string) error {
+	return &Error{Key: p.key, Why: fmt.Sprintf("%q leads through the symlink %s", p.given, link),
+		Fix: "name the files by their own path: no symlink is followed, as it may lead out of the repository"}
 }
 
 // outermost drops paths that lie below another one.

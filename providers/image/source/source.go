@@ -77,7 +77,10 @@ func Open(dir string, b state.Build, o Options) (*Context, error) {
 		if real, err := filepath.EvalSymlinks(name); err == nil {
 			c.never[real] = true
 		}
-		c.never[filepath.Clean(name)] = true
+		// The name itself, as the walk will come upon it, may be a symlink.
+		if up, err := filepath.EvalSymlinks(filepath.Dir(name)); err == nil {
+			c.never[filepath.Join(up, filepath.Base(name))] = true
+		}
 	}
 	return c, c.readRules()
 }
@@ -141,10 +144,17 @@ func (c *Context) outside(key, name string) error {
 // https://docs.docker.com/build/concepts/context/#filename-and-location
 func (c *Context) readRules() error {
 	for _, name := range []string{c.Dockerfile + ".dockerignore", filepath.Join(c.Dir, ".dockerignore")} {
-		f, err := os.Open(name)
+		real, err := filepath.EvalSymlinks(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		if err != nil {
+			return fmt.Errorf("ignore file: %w", err)
+		}
+		if !within(c.Root, real) {
+			return fmt.Errorf("ignore file: %s leads out of the repository %s", name, c.Root)
+		}
+		f, err := os.Open(real)
 		if err != nil {
 			return fmt.Errorf("ignore file: %w", err)
 		}
@@ -173,9 +183,14 @@ func (c *Context) readRules() error {
 	return nil
 }
 
-// quote writes a path as a pattern that matches only it.
+// quote writes a path as a pattern that matches only it, and that is neither an
+// exception nor a comment.
 func quote(name string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
+	name = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
+	if strings.HasPrefix(name, "!") || strings.HasPrefix(name, "#") {
+		return `\` + name
+	}
+	return name
 }
 
 // top is the directory above dir that holds .git, or else dir itself.
