@@ -35,7 +35,7 @@ health: {path: /health, interval: 5s, timeout: 2s}
 
 const smallDockerfile = "FROM scratch\nCOPY --chmod=755 app /app\nENV VERSION=one HEALTH=200\nENTRYPOINT [\"/app\"]\n"
 
-func newCheckout(t testing.TB, manifest string) *checkout {
+func newCheckout(t testing.TB, manifest, service string) *checkout {
 	t.Helper()
 	env := &testscript.Env{WorkDir: t.TempDir()}
 	require.NoError(t, fill(env, nil))
@@ -43,7 +43,7 @@ func newCheckout(t testing.TB, manifest string) *checkout {
 	c.write("deploy.yaml", manifest)
 	c.write(".env", "KEY="+canary+"-value\n")
 	c.write("app/Dockerfile", smallDockerfile)
-	program, err := os.ReadFile(built.app)
+	program, err := os.ReadFile(service)
 	require.NoError(t, err)
 	c.write("app/app", string(program))
 	t.Cleanup(func() {

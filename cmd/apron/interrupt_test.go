@@ -15,7 +15,7 @@ func TestInterrupt_leavesWhatTheNextApplyFinishes(t *testing.T) {
 		t.Skip("windows has no interrupt that one process can send to another")
 	}
 	t.Parallel()
-	c := newCheckout(t, small)
+	c := newCheckout(t, small, built.app)
 	c.vars = append(c.vars, "APRON_SANDBOX_SPEED=4")
 	cmd := c.command("apply", "--sandbox", "--yes")
 	pipe, err := cmd.StderrPipe()

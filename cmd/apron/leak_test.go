@@ -14,7 +14,7 @@ import (
 // stored outside of the parameter store.
 func TestSecrets_areNowhere(t *testing.T) {
 	t.Parallel()
-	c := newCheckout(t, small)
+	c := newCheckout(t, small, built.app)
 	everyCommand(t, c)
 	err := filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -35,7 +35,7 @@ func TestSecrets_areNowhere(t *testing.T) {
 func TestSecrets_areNotPrinted(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t, small+`env: {ALSO: "x-${KEY}-y", URL: "postgres://app:${KEY}@db.example.com/app"}
-`)
+`, built.app)
 	c.replace("deploy.yaml", "build: {context: app}", "build: {context: app, args: {ARG: \"${KEY}\"}}")
 	c.replace("app/Dockerfile", "FROM scratch", "FROM scratch\nARG ARG\nLABEL arg=$ARG")
 	everyCommand(t, c)

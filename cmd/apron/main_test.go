@@ -14,16 +14,19 @@ import (
 var update = flag.Bool("update", false, "write what is seen into golden files and scripts")
 
 // built are the programs that the tests run: apron itself, as a user would build it, and
-// the service that it deploys.
-var built struct{ apron, app string }
+// the services that it deploys.
+var built struct{ apron, app, tiny string }
 
 // inProcessEngine runs the containers of sandboxes in the tests' own process: the
 // quickest there is.
-const inProcessEngine = ""
+const inProcessEngine = "process"
 
 func TestMain(m *testing.M) {
 	runner.Init()
 	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("6") // these tests wait more than they compute
+	}
 	os.Exit(withPrograms(m.Run))
 }
 
@@ -34,8 +37,8 @@ func withPrograms(run func() int) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	built.apron, built.app = filepath.Join(dir, "bin", "apron"), filepath.Join(dir, "app")
-	for program, source := range map[string]string{built.apron: ".", built.app: "./testdata/app"} {
+	built.apron, built.app, built.tiny = filepath.Join(dir, "bin", "apron"), filepath.Join(dir, "app"), filepath.Join(dir, "tiny")
+	for program, source := range map[string]string{built.apron: ".", built.app: "./testdata/app", built.tiny: "./testdata/tiny"} {
 		cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, source)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -186,7 +186,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	limit, done := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer done()
-	brief, end := context.WithTimeout(limit, time.Second)
+	brief, end := context.WithTimeout(limit, 200*time.Millisecond)
 	defer end()
 	if server.Shutdown(brief) != nil { // routed requests may last; they end with their containers
 		_ = server.Close()
