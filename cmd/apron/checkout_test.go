@@ -38,7 +38,7 @@ const smallDockerfile = "FROM scratch\nCOPY --chmod=755 app /app\nENV VERSION=on
 func newCheckout(t testing.TB, manifest, service string) *checkout {
 	t.Helper()
 	env := &testscript.Env{WorkDir: t.TempDir()}
-	require.NoError(t, fill(env, nil))
+	require.NoError(t, fill(env, map[string]string{"APRON_SANDBOX_ENGINE": storyEngine()}))
 	c := &checkout{t: t, dir: env.WorkDir, vars: env.Vars}
 	c.write("deploy.yaml", manifest)
 	c.write(".env", "KEY="+canary+"-value\n")

@@ -34,7 +34,7 @@ import (
 //	traffic SERVICE PATH     keep getting a page, until
 //	calm                     which fails if any request did
 func TestScripts(t *testing.T) {
-	runScripts(t, "testdata/script", nil)
+	runScripts(t, "testdata/script", map[string]string{"APRON_SANDBOX_ENGINE": storyEngine()})
 }
 
 func runScripts(t *testing.T, dir string, vars map[string]string) {
