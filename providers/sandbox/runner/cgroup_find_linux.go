@@ -84,7 +84,7 @@ func placed(mounts, own string) map[string]place {
 		for _, k := range controllers {
 			path, ok := paths[k]
 			rel, err := filepath.Rel(f[3], path)
-			if ok && err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+			if ok && err == nil && !strings.HasPrefix(path, "/..") && rel != ".." && !strings.HasPrefix(rel, "../") {
 				all[k] = place{mount: f[4], dir: filepath.Join(f[4], rel)}
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -162,11 +163,16 @@ func network() error {
 	if err != nil {
 		return err
 	}
-	if err := own.SetInet4Addr(address.AsSlice()); err != nil {
-		return err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFADDR, own); err != nil {
-		return fmt.Errorf("set address: %w", err)
+	for _, set := range []struct {
+		request uint
+		value   []byte
+	}{{unix.SIOCSIFADDR, address.AsSlice()}, {unix.SIOCSIFNETMASK, net.CIDRMask(32, 32)}} { // no neighbours: they would all be us
+		if err := own.SetInet4Addr(set.value); err != nil {
+			return err
+		}
+		if err := unix.IoctlIfreq(fd, set.request, own); err != nil {
+			return fmt.Errorf("set address: %w", err)
+		}
 	}
 	return nil
 }

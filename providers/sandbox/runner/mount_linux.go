@@ -79,13 +79,14 @@ func (p *plan) system(old string) (proc string, err error) {
 	switch {
 	case unix.Mount("proc", "/proc", "proc", silent, "") == nil:
 		proc = procOwn
-		// As in any container, ports below 1024 need no privilege.
-		_ = os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0)
 	case p.How.Users && unix.Mount(old+"/proc", "/proc", "", unix.MS_BIND|unix.MS_REC, "") == nil:
 		proc = procShared
 	default:
 		proc = procNone
 	}
+	// As in any container, ports below 1024 need no privilege. It is the app's network
+	// that this is about, through whatever /proc.
+	_ = os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0)
 	if err := hideProc(proc); err != nil {
 		return "", err
 	}

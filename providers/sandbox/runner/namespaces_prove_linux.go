@@ -43,7 +43,7 @@ func (n *namespaces) prove(ctx context.Context) error {
 // choose tries the manners from the best on. One without an own /proc is the last resort.
 func (n *namespaces) choose(ctx context.Context, img v1.Image) (string, error) {
 	manners := []manner{{Users: true, Overlay: true}, {Users: true}}
-	if os.Geteuid() == 0 {
+	if manyUsers() {
 		manners = append(manners, manner{Overlay: true}, manner{})
 	}
 	var best manner
