@@ -2,6 +2,7 @@ package apprunner
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -256,6 +257,33 @@ func define(want state.Resource, have *types.HealthCheckConfiguration, scope Sco
 		}
 	}
 	return d, nil
+}
+
+// displace takes single variables out of a map that the manifest does not manage. The map
+// is sent whole then, as it is live and without them.
+func (d definition) displace(want state.Resource, s *types.Service) {
+	source := s.SourceConfiguration
+	if source == nil || source.ImageRepository == nil || source.ImageRepository.ImageConfiguration == nil {
+		return
+	}
+	live := source.ImageRepository.ImageConfiguration
+	c := d.source.ImageRepository.ImageConfiguration
+	c.RuntimeEnvironmentVariables = without(c.RuntimeEnvironmentVariables, live.RuntimeEnvironmentVariables, "env.", want)
+	c.RuntimeEnvironmentSecrets = without(c.RuntimeEnvironmentSecrets, live.RuntimeEnvironmentSecrets, "secrets.", want)
+}
+
+// without returns what to send of a map: what the manifest says of it, else what is live
+// less what must not be, or nil if that is nothing.
+func without(managed, live map[string]string, prefix string, want state.Resource) map[string]string {
+	if managed != nil {
+		return managed
+	}
+	left := maps.Clone(live)
+	maps.DeleteFunc(left, func(name, _ string) bool { return want.Covers(prefix + name) })
+	if len(left) == len(live) {
+		return nil
+	}
+	return left
 }
 
 func setHealth(h *types.HealthCheckConfiguration, name, value string) error {

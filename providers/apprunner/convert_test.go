@@ -75,6 +75,31 @@ func TestDefine_clearsAMapThatIsManagedAndEmpty(t *testing.T) {
 	require.Empty(t, d.source.ImageRepository.ImageConfiguration.RuntimeEnvironmentVariables)
 }
 
+func TestDisplace_takesAVariableOutOfTheOtherMap(t *testing.T) {
+	s := &types.Service{SourceConfiguration: &types.SourceConfiguration{ImageRepository: &types.ImageRepository{
+		ImageConfiguration: &types.ImageConfiguration{RuntimeEnvironmentSecrets: map[string]string{"KEY": "arn:a", "KEY_2": "arn:b"}}}}}
+	for name, tc := range map[string]struct {
+		spec state.Spec
+		want map[string]string // the secrets that are sent
+	}{
+		"a secret that becomes plain":   {state.Spec{Env: map[string]state.EnvValue{"KEY": {Value: "plain"}}}, map[string]string{"KEY_2": "arn:b"}},
+		"another variable":              {state.Spec{Env: map[string]state.EnvValue{"NAME": {Value: "plain"}}}, nil},
+		"secrets that are managed":      {state.Spec{Env: map[string]state.EnvValue{"KEY": {Value: "plain"}}, Secrets: map[string]state.SecretRef{}}, map[string]string{}},
+		"no variables and no secrets":   {state.Spec{}, nil},
+		"the last one of them, and all": {state.Spec{Env: map[string]state.EnvValue{"KEY": {}, "KEY_2": {}}}, map[string]string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.spec.Service = "shop"
+			resources := Desired(tc.spec, Inputs{})
+			want := resources[len(resources)-1]
+			d, err := define(want, nil, scope)
+			require.NoError(t, err)
+			d.displace(want, s)
+			require.Equal(t, tc.want, d.source.ImageRepository.ImageConfiguration.RuntimeEnvironmentSecrets)
+		})
+	}
+}
+
 func TestDefine_fillsInTheHealthCheckFromWhatIsLive(t *testing.T) {
 	have := &types.HealthCheckConfiguration{Protocol: types.HealthCheckProtocolHttp, Path: aws.String("/live"), Interval: aws.Int32(7)}
 	d, err := define(state.Resource{Fields: []state.Field{{Path: "health.path", Value: "/new"}}}, have, scope)

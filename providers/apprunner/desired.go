@@ -2,6 +2,7 @@ package apprunner
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -67,6 +68,7 @@ func Desired(spec state.Spec, in Inputs) []state.Resource {
 			f = append(f, state.Field{Path: "secrets." + name, Value: from, Ref: isAddress(from), Restart: true})
 		}
 	}
+	service.Whole = append(service.Whole, instead(spec)...)
 	if in.Stale != "" {
 		add("deployment.secrets", "current")
 	}
@@ -84,6 +86,25 @@ func Desired(spec state.Spec, in Inputs) []state.Resource {
 	}
 	service.Fields = state.Sort(f)
 	return append(resources, service)
+}
+
+// instead names the secrets that plain variables take the place of, and the other way
+// round, where the manifest does not manage the other map: which of the two the
+// application would see is not documented.
+func instead(spec state.Spec) []string {
+	var paths []string
+	if spec.Secrets == nil {
+		for name := range spec.Env {
+			paths = append(paths, "secrets."+name)
+		}
+	}
+	if spec.Env == nil {
+		for name := range spec.Secrets {
+			paths = append(paths, "env."+name)
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 func isAddress(s string) bool {

@@ -74,8 +74,7 @@ func differences(want state.Resource, live state.Observed) []string {
 		}
 	}
 	for _, f := range live.Fields {
-		whole := slices.ContainsFunc(want.Whole, func(prefix string) bool { return strings.HasPrefix(f.Path, prefix) })
-		if _, wanted := want.Get(f.Path); whole && !wanted {
+		if _, wanted := want.Get(f.Path); !wanted && want.Covers(f.Path) {
 			paths = append(paths, f.Path)
 		}
 	}

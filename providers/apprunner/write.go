@@ -204,6 +204,7 @@ func (r run) update(ctx context.Context) (done state.Outcome, err error) {
 		return state.Outcome{}, err
 	}
 	defer func() { err = hide(err, want.Fields, r.a.Have.Fields) }()
+	d.displace(want, have)
 	tagged, deploy, change := r.kinds()
 	if tagged {
 		if _, err := r.p.api.TagResource(ctx, &sdk.TagResourceInput{ResourceArn: &arn, Tags: d.tags}); err != nil {

@@ -20,7 +20,7 @@ func diff(want state.Resource, have []state.Field) []Change {
 			}
 			w = w[1:]
 		case len(w) == 0 || cmp.Less(h[0].Path, w[0].Path):
-			if whole(want.Whole, h[0].Path) {
+			if want.Covers(h[0].Path) {
 				changes = append(changes, Change{Path: h[0].Path, Old: &h[0], Cause: Unknown})
 			}
 			h = h[1:]
@@ -37,23 +37,12 @@ func diff(want state.Resource, have []state.Field) []Change {
 // compared reports whether a wanted field can be a change by itself.
 func compared(f state.Field) bool { return !f.Order && !f.Provenance && !f.Omit }
 
-// whole reports whether path is managed as a part of a whole: below a prefix that ends
-// with a dot, or itself by name.
-func whole(wholes []string, path string) bool {
-	for _, w := range wholes {
-		if path == w || strings.HasSuffix(w, ".") && strings.HasPrefix(path, w) {
-			return true
-		}
-	}
-	return false
-}
-
 // overlay returns the references that hold once want was applied over have: the wanted
 // ones, and those of have that want leaves alone.
 func overlay(want state.Resource, have []state.Field) []state.Address {
 	fields := append([]state.Field(nil), want.Fields...)
 	for _, f := range have {
-		if _, named := want.Get(f.Path); !named && !whole(want.Whole, f.Path) {
+		if _, named := want.Get(f.Path); !named && !want.Covers(f.Path) {
 			fields = append(fields, f)
 		}
 	}

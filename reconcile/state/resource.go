@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Field is one managed setting of a resource.
@@ -94,6 +95,14 @@ func (r Resource) Get(path string) (Field, bool) {
 		return Field{}, false
 	}
 	return r.Fields[i], true
+}
+
+// Covers reports whether a live field at path goes when it is not wanted: it is below a
+// prefix of Whole, or named there.
+func (r Resource) Covers(path string) bool {
+	return slices.ContainsFunc(r.Whole, func(w string) bool {
+		return path == w || strings.HasSuffix(w, ".") && strings.HasPrefix(path, w)
+	})
 }
 
 // Value returns the value at path, or "".
