@@ -171,7 +171,8 @@ func (c *Context) readRules() error {
 	if c.ignored == nil {
 		c.ignored, _ = ignore.New(nil)
 	}
-	c.Rules = append(c.Rules, "**/.git", "**/.apron")
+	// Docker before 23 does not apply the first form to what such a directory holds.
+	c.Rules = append(c.Rules, "**/.git", "**/.git/**", "**/.apron", "**/.apron/**")
 	var hidden []string
 	for name := range c.never {
 		if rel, err := filepath.Rel(c.Dir, name); err == nil && filepath.IsLocal(rel) {
