@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -90,6 +91,10 @@ func explainNetwork(err error) error {
 		}
 		return &Error{Why: "no such host " + dns.Name, Err: err,
 			Fix: "check how the Region is spelt and that it offers the service (App Runner is in eleven Regions only), or else the network"}
+	}
+	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return &Error{Why: "the endpoint's certificate is not trusted: " + cert.Err.Error(), Err: err,
+			Fix: "behind a proxy that looks into TLS, name its certificate with AWS_CA_BUNDLE"}
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" && op.Addr != nil {
 		return &Error{Why: fmt.Sprintf("cannot reach %s: %v", op.Addr, op.Err), Err: err,

@@ -2,6 +2,8 @@ package awsapi_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -94,10 +96,11 @@ func TestExplain_tellsOfAnEndpointThatCannotBeReached(t *testing.T) {
 		fail     error // nil: really dial
 		why, fix string
 	}{
-		"nobody listens":   {nil, "cannot reach 127.0.0.1:" + port + ": ", "AWS_ENDPOINT_URL"},
-		"an unknown host":  {&net.DNSError{Name: "apprunner.us-esat-1.amazonaws.com", IsNotFound: true}, "no such host apprunner.us-esat-1.amazonaws.com", "how the Region is spelt"},
-		"no name servers":  {&net.DNSError{Name: "sts.us-east-1.amazonaws.com", IsTemporary: true}, "cannot look up sts.us-east-1.amazonaws.com", "the network"},
-		"a network is out": {&net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443}, Err: errors.New("no route to host")}, "cannot reach 192.0.2.1:443: no route to host", "HTTPS_PROXY"},
+		"nobody listens":     {nil, "cannot reach 127.0.0.1:" + port + ": ", "AWS_ENDPOINT_URL"},
+		"an unknown host":    {&net.DNSError{Name: "apprunner.us-esat-1.amazonaws.com", IsNotFound: true}, "no such host apprunner.us-esat-1.amazonaws.com", "how the Region is spelt"},
+		"no name servers":    {&net.DNSError{Name: "sts.us-east-1.amazonaws.com", IsTemporary: true}, "cannot look up sts.us-east-1.amazonaws.com", "the network"},
+		"a proxy in between": {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "the endpoint's certificate is not trusted: x509: certificate signed by unknown authority", "AWS_CA_BUNDLE"},
+		"a network is out":   {&net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443}, Err: errors.New("no route to host")}, "cannot reach 192.0.2.1:443: no route to host", "HTTPS_PROXY"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := impatient(load(t, nobody, awsapi.Options{}))
