@@ -122,7 +122,7 @@ func (p *Provider) wait(ctx context.Context, arn, op string, progress func(strin
 		}
 		seen = seen || found
 		if found {
-			progress(phaseNames[summary.Status])
+			progress(phase(summary))
 			if ended(summary.Status) {
 				return summary, nil
 			}
@@ -135,6 +135,21 @@ func (p *Provider) wait(ctx context.Context, arn, op string, progress func(strin
 		}
 		pause = min(pause*3/2, p.o.Poll)
 	}
+}
+
+// phase says in words how far an operation is.
+func phase(o types.OperationSummary) string {
+	if names, ok := ownPhases[o.Type]; ok && names[o.Status] != "" {
+		return names[o.Status]
+	}
+	return phaseNames[o.Status]
+}
+
+// ownPhases are the words for operations that roll nothing out.
+var ownPhases = map[types.OperationType]map[types.OperationStatus]string{
+	types.OperationTypeDeleteService: {types.OperationStatusInProgress: "deleting", types.OperationStatusSucceeded: "deleted"},
+	types.OperationTypePauseService:  {types.OperationStatusInProgress: "pausing", types.OperationStatusSucceeded: "paused"},
+	types.OperationTypeResumeService: {types.OperationStatusInProgress: "resuming", types.OperationStatusSucceeded: "resumed"},
 }
 
 var phaseNames = map[types.OperationStatus]string{
