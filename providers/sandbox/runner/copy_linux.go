@@ -87,6 +87,7 @@ func copyFile(from, to string, fi fs.FileInfo) (err error) {
 		return err
 	}
 	defer in.Close()
+	defer unforked()()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -101,6 +102,14 @@ func copyFile(from, to string, fi fs.FileInfo) (err error) {
 		return err
 	}
 	return os.Chtimes(to, fi.ModTime(), fi.ModTime())
+}
+
+// unforked keeps this process from forking until the result is called. Without it a child
+// that another instance's start has just forked may hold a program open for writing, and
+// the program cannot be executed: ETXTBSY.
+func unforked() func() {
+	syscall.ForkLock.RLock()
+	return syscall.ForkLock.RUnlock
 }
 
 // removeTree removes a tree in which an app may have forbidden us to.

@@ -164,12 +164,7 @@ func (t *tree) file(at string, h *tar.Header, r io.Reader) error {
 	if err := t.remove(at); err != nil {
 		return err
 	}
-	f, err := t.root.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, r)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := t.content(at, r); err != nil {
 		return err
 	}
 	if err := t.own(at, h); err != nil {
@@ -179,6 +174,16 @@ func (t *tree) file(at string, h *tar.Header, r io.Reader) error {
 		return err
 	}
 	return t.root.Chtimes(at, h.ModTime, h.ModTime)
+}
+
+func (t *tree) content(at string, r io.Reader) error {
+	defer unforked()()
+	f, err := t.root.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	return errors.Join(err, f.Close())
 }
 
 // mode leaves out the bits that give rights away: they work nowhere here. Where all
