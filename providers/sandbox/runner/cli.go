@@ -63,6 +63,10 @@ func (c *cli) Describe() string { return c.describe }
 func (c *cli) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, c.path, args...)
 	cmd.Env = c.env
+	// podman's conmon notes an out-of-memory kill in a file of the folder it starts in.
+	if _, err := os.Stat(c.dir); err == nil && filepath.IsAbs(c.dir) {
+		cmd.Dir = c.dir
+	}
 	cmd.WaitDelay = time.Second
 	detach(cmd)
 	return cmd
