@@ -7,14 +7,10 @@ import (
 	"strings"
 )
 
-// gitFacts tells the commit and the branch of the repository that the manifests are in,
+// gitFacts tells the commit and the branch of the repository that a directory is in,
 // read from its files: planning starts no process, and a machine may have no git. What
 // is not known is not made up.
-func gitFacts(files []string) func(string) (string, bool) {
-	dir := "."
-	if len(files) > 0 {
-		dir = filepath.Dir(files[0])
-	}
+func gitFacts(dir string) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		git, ok := gitDir(dir)
 		if !ok {

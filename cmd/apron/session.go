@@ -38,7 +38,7 @@ func (a *app) load() (*manifest.Set, error) {
 		Environment:     a.environment,
 		EnvFiles:        a.envFiles,
 		LookupEnv:       a.lookup,
-		Git:             gitFacts(a.files),
+		Git:             gitFacts(a.manifestDir()),
 		FallbackEnvFile: a.sandbox.on,
 	})
 	if set != nil {

@@ -1,151 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	apprunnersdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
-	ecrsdk "github.com/aws/aws-sdk-go-v2/service/ecr"
-	iamsdk "github.com/aws/aws-sdk-go-v2/service/iam"
-	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/sandbox"
 )
-
-// world is a sandbox in this process, whose calls can go wrong.
-type world struct {
-	t   testing.TB
-	dir string // of the manifest
-	*sandbox.Server
-	end func() // stops the sandbox and its containers
-
-	mu    sync.Mutex
-	calls []string // "service Operation" since the last run began
-	fault func(n int) sandbox.Fault
-}
-
-func newWorld(t testing.TB, c *checkout, dir string) *world {
-	t.Helper()
-	w := &world{t: t, dir: c.dir}
-	var err error
-	w.Server, err = sandbox.New(t.Context(), sandbox.Options{
-		Dir: dir, Account: sandboxAccount, Region: sandboxRegion, Speed: 1000, Engine: inProcessEngine,
-		Faults: func(service, operation string, _ int) sandbox.Fault {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.calls = append(w.calls, service+" "+operation)
-			if w.fault == nil {
-				return sandbox.Fault{}
-			}
-			return w.fault(len(w.calls))
-		},
-	})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }()
-	w.end = sync.OnceFunc(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
-	t.Cleanup(w.end)
-	return w
-}
-
-// run runs a command in this process and returns its exit code and all it printed.
-func (w *world) run(ctx context.Context, args ...string) (int, string) {
-	w.mu.Lock()
-	w.calls = nil
-	w.mu.Unlock()
-	var out bytes.Buffer
-	a := newApp(bytes.NewReader(nil), &out, &out)
-	a.lookup = func(name string) (string, bool) {
-		if name == "APRON_BUILDER" {
-			return "builtin", true
-		}
-		return "", false
-	}
-	a.connect = func(context.Context, string, string, string) (sandbox.Info, error) { return w.Info(), nil }
-	code := a.run(ctx, append(args, "--sandbox", "-f", filepath.Join(w.dir, "deploy.yaml")))
-	return code, out.String()
-}
-
-// die is a run that ends, as by a SIGKILL, at its n-th call, before or after that takes
-// effect. It reports whether the run came so far.
-func (w *world) die(n int, when sandbox.When, args ...string) bool {
-	ctx, kill := context.WithCancel(w.t.Context())
-	defer kill()
-	dead := false
-	w.mu.Lock()
-	w.fault = func(call int) sandbox.Fault {
-		switch {
-		case dead: // what was on its way never left
-			return sandbox.Fault{When: sandbox.Before}
-		case call == n:
-			dead = true
-			kill()
-			return sandbox.Fault{When: when}
-		}
-		return sandbox.Fault{}
-	}
-	w.mu.Unlock()
-	w.run(ctx, args...)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.fault = nil
-	return dead
-}
-
-// inventory names everything there is.
-func (w *world) inventory() []string {
-	t, ctx, info := w.t, context.Background(), w.Info()
-	cfg := aws.Config{Region: info.Region, BaseEndpoint: aws.String(info.Endpoint()),
-		Credentials: credentials.NewStaticCredentialsProvider(info.AccessKey, info.SecretKey, "")}
-	var all []string
-	add := func(kind string, name *string) { all = append(all, kind+" "+aws.ToString(name)) }
-
-	services, err := apprunnersdk.NewFromConfig(cfg).ListServices(ctx, &apprunnersdk.ListServicesInput{})
-	require.NoError(t, err)
-	for _, s := range services.ServiceSummaryList {
-		add("service "+string(s.Status), s.ServiceName)
-	}
-	scaling, err := apprunnersdk.NewFromConfig(cfg).ListAutoScalingConfigurations(ctx, &apprunnersdk.ListAutoScalingConfigurationsInput{})
-	require.NoError(t, err)
-	for _, s := range scaling.AutoScalingConfigurationSummaryList {
-		add(fmt.Sprintf("scaling revision %d", s.AutoScalingConfigurationRevision), s.AutoScalingConfigurationName)
-	}
-	repositories, err := ecrsdk.NewFromConfig(cfg).DescribeRepositories(ctx, &ecrsdk.DescribeRepositoriesInput{})
-	require.NoError(t, err)
-	for _, r := range repositories.Repositories {
-		add("repository", r.RepositoryName)
-		images, err := ecrsdk.NewFromConfig(cfg).ListImages(ctx, &ecrsdk.ListImagesInput{RepositoryName: r.RepositoryName})
-		require.NoError(t, err)
-		for _, i := range images.ImageIds {
-			add("image", i.ImageTag)
-		}
-	}
-	roles, err := iamsdk.NewFromConfig(cfg).ListRoles(ctx, &iamsdk.ListRolesInput{PathPrefix: aws.String("/apron/")})
-	require.NoError(t, err)
-	for _, r := range roles.Roles {
-		add("role", r.RoleName)
-	}
-	parameters, err := ssmsdk.NewFromConfig(cfg).DescribeParameters(ctx, &ssmsdk.DescribeParametersInput{})
-	require.NoError(t, err)
-	for _, p := range parameters.Parameters {
-		add(fmt.Sprintf("parameter version %d", p.Version), p.Name)
-	}
-	slices.Sort(all)
-	return all
-}
 
 // TestSweep_diesAtEveryCall lets a first apply and a following one die at each of their
 // calls to AWS. What the next apply makes of it is what an apply that was never disturbed
@@ -160,7 +25,7 @@ func TestSweep_diesAtEveryCall(t *testing.T) {
 	changed.replace(".env", canary+"-value", canary+"-other")
 	changed.replace("app/Dockerfile", "VERSION=one", "VERSION=two")
 	applied := filepath.Join(t.TempDir(), "applied")
-	w := newWorld(t, c, applied)
+	w := newWorld(t, c, applied, 0)
 	code, out := w.run(t.Context(), "apply", "--yes")
 	require.Equal(t, exitOK, code, out)
 	w.end()
@@ -178,7 +43,7 @@ func sweep(t *testing.T, c *checkout, begin, replaced string) {
 		if begin != "" {
 			require.NoError(t, os.CopyFS(dir, os.DirFS(begin)))
 		}
-		return newWorld(t, c, dir)
+		return newWorld(t, c, dir, 0)
 	}
 	w := fresh(t)
 	code, out := w.run(t.Context(), "apply", "--yes")

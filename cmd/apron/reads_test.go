@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// reads are the commands that look and do nothing else.
+var reads = [][]string{{"validate"}, {"render"}, {"schema"}, {"plan"}, {"plan", "--json"}, {"status"}}
+
+// TestReads_startNoProcess holds the lock that every fork takes while it runs each command
+// that only looks, on a manifest that would like programs to run. The manifest's hook
+// says so in a file, too.
+func TestReads_startNoProcess(t *testing.T) {
+	c := newCheckout(t, small, built.tiny)
+	c.replace("deploy.yaml", "build: {context: app}", "build: {context: app, before: {run: [touch, ran], inputs: [Dockerfile], outputs: [ran]}}")
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	for _, args := range reads {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		syscall.ForkLock.RLock()
+		code, out := w.run(ctx, args...)
+		syscall.ForkLock.RUnlock()
+		require.NoError(t, ctx.Err(), "apron %v", args)
+		cancel()
+		require.Equal(t, exitOK, code, "apron %v\n%s", args, out)
+		require.NoFileExists(t, filepath.Join(c.dir, "app", "ran"))
+	}
+}
+
+// TestReads_callNothingThatWrites looks at what reached AWS.
+func TestReads_callNothingThatWrites(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small, built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	look := func() {
+		t.Helper()
+		for _, args := range reads {
+			before := files(t, c.dir)
+			code, out := w.run(t.Context(), args...)
+			require.Equal(t, exitOK, code, "apron %v\n%s", args, out)
+			for _, call := range w.calls {
+				_, operation, _ := strings.Cut(call, " ")
+				require.Regexp(t, "^(Get|List|Describe|Batch(Get|Check)|Filter)", operation, "apron %v", args)
+			}
+			require.Equal(t, before, files(t, c.dir), "apron %v", args)
+		}
+	}
+	look()
+	code, out := w.run(t.Context(), "apply", "--yes")
+	require.Equal(t, exitOK, code, out)
+	look()
+}
+
+// files lists what is below a directory.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	var all []string
+	require.NoError(t, filepath.Walk(dir, func(path string, _ os.FileInfo, err error) error {
+		all = append(all, path)
+		return err
+	}))
+	return all
+}
