@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -171,12 +172,13 @@ var loopback = &http.Client{
 	Transport: &http.Transport{
 		Proxy:               nil,
 		MaxIdleConnsPerHost: 4,
-		Dial: func(network, addr string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			_, port, err := net.SplitHostPort(addr)
 			if err != nil {
 				return nil, err
 			}
-			return net.Dial(network, net.JoinHostPort("127.0.0.1", port))
+			var d net.Dialer
+			return d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
 		},
 	},
 }

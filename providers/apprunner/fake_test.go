@@ -52,9 +52,8 @@ type fake struct {
 
 type fakeOp struct {
 	types.OperationSummary
-	end    types.OperationStatus
-	undo   types.Service // what a rollback brings back
-	undone bool
+	end  types.OperationStatus
+	undo types.Service // what a rollback brings back
 }
 
 const fakeARN = "arn:aws:apprunner:us-east-1:123456789012:service/web/0123456789abcdef0123456789abcdef"

@@ -70,11 +70,6 @@ func folder(name string, mode fs.FileMode) tarEntry {
 	return tarEntry{Header: tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: int64(mode)}}
 }
 
-func owned(e tarEntry, uid, gid int) tarEntry {
-	e.Uid, e.Gid = uid, gid
-	return e
-}
-
 func layer(t tester, entries ...tarEntry) v1.Layer {
 	t.Helper()
 	var b bytes.Buffer
