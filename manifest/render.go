@@ -15,13 +15,24 @@ const masked = "(sensitive)"
 // references; values that are or hold a secret are masked. URLs known only at run time
 // stay references: ${services.NAME.url}.
 func Render(w io.Writer, d *Document) error {
-	r := &renderer{d}
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
-	if err := enc.Encode(r.object(d.root, manifestType, "")); err != nil {
+	if err := enc.Encode(d.tree()); err != nil {
 		return err
 	}
 	return enc.Close()
+}
+
+// Rendered is what [Render] writes, as the maps, lists and scalars that JSON has.
+func Rendered(d *Document) (any, error) {
+	var v any
+	err := d.tree().Decode(&v)
+	return v, err
+}
+
+func (d *Document) tree() *yaml.Node {
+	r := &renderer{d}
+	return r.object(d.root, manifestType, "")
 }
 
 type renderer struct{ *Document }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -69,9 +70,9 @@ func (a *app) root() *cobra.Command {
 		Long: "apron plans what a manifest asks against what is live on AWS, applies the plan,\n" +
 			"verifies the result, and says what happened. There is no state file.\n\n" +
 			"Try it without an account: apron apply --sandbox --yes",
+		RunE:          group,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return a.prepare(cmd)
 		},
@@ -86,10 +87,27 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// group is what a command does that only holds others: it says what they are. A name that
+// is none of theirs is a wrong use.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	err := fmt.Errorf("%q is not a command of %s", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		err = fmt.Errorf("%w: did you mean %s?", err, strings.Join(like, " or "))
+	}
+	return &usageError{err: err, command: cmd.CommandPath()}
+}
+
 // wrapArgs makes every complaint about arguments a usage error, for the exit code.
 func wrapArgs(cmd *cobra.Command) {
 	check := cmd.Args
-	if check == nil {
+	switch {
+	case check == nil && cmd.HasSubCommands():
+		check = cobra.ArbitraryArgs // group looks at them
+	case check == nil:
 		check = cobra.NoArgs
 	}
 	cmd.Args = func(c *cobra.Command, args []string) error {

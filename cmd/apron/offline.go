@@ -47,9 +47,7 @@ func (a *app) valid(set *manifest.Set) error {
 		v.Warnings = append(v.Warnings, w.String())
 	}
 	if render.Format(a.format) == render.JSON {
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+		return a.encode(v)
 	}
 	for _, u := range v.Unsupported {
 		a.say("apron: warning: %s", u)
@@ -71,6 +69,9 @@ func (a *app) renderCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if render.Format(a.format) == render.JSON {
+				return a.renderJSON(set)
+			}
 			for i := range set.Documents {
 				if i > 0 {
 					fmt.Fprintln(a.out, "---")
@@ -82,6 +83,31 @@ func (a *app) renderCommand() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// rendered is the result of render.
+type rendered struct {
+	FormatVersion string `json:"format_version"`
+	Manifests     []any  `json:"manifests"`
+}
+
+func (a *app) renderJSON(set *manifest.Set) error {
+	r := rendered{FormatVersion: render.FormatVersion}
+	for i := range set.Documents {
+		v, err := manifest.Rendered(&set.Documents[i])
+		if err != nil {
+			return err
+		}
+		r.Manifests = append(r.Manifests, v)
+	}
+	return a.encode(r)
+}
+
+// encode writes a result as indented JSON.
+func (a *app) encode(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 func (a *app) schemaCommand() *cobra.Command {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,8 +49,7 @@ func (a *app) sandboxCommand() *cobra.Command {
 		Use:   "sandbox",
 		Short: "The AWS of this machine: start, stop, status, reset, env",
 		Long:  "The sandbox is a server on this machine that speaks AWS's wire protocols and really\nruns containers. --sandbox on any command uses it. See apron docs sandbox.",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:  group,
 	}
 	add := func(use, short string, run func(ctx context.Context, dir string) error) {
 		cmd.AddCommand(&cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, _ []string) error {
@@ -140,9 +138,7 @@ func (a *app) sandboxStatus(ctx context.Context, dir string) error {
 		return err
 	}
 	if render.Format(a.format) == render.JSON {
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		return e.Encode(struct {
+		return a.encode(struct {
 			Running  bool   `json:"running"`
 			Endpoint string `json:"endpoint,omitempty"`
 			sandbox.Health

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -14,6 +15,7 @@ import (
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/image"
+	"github.com/apron-deploy/apron/providers/image/source"
 	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -94,7 +96,7 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 		for i, spec := range s.specs {
 			g.Go(func() (err error) {
 				ids[i], err = image.Identify(gctx, spec.Dir, *spec.Image.Build, image.Options{Exclude: set.EnvFiles})
-				return err
+				return placed(&set.Documents[i], err)
 			})
 		}
 		defer func() {
@@ -112,6 +114,19 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 		}
 	}
 	return s, nil
+}
+
+// placed gives an error about a key of the manifest its place there.
+func placed(d *manifest.Document, err error) error {
+	var wrong *source.Error
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	e := &manifest.Error{File: d.Spec.File, Path: wrong.Key, Msg: wrong.Why, Fix: wrong.Fix}
+	for key := wrong.Key; e.Line == 0 && key != ""; key = key[:max(strings.LastIndexByte(key, '.'), 0)] {
+		e.Line, e.Column = d.Position(key) // of what holds it, when it is left out
+	}
+	return e
 }
 
 // configure decides where AWS is: all manifests of a run share one account and Region.

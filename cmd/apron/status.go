@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,9 +80,7 @@ func (a *app) runStatus(ctx context.Context, wait bool, timeout time.Duration) e
 		return err
 	}
 	if render.Format(a.format) == render.JSON {
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		return e.Encode(struct {
+		return a.encode(struct {
 			FormatVersion string          `json:"format_version"`
 			Account       string          `json:"account"`
 			Region        string          `json:"region"`
