@@ -205,11 +205,11 @@ func (i *cell) outcome(told *outcome) Exit {
 }
 
 func (i *cell) cleanUp() error {
-	err := removeTree(i.dir)
+	var err error
 	if i.group != nil {
-		err = errors.Join(err, i.group.remove(context.Background()))
+		err = i.group.remove(context.Background())
 	}
-	return err
+	return errors.Join(err, removeTree(i.dir))
 }
 
 // kill ends the keeper, with which the app dies.

@@ -67,6 +67,32 @@ func (c *cgroups) create(name string, cpuUnits, memoryMiB int) (*group, error) {
 	return g, nil
 }
 
+// note writes down where a group is about to be, for the next sandbox: started from
+// another session it would look elsewhere.
+func (c *cgroups) note(file, name string) error {
+	var dirs []string
+	for _, h := range c.in {
+		dirs = append(dirs, filepath.Join(h.dir, c.prefix+name))
+	}
+	return os.WriteFile(file, []byte(strings.Join(dirs, "\n")), 0o600)
+}
+
+// removeNoted removes what notes tell of, as far as their names begin with prefix.
+func removeNoted(ctx context.Context, prefix, pattern string) error {
+	files, err := filepath.Glob(pattern)
+	errs := []error{err}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		errs = append(errs, err)
+		for dir := range strings.FieldsFuncSeq(string(b), func(r rune) bool { return r == '\n' }) {
+			if strings.HasPrefix(filepath.Base(dir), prefix) {
+				errs = append(errs, removeGroup(ctx, dir))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (g *group) limit(cpuUnits, memoryMiB int) error {
 	var err error
 	set := func(controller, file, value string) {

@@ -94,6 +94,9 @@ func (n *namespaces) start(ctx context.Context, s Spec) (_ *cell, err error) {
 		return nil, err
 	}
 	if n.limits != nil {
+		if err := n.limits.note(filepath.Join(i.dir, "groups"), name); err != nil {
+			return nil, err
+		}
 		if i.group, err = n.limits.create(name, s.CPUUnits, s.MemoryMiB); err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -13,6 +14,8 @@ import (
 // prove finds the best manner that really runs an instance here, and whether limits
 // can be set.
 func (n *namespaces) prove(ctx context.Context) error {
+	// What cannot be removed is empty at least, and in nobody's way.
+	_ = removeNoted(ctx, n.prefix, filepath.Join(n.dir, "instances", "*", "groups"))
 	if err := n.empty(); err != nil {
 		return err
 	}

@@ -189,17 +189,26 @@ func TestInstances_dieWithTheirSandbox(t *testing.T) {
 			left, err := filepath.Glob(dir + "/*/instances/x-*")
 			require.NoError(t, err)
 			require.NotEmpty(t, left, "a killed sandbox cleans nothing up")
+			notes, err := filepath.Glob(dir + "/*/instances/x-*/groups")
+			require.NoError(t, err)
+			var groups []string
+			for _, f := range notes {
+				b, err := os.ReadFile(f)
+				require.NoError(t, err)
+				groups = append(groups, strings.Split(string(b), "\n")...)
+			}
+			for _, g := range groups {
+				require.DirExists(t, g)
+			}
 			e, err := Detect(t.Context(), Options{Dir: dir, Prefer: name, Label: dir})
 			require.NoError(t, err)
 			left, err = filepath.Glob(dir + "/*/instances/x-*")
 			require.NoError(t, err)
 			require.Empty(t, left, "the next one does")
-			if n, ok := e.(*namespaces); ok && n.limits != nil {
-				for _, h := range n.limits.in {
-					left, err = filepath.Glob(filepath.Join(h.dir, n.prefix+"*"))
-					require.NoError(t, err)
-					require.Empty(t, left)
-				}
+			n, ok := e.(*namespaces)
+			require.Equal(t, ok && n.limits != nil, len(groups) > 0)
+			for _, g := range groups {
+				require.NoDirExists(t, g)
 			}
 			require.NoError(t, e.Close(t.Context()))
 		})
