@@ -65,34 +65,6 @@ func TestSchema_acceptsWhatLoadAccepts(t *testing.T) {
 	}
 }
 
-// TestSchema_acceptsExamples holds every example of this repository, however many there
-// are, against the schema and the loader.
-func TestSchema_acceptsExamples(t *testing.T) {
-	s := compile(t)
-	files, err := filepath.Glob("../examples/*/deploy.yaml")
-	require.NoError(t, err)
-	if _, err := os.Stat("../deploy.yaml"); err == nil {
-		files = append(files, "../deploy.yaml")
-	}
-	for _, file := range files {
-		t.Run(file, func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			require.NoError(t, err)
-			for _, doc := range documents(t, data) {
-				require.NoError(t, s.Validate(doc))
-			}
-			set, err := manifest.Load(manifest.Options{
-				Paths: []string{file}, FallbackEnvFile: true,
-				LookupEnv: func(string) (string, bool) { return "", false },
-			})
-			require.NoError(t, err)
-			for _, d := range set.Documents {
-				require.Empty(t, d.Unsupported, "an example shows only what works")
-			}
-		})
-	}
-}
-
 func TestSchema_refuses(t *testing.T) {
 	s := compile(t)
 	for name, text := range map[string]string{

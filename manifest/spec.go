@@ -32,6 +32,9 @@ func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
 	if r := m.Roles; r != nil {
 		s.Roles = state.Roles{Access: cmp.Or(r.Access, "auto"), Instance: cmp.Or(r.Instance, "auto")}
 	}
+	if m.Permissions != nil { // none is not the same as not said
+		s.Permissions = []state.Permission{}
+	}
 	for _, p := range m.Permissions {
 		s.Permissions = append(s.Permissions, state.Permission(p))
 	}

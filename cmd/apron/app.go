@@ -8,12 +8,15 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/apron-deploy/apron/providers/sandbox"
+	"github.com/apron-deploy/apron/providers/sandbox/runner"
 	"github.com/apron-deploy/apron/reconcile/render"
 )
 
@@ -100,6 +103,9 @@ func (a *app) prepare(cmd *cobra.Command) error {
 		if a.sandbox.speed, err = strconv.ParseFloat(v, 64); err != nil {
 			return &usageError{err: fmt.Errorf("%s: %q is not a number", speed, v), command: "apron"}
 		}
+	}
+	if e := a.sandbox.engine; e != "" && !slices.Contains(runner.Names(), e) {
+		return &usageError{err: fmt.Errorf("--sandbox-engine %q is none of %s", e, strings.Join(runner.Names(), ", ")), command: "apron"}
 	}
 	if a.sandbox.speed < 0 {
 		return &usageError{err: errors.New("--sandbox-speed must not be negative"), command: "apron"}

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/providers/apprunner"
+	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -31,6 +33,19 @@ func (o *applyFlags) register(cmd *cobra.Command) {
 	f.IntVar(&o.parallelism, "parallelism", 8, "how many actions run at once")
 }
 
+// check finds what cannot work before anything is done.
+func (o *applyFlags) check() error {
+	switch {
+	case o.timeout <= 0:
+		return fmt.Errorf("--timeout %s: must be more than nothing", o.timeout)
+	case o.parallelism < 1:
+		return fmt.Errorf("--parallelism %d: must be at least 1", o.parallelism)
+	case o.builder != "" && !slices.Contains(build.Names(), o.builder):
+		return fmt.Errorf("--builder %q: must be one of %s", o.builder, strings.Join(build.Names(), ", "))
+	}
+	return nil
+}
+
 func (a *app) applyCommand() *cobra.Command {
 	var flags planFlags
 	var o applyFlags
@@ -43,12 +58,15 @@ func (a *app) applyCommand() *cobra.Command {
 			"asked, and requests the real URL. A rollout that was rolled back is a failure.",
 		Example: "  apron apply --sandbox --yes\n  apron apply -e production",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return &usageError{err: err, command: cmd.CommandPath()}
+			}
 			return a.runApply(cmd.Context(), flags, o)
 		},
 	}
 	flags.register(cmd)
 	o.register(cmd)
-	cmd.Flags().StringVar(&o.builder, "builder", a.fallback("APRON_BUILDER", "auto"), "what builds the image: auto, docker or builtin")
+	cmd.Flags().StringVar(&o.builder, "builder", a.fallback("APRON_BUILDER", "auto"), "what builds the image: "+strings.Join(build.Names(), ", ")+"; also APRON_BUILDER")
 	return cmd
 }
 

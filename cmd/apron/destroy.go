@@ -20,6 +20,9 @@ func (a *app) destroyCommand() *cobra.Command {
 			"uses. The repository with its images and the log groups stay unless asked for.",
 		Example: "  apron destroy\n  apron destroy --images --logs --yes",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return &usageError{err: err, command: cmd.CommandPath()}
+			}
 			return a.runDestroy(cmd.Context(), o, images, logGroups)
 		},
 	}

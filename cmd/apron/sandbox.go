@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,10 +59,13 @@ func (a *app) sandboxCommand() *cobra.Command {
 	}
 	add("start", "Start it in the background", a.sandboxStart)
 	add("stop", "Stop it and its containers; its state stays", func(ctx context.Context, dir string) error {
-		if err := sandbox.Stop(ctx, dir); err != nil {
+		said := "stopped"
+		if err := sandbox.Stop(ctx, dir); errors.Is(err, sandbox.ErrNotRunning) {
+			said = "not running"
+		} else if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(a.out, "stopped")
+		_, err := fmt.Fprintln(a.out, said)
 		return err
 	})
 	add("status", "Say whether it runs, and how", a.sandboxStatus)
@@ -152,7 +156,7 @@ func (a *app) sandboxStatus(ctx context.Context, dir string) error {
 	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "endpoint\t%s\n", state.Info.Endpoint())
 	fmt.Fprintf(t, "account\t%s, %s\n", h.Account, h.Region)
-	fmt.Fprintf(t, "engine\t%s: %s\n", h.Engine, h.Isolation)
+	fmt.Fprintf(t, "engine\t%s\n", h.Isolation)
 	fmt.Fprintf(t, "process\t%d, up %s\n", h.Pid, time.Duration(h.Uptime*float64(time.Second)).Round(time.Second))
 	return t.Flush()
 }

@@ -251,7 +251,9 @@ func (s *session) desire(spec state.Spec, f facts, applying bool, missing **mult
 	if err != nil {
 		return nil, nil, err
 	}
-	roles, more, err := iam.Desired(spec, iam.Inputs{Account: s.id.Account, Region: s.cfg.Region, Partition: s.id.Partition, Secrets: arns})
+	role := f.live[iam.Address(s.cfg.Region, spec.Service, iam.Instance)]
+	roles, more, err := iam.Desired(spec, iam.Inputs{Account: s.id.Account, Region: s.cfg.Region, Partition: s.id.Partition, Secrets: arns,
+		Instance: role.Owner == state.Ours})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -272,6 +274,16 @@ func (s *session) desire(spec state.Spec, f facts, applying bool, missing **mult
 	return append(resources, apprunner.Desired(spec, in)...), notes, nil
 }
 
+// position is where a key of a service's manifest stands.
+func (s *session) position(spec state.Spec, path string) (line, column int) {
+	for i := range s.set.Documents {
+		if d := &s.set.Documents[i]; d.Spec.Service == spec.Service && d.Spec.File == spec.File {
+			return d.Position(path)
+		}
+	}
+	return 0, 0
+}
+
 // secretARNs fills what App Runner reads for each secret variable, and returns the ARNs
 // that the instance role must be allowed to read.
 func (s *session) secretARNs(spec state.Spec, f facts, from map[string]string) ([]string, error) {
@@ -280,7 +292,10 @@ func (s *session) secretARNs(spec state.Spec, f facts, from map[string]string) (
 	for _, key := range slices.Sorted(maps.Keys(spec.Secrets)) {
 		ref := spec.Secrets[key]
 		gone := func(what string) {
-			errs = multierror.Append(errs, fmt.Errorf("%s: secrets.%s: %s %s does not exist in %s", spec.File, key, what, ref.Name, s.cfg.Region))
+			e := &manifest.Error{File: spec.File, Path: "secrets." + key, Msg: fmt.Sprintf("%s %s does not exist in %s", what, ref.Name, s.cfg.Region),
+				Fix: "make it there first, or write env:NAME, whose value apron keeps for you"}
+			e.Line, e.Column = s.position(spec, e.Path)
+			errs = multierror.Append(errs, e)
 		}
 		switch ref.Source {
 		case state.FromEnv:

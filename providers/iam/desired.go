@@ -30,6 +30,10 @@ type Inputs struct {
 	// Secrets are the ARNs of the parameters and secrets that the application reads. A
 	// JSON key at the end of a secret's ARN is left out of the permission.
 	Secrets []string
+	// Instance says that the service's instance role is there and apron's. It stays when
+	// the manifest asks for no permission any more, because App Runner cannot take it from
+	// the service; it is wanted then so that it loses its permissions.
+	Instance bool
 }
 
 // Desired returns the roles that a manifest leaves to apron.
@@ -47,7 +51,7 @@ func Desired(spec state.Spec, in Inputs) ([]state.Resource, []state.Note, error)
 		roles = append(roles, resource(spec, in.Region, Access, state.Field{Path: "policy." + policy, Value: attached, Grant: true}))
 	}
 	switch {
-	case len(grants) == 0:
+	case len(grants) == 0 && !(in.Instance && (spec.Permissions != nil || spec.Secrets != nil)):
 	case spec.Roles.Instance == auto:
 		r := resource(spec, in.Region, Instance, grants...)
 		if size := len(permissionsText(grantTexts(r))); size > maxInline {

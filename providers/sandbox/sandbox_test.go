@@ -21,6 +21,7 @@ import (
 
 // TestMain lets the test's own executable be the background process of a sandbox.
 func TestMain(m *testing.M) {
+	runner.Init()
 	if len(os.Args) > 2 && os.Args[1] == "sandbox" && os.Args[2] == "serve" {
 		os.Exit(background(os.Args[3:]))
 	}

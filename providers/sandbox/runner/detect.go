@@ -17,6 +17,9 @@ type opener struct {
 	open func(ctx context.Context, o Options) (Engine, error)
 }
 
+// Names lists the engines there are on some system, best first.
+func Names() []string { return []string{"docker", "podman", "namespaces", "process"} }
+
 // Detect returns the preferred engine or the first that works. It tries each for
 // real, so its choice does not fail later for a reason known now, and it writes
 // nothing when there is none.
