@@ -26,13 +26,14 @@ func TestError_saysEachErrorOnceWithItsHint(t *testing.T) {
 		err  error
 		want string
 	}{
-		"nothing": {nil, ""},
-		"one":     {one, "apron: error: one\n"},
-		"hint":    {fmt.Errorf("deploy.yaml:12:9: %w", size), "apron: error: deploy.yaml:12:9: cpu: 300 is not a size App Runner offers\napron: hint: use 256, 512, 1024, 2048 or 4096\n"},
-		"several": {multierror.Append(one, size, two), "apron: error: one\napron: error: cpu: 300 is not a size App Runner offers\napron: hint: use 256, 512, 1024, 2048 or 4096\napron: error: two\n"},
-		"nested":  {multierror.Append(one, multierror.Append(two)), "apron: error: one\napron: error: two\n"},
-		"joined":  {errors.Join(one, two), "apron: error: one\napron: error: two\n"},
-		"twice":   {errors.Join(one, two, one), "apron: error: one\napron: error: two\n"},
+		"nothing":                           {nil, ""},
+		"nothing but a terminal's commands": {errors.New("\x1b[2J"), "apron: error: \"\\x1b[2J\"\n"},
+		"one":                               {one, "apron: error: one\n"},
+		"hint":                              {fmt.Errorf("deploy.yaml:12:9: %w", size), "apron: error: deploy.yaml:12:9: cpu: 300 is not a size App Runner offers\napron: hint: use 256, 512, 1024, 2048 or 4096\n"},
+		"several":                           {multierror.Append(one, size, two), "apron: error: one\napron: error: cpu: 300 is not a size App Runner offers\napron: hint: use 256, 512, 1024, 2048 or 4096\napron: error: two\n"},
+		"nested":                            {multierror.Append(one, multierror.Append(two)), "apron: error: one\napron: error: two\n"},
+		"joined":                            {errors.Join(one, two), "apron: error: one\napron: error: two\n"},
+		"twice":                             {errors.Join(one, two, one), "apron: error: one\napron: error: two\n"},
 		"wrapped several": {fmt.Errorf("a: %w", fmt.Errorf("b: %w", multierror.Append(one, size))),
 			"apron: error: a: b: one\napron: error: a: b: cpu: 300 is not a size App Runner offers\napron: hint: use 256, 512, 1024, 2048 or 4096\n"},
 		"hint of the wrapper": {around{hinted{"a", "do this"}, errors.Join(one, size)},

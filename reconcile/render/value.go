@@ -32,11 +32,15 @@ func clean(s string) string {
 	return b.String()
 }
 
-// cleanLines does [cleanLine] line by line.
+// cleanLines does [cleanLine] line by line. A text of which nothing would be left is
+// shown with escapes: an error must not be empty.
 func cleanLines(s string) []string {
 	lines := strings.Split(strings.TrimRight(s, "\r\n"), "\n")
 	for i, l := range lines {
 		lines[i] = cleanLine(l)
+	}
+	if strings.TrimSpace(strings.Join(lines, "")) == "" {
+		return []string{strconv.Quote(s)}
 	}
 	return lines
 }

@@ -237,7 +237,7 @@ func (i *instance) wait(t *testing.T) Exit {
 	t.Helper()
 	select {
 	case <-i.Done():
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("still running; its output: %q", i.lines())
 	}
 	return i.Exit()
@@ -245,7 +245,7 @@ func (i *instance) wait(t *testing.T) Exit {
 
 func (i *instance) client() *http.Client {
 	return &http.Client{
-		Timeout: 20 * time.Second,
+		Timeout: time.Minute,
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
 			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return i.Dial(ctx) },
@@ -257,7 +257,7 @@ func (i *instance) client() *http.Client {
 func (i *instance) get(t *testing.T, path string) string {
 	t.Helper()
 	c := i.client()
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(time.Minute); ; {
 		res, err := c.Get("http://app" + path)
 		if err == nil {
 			defer res.Body.Close()
