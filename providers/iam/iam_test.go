@@ -49,22 +49,22 @@ func desired(t *testing.T, s state.Spec) state.Desired {
 
 // actions is a planner for one type: what is missing, what differs, what is not wanted.
 func actions(want state.Desired, live state.Live) []plan.Action {
-	var todo []plan.Action
+	var steps []plan.Action
 	for _, a := range slices.SortedFunc(maps.Keys(want), state.Address.Compare) {
 		have, ok := live[a]
 		switch {
 		case !ok:
-			todo = append(todo, plan.Action{Op: plan.Create, Target: a, Want: want[a]})
+			steps = append(steps, plan.Action{Op: plan.Create, Target: a, Want: want[a]})
 		case !satisfied(want[a], have):
-			todo = append(todo, plan.Action{Op: plan.Update, Target: a, Want: want[a], Have: have})
+			steps = append(steps, plan.Action{Op: plan.Update, Target: a, Want: want[a], Have: have})
 		}
 	}
 	for _, a := range slices.SortedFunc(maps.Keys(live), state.Address.Compare) {
 		if _, ok := want[a]; !ok && live[a].Owner == state.Ours {
-			todo = append(todo, plan.Action{Op: plan.Delete, Target: a, Have: live[a]})
+			steps = append(steps, plan.Action{Op: plan.Delete, Target: a, Have: live[a]})
 		}
 	}
-	return todo
+	return steps
 }
 
 func satisfied(want state.Resource, have state.Observed) bool {

@@ -61,16 +61,16 @@ func ensure(ctx context.Context, api api, want role, adopt bool, say func(string
 			return false, &OwnerError{Role: want.name, Service: want.tags[tagService]}
 		}
 		arn = live.arn
-		todo := differences(api, want, *live)
-		if len(todo) > 0 {
+		writes := differences(api, want, *live)
+		if len(writes) > 0 {
 			say("writing policies")
 		}
-		for _, write := range todo {
+		for _, write := range writes {
 			if err := write(ctx); err != nil {
 				return false, err
 			}
 		}
-		return len(todo) == 0 && live.arn != "", nil
+		return len(writes) == 0 && live.arn != "", nil
 	})
 	return arn, err
 }
@@ -117,8 +117,8 @@ func create(ctx context.Context, api writer, want role) error {
 // differences lists the writes that turn live into want: who owns it first, then what
 // it may do, and what it may no longer do last.
 func differences(api writer, want, live role) []func(context.Context) error {
-	var todo []func(context.Context) error
-	add := func(write func(context.Context) error) { todo = append(todo, write) }
+	var writes []func(context.Context) error
+	add := func(write func(context.Context) error) { writes = append(writes, write) }
 	name := &want.name
 
 	missing := maps.Clone(want.tags)
@@ -151,16 +151,16 @@ func differences(api writer, want, live role) []func(context.Context) error {
 			})
 		}
 	}
-	return append(todo, excess(api, want, live)...)
+	return append(writes, excess(api, want, live)...)
 }
 
 // excess lists the writes that take from a role what is not wanted of it.
 func excess(api writer, want, live role) []func(context.Context) error {
-	var todo []func(context.Context) error
+	var writes []func(context.Context) error
 	name := &live.name
 	for _, arn := range live.policies {
 		if !slices.Contains(want.policies, arn) {
-			todo = append(todo, func(ctx context.Context) error {
+			writes = append(writes, func(ctx context.Context) error {
 				_, err := api.DetachRolePolicy(ctx, &sdk.DetachRolePolicyInput{RoleName: name, PolicyArn: &arn})
 				return absent(err)
 			})
@@ -168,13 +168,13 @@ func excess(api writer, want, live role) []func(context.Context) error {
 	}
 	for _, policy := range slices.Sorted(maps.Keys(live.inline)) {
 		if _, ok := want.inline[policy]; !ok {
-			todo = append(todo, func(ctx context.Context) error {
+			writes = append(writes, func(ctx context.Context) error {
 				_, err := api.DeleteRolePolicy(ctx, &sdk.DeleteRolePolicyInput{RoleName: name, PolicyName: &policy})
 				return absent(err)
 			})
 		}
 	}
-	return todo
+	return writes
 }
 
 // remove deletes a role of a service with everything that hangs on it, and returns when
