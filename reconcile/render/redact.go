@@ -28,7 +28,8 @@ const (
 // Redactor is a writer that replaces secret values, however what is written is cut into
 // pieces: the last line of defence behind everything that should not have printed them.
 // It knows a value also as JSON, Go, a URL, HTML, base64 and hexadecimal would write
-// it, and a value of several lines line by line. What overlaps is replaced as one.
+// it, quoted again as well, and a value of several lines line by line. What overlaps is
+// replaced as one.
 //
 // It holds back the end of what was written as long as that could be the start of a
 // value; Close lets it go. A Redactor may be used from several goroutines.
@@ -157,22 +158,42 @@ func forms(v string) []string {
 
 func spellings(v string) []string {
 	all := []string{
-		v, html.EscapeString(v), clean(v), cleanLine(v),
 		url.QueryEscape(v), url.PathEscape(v), strings.ReplaceAll(url.QueryEscape(v), "+", "%20"),
-		unquote(strconv.Quote(v)), unquote(strconv.QuoteToASCII(v)), strings.Trim(span(unquote(strconv.Quote(v))), "`"),
 		hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v))),
 	}
-	if plain, err := encode(v, ""); err == nil {
-		all = append(all, unquote(strings.TrimSuffix(plain, "\n")))
-	}
-	if escaped, err := json.Marshal(v); err == nil {
-		all = append(all, unquote(string(escaped)))
+	for _, s := range quotings(v, html.EscapeString(v), clean(v), cleanLine(v)) {
+		all = append(all, s, strings.Trim(span(s), "`"))
 	}
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		all = append(all, e.WithPadding(base64.NoPadding).EncodeToString([]byte(v)), e.EncodeToString([]byte(v)))
 		all = append(all, middles(v, e)...)
 	}
 	return slices.DeleteFunc(all, func(s string) bool { return len(s) < secretMin })
+}
+
+// maxQuoted is how often a value may have been quoted: by an application that quotes
+// it, in a log of JSON, in our own JSON.
+const maxQuoted = 3
+
+// quotings are texts and what JSON and Go make of them when they quote them, quote the
+// outcome, and so on.
+func quotings(texts ...string) []string {
+	all := slices.Clone(texts)
+	for range maxQuoted {
+		slices.Sort(all)
+		all = slices.Compact(all)
+		for _, s := range slices.Clone(all) {
+			all = append(all, unquote(strconv.Quote(s)), unquote(strconv.QuoteToASCII(s)))
+			if plain, err := encode(s, ""); err == nil {
+				all = append(all, unquote(strings.TrimSuffix(plain, "\n")))
+			}
+			if escaped, err := json.Marshal(s); err == nil {
+				all = append(all, unquote(string(escaped)))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // unquote drops the quotes around a literal.

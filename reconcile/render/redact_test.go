@@ -49,6 +49,30 @@ func TestRedactor_replacesValuesInEverySpelling(t *testing.T) {
 	}
 }
 
+// A line that an application logged as JSON is quoted once more where apron writes JSON.
+func TestRedactor_replacesWhatWasQuotedTwice(t *testing.T) {
+	const secret = "p\"ss\\w/rd&<é>|\tx"
+	quoted, _ := json.Marshal(secret)
+	for name, line := range map[string]string{
+		"plain":          secret,
+		"JSON":           `{"msg":` + string(quoted) + `}`,
+		"Go":             fmt.Sprintf("value=%q", secret),
+		"Go within JSON": fmt.Sprintf(`{"msg":%q}`, fmt.Sprintf("value=%q", secret)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			again, err := encode(map[string]string{"why": line}, "")
+			require.NoError(t, err)
+			html, err := json.Marshal(line)
+			require.NoError(t, err)
+			for _, text := range []string{again, string(html), code(line), clean(line)} {
+				out := redacted([]string{text}, secret)
+				require.Contains(t, out, Mask)
+				require.NotContains(t, out, "ss")
+			}
+		})
+	}
+}
+
 func TestRedactor_findsAValueInTheBase64OfALongerText(t *testing.T) {
 	const secret = "correct horse battery"
 	for _, user := range []string{"", "u", "us", "ana"} {
