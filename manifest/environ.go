@@ -17,6 +17,7 @@ type environ struct {
 	process func(string) (string, bool)
 	files   map[string]string
 	read    []string // env files, as named to people
+	partial bool     // something of the env files could not be read, and that has been told
 	example bool     // there is only an .env.example
 }
 
@@ -38,6 +39,7 @@ func (e *environ) add(file string, read func(string) ([]byte, error), f *finding
 	}
 	e.read = append(e.read, file)
 	if err != nil {
+		e.partial = true
 		f.fail(pos{file: file}, "", "", "cannot be read")
 		return true
 	}
@@ -50,6 +52,7 @@ func (e *environ) add(file string, read func(string) ([]byte, error), f *finding
 // its errors quote values.
 func (e *environ) parse(file, text string, f *findings) {
 	if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+		e.partial = true
 		f.fail(pos{file: file}, "", "save the file as UTF-8", "is not UTF-8 text")
 		return
 	}
@@ -61,6 +64,7 @@ func (e *environ) parse(file, text string, f *findings) {
 	for _, s := range statements(strings.TrimPrefix(text, "\uFEFF")) {
 		at := pos{file, s.line, 1}
 		if s.open {
+			e.partial = true
 			f.fail(at, s.key, "add the closing quote", "a quote is never closed")
 			continue
 		}
@@ -70,6 +74,7 @@ func (e *environ) parse(file, text string, f *findings) {
 		}
 		got, err := dotenv.UnmarshalBytesWithLookup([]byte(hidden+"\n"), nil)
 		if err != nil {
+			e.partial = true
 			f.fail(at, "", "write KEY=value, KEY=\"value\" or KEY='value'", "is not a variable and its value")
 			continue
 		}

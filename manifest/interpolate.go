@@ -85,6 +85,9 @@ type expander struct {
 	dotted bool                        // git.* may
 	unset  string                      // what to do about a variable without a value
 	dollar string                      // what to do about a dollar sign that starts no name
+	// partial says that lookup does not know every variable, for a reason that has been
+	// told: that another one is not set would be a consequence.
+	partial bool
 
 	out    expansion
 	faults []fault
@@ -98,7 +101,7 @@ func (x *expander) fail(fix, format string, args ...any) {
 func (x *expander) expand(text string) (expansion, []fault) {
 	x.out, x.faults = expansion{done: true}, nil
 	x.out.text = x.run(text)
-	x.out.bad = len(x.faults) > 0
+	x.out.bad = x.out.bad || len(x.faults) > 0
 	return x.out, x.faults
 }
 
@@ -126,6 +129,10 @@ func (x *expander) replace(match string, m template.Mapping, cfg *template.Confi
 	} else if name := match[1:]; name != "$" {
 		if value, ok := x.get(name); ok {
 			return value, nil
+		}
+		if x.partial {
+			x.out.bad = true
+			return "", nil
 		}
 		// The name is not told: it may be the rest of a password with a dollar sign.
 		x.fail(x.dollar, "holds a $ that starts the name of a variable, which is not set")
@@ -269,6 +276,8 @@ func (x *expander) missing(name, message string) {
 	switch {
 	case strings.HasPrefix(name, "git."):
 		x.fail("give it a default, such as ${"+name+":-none}: a machine may have no git", "${%s} has no value here", name)
+	case x.partial:
+		x.out.bad = true
 	case message != "":
 		x.fail(strings.ReplaceAll(x.unset, "NAME", name), "%s is not set: %s", name, clip(message, 200))
 	default:

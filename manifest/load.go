@@ -182,7 +182,7 @@ func (l *loader) document(file, dir string, root *node, whole bool) {
 	tree := choose(root, l.Environment, f)
 	repo := repository(dir)
 	env := l.environ(dir, repo, tree, f)
-	vars := &expander{lookup: env.lookup, git: l.Git, dotted: true, unset: env.advice(),
+	vars := &expander{lookup: env.lookup, git: l.Git, dotted: true, unset: env.advice(), partial: env.partial,
 		dollar: "write $$ if the dollar sign belongs to the value"}
 
 	m := &Manifest{}
@@ -243,6 +243,7 @@ func (l *loader) environ(dir, repo string, tree *node, f *findings) *environ {
 	if len(l.EnvFiles) > 0 {
 		for _, file := range l.EnvFiles {
 			if !l.add(e, file, f) {
+				e.partial = true
 				f.fail(pos{file: file}, "", "--env-file takes the path of an existing file", "there is no such file")
 			}
 		}
