@@ -122,6 +122,8 @@ var signs = []sign{
 	{match: regexp.MustCompile(`Failed to copy the image from ECR`),
 		cause: "App Runner could not copy the image: it has no linux/amd64 part, or the access role may not read it",
 		fix:   "build with platform: linux/amd64"},
+	{match: regexp.MustCompile(`(?i)\bsecrets?\b.*(?:has no key|did not contain json key)`),
+		cause: "a secret does not have the key that is asked of it", fix: "compare what follows the # under secrets: with the keys of the secret"},
 	{match: regexp.MustCompile(`(?i)(?:unable to|could not|failed to|can't) (?:retrieve|pull|read|fetch|get) .*\b(?:secrets?|parameters?)\b|\b(?:secrets?|parameters?)\b .*(?:denied|not authorized|may not|not ?found|not exist|doesn't exist|can't|invalid)`),
 		cause: "a secret could not be read", fix: "each reference under secrets: must exist, and the instance role must be allowed to read it"},
 	{match: regexp.MustCompile(`Invalid Access Role`),

@@ -42,6 +42,12 @@ func TestCause(t *testing.T) {
 				"[AppRunner] Health check failed on protocol `HTTP`[Path: '/'], [Port: '80'].",
 				"[AppRunner] Failed to pull your application image. Reason: Invalid Access Role in AuthenticationConfiguration."},
 			started: true, cause: "the health check GET / on port 80 did not answer 2xx"},
+		"a secret without the key": {
+			service: []string{`[AppRunner] Failed to deploy your application image. Reason: secret K: secret arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/openai-PNVdcN: its value has no key "nokey"`},
+			started: true, cause: "a secret does not have the key that is asked of it"},
+		"a secret without the key, in the words of ECS": {
+			service: []string{"ResourceInitializationError: unable to retrieve secret from asm: retrieved secret from Secrets Manager did not contain json key nokey"},
+			cause:   "a secret does not have the key that is asked of it"},
 		"the role itself": {
 			service: []string{"[AppRunner] Failed to pull your application image. Reason: Invalid Access Role in AuthenticationConfiguration."},
 			cause:   "App Runner could not use the access role"},
