@@ -45,7 +45,7 @@ func (a *app) runDestroy(ctx context.Context, o applyFlags, images, logGroups bo
 	s.release(f.live)
 	p, err := plan.Build(nil, f.live, plan.Options{Keep: func(addr state.Address) string {
 		switch {
-		case addr.Target == "ecr" && !images:
+		case addr.Target == "ecr" && addr.Kind == "repository" && !images:
 			return "--images deletes it, with every image in it"
 		case addr.Target == "logs" && !logGroups:
 			return "--logs deletes it"

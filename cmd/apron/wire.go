@@ -207,9 +207,9 @@ func (s *session) plan(f facts, o plan.Options, applying bool) (planned, error) 
 		}
 		notes = append(notes, more...)
 		for _, r := range resources {
-			if have, twice := d[r.Address]; twice && r.Address.Kind == "repository" {
+			if have, twice := d[r.Address]; twice {
 				if r, err = ecr.Merge(have, r); err != nil {
-					errs = multierror.Append(errs, err)
+					errs = multierror.Append(errs, &manifest.Error{File: spec.File, Msg: err.Error(), Fix: "make them agree, or give each a name, a tag or a repository of its own"})
 				}
 			}
 			d[r.Address] = r

@@ -14,6 +14,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	smithylog "github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -48,8 +49,9 @@ func Load(ctx context.Context, o Options) (aws.Config, error) {
 		}
 		cfg = aws.Config{Region: o.Region, Credentials: aws.NewCredentialsCache(o.Credentials), BaseEndpoint: aws.String(o.Endpoint), HTTPClient: client()}
 	} else {
-		// By way of the options, so that AWS_CA_BUNDLE still counts.
-		opts := []func(*config.LoadOptions) error{config.WithHTTPClient(client())}
+		// The client by way of the options, so that AWS_CA_BUNDLE still counts. The SDK's own
+		// log would go to stderr, past us.
+		opts := []func(*config.LoadOptions) error{config.WithHTTPClient(client()), config.WithLogger(smithylog.Nop{})}
 		if o.Region != "" {
 			opts = append(opts, config.WithRegion(o.Region))
 		}

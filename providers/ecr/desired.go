@@ -36,7 +36,7 @@ func Desired(spec state.Spec, image, service state.Address) []state.Resource {
 	resources := []state.Resource{{Address: Repository(name), Fields: state.Sort(fields)}}
 	tag := func(t string, after state.Address, once bool) {
 		resources = append(resources, state.Resource{Address: Tag(name, t), Fields: []state.Field{
-			{Path: "after", Value: after.String(), Ref: true, Order: true},
+			{Path: "after." + after.String(), Value: after.String(), Ref: true, Order: true},
 			{Path: "image", Value: image.String(), Ref: true, Once: once},
 		}})
 	}
@@ -55,10 +55,11 @@ func Desired(spec state.Spec, image, service state.Address) []state.Resource {
 // other tags wait for it, so that a version and latest only ever name what has served.
 const livePrefix = "live-"
 
-// Merge joins what several manifests ask of one shared repository. A setting that they
-// disagree on is an error.
+// Merge joins what several manifests ask of one repository or tag: the settings of both,
+// and a tag that waits for the services of both. What they disagree on is an error.
 func Merge(a, b state.Resource) (state.Resource, error) {
-	merged := state.Resource{Address: a.Address, Fields: slices.Clone(a.Fields)}
+	merged := a
+	merged.Fields = slices.Clone(a.Fields)
 	for _, f := range b.Fields {
 		have, ok := a.Get(f.Path)
 		switch {

@@ -30,6 +30,7 @@ const (
 
 // api is the part of the SDK's client that this package calls.
 type api interface {
+	BatchDeleteImage(context.Context, *sdk.BatchDeleteImageInput, ...func(*sdk.Options)) (*sdk.BatchDeleteImageOutput, error)
 	BatchGetImage(context.Context, *sdk.BatchGetImageInput, ...func(*sdk.Options)) (*sdk.BatchGetImageOutput, error)
 	CreateRepository(context.Context, *sdk.CreateRepositoryInput, ...func(*sdk.Options)) (*sdk.CreateRepositoryOutput, error)
 	DeleteRepository(context.Context, *sdk.DeleteRepositoryInput, ...func(*sdk.Options)) (*sdk.DeleteRepositoryOutput, error)

@@ -59,13 +59,13 @@ func TestDesired(t *testing.T) {
 		"ecr/repository/team/web tag_mutability.exclude.live-*=true",
 		"ecr/repository/team/web tag_mutability.exclude.stable=true",
 		"ecr/repository/team/web tags.apron:managed=true",
-		"ecr/tag/team/web:live-web after=apprunner/service/web",
+		"ecr/tag/team/web:live-web after.apprunner/service/web=apprunner/service/web",
 		"ecr/tag/team/web:live-web image=ecr/image/team/web:src-1",
-		"ecr/tag/team/web:v1 after=ecr/tag/team/web:live-web",
+		"ecr/tag/team/web:v1 after.ecr/tag/team/web:live-web=ecr/tag/team/web:live-web",
 		"ecr/tag/team/web:v1 image=ecr/image/team/web:src-1 once",
-		"ecr/tag/team/web:latest after=ecr/tag/team/web:live-web",
+		"ecr/tag/team/web:latest after.ecr/tag/team/web:live-web=ecr/tag/team/web:live-web",
 		"ecr/tag/team/web:latest image=ecr/image/team/web:src-1",
-		"ecr/tag/team/web:stable after=ecr/tag/team/web:live-web",
+		"ecr/tag/team/web:stable after.ecr/tag/team/web:live-web=ecr/tag/team/web:live-web",
 		"ecr/tag/team/web:stable image=ecr/image/team/web:src-1",
 	}, got)
 }

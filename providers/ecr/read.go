@@ -40,7 +40,7 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 	for repository, wanted := range tags {
 		g.Go(func() error { return p.observeRepository(ctx, repository, q.Users, keep) })
 		if len(wanted) > 0 {
-			g.Go(func() error { return p.observeTags(ctx, repository, wanted, q.Want, keep) })
+			g.Go(func() error { return p.observeTags(ctx, repository, wanted, q.Want, q.Users, keep) })
 		}
 	}
 	if err := g.Wait(); err != nil {
@@ -159,7 +159,7 @@ func (p *Provider) images(ctx context.Context, repository string, tags []string)
 }
 
 // observeTags reports which of the tags exist and which built image each stands for.
-func (p *Provider) observeTags(ctx context.Context, repository string, tags []string, want []state.Address, keep func(state.Observed)) error {
+func (p *Provider) observeTags(ctx context.Context, repository string, tags []string, want []state.Address, users bool, keep func(state.Observed)) error {
 	slices.Sort(tags)
 	found, err := p.images(ctx, repository, slices.Compact(tags))
 	if err != nil || len(found) == 0 {
@@ -179,7 +179,11 @@ func (p *Provider) observeTags(ctx context.Context, repository string, tags []st
 			if src, ok := built[digest]; ok {
 				field.Value, field.Ref = Image(repository, src).String(), true
 			}
-			keep(state.Observed{Resource: state.Resource{Address: a, Fields: []state.Field{field}}, ID: digest, Owner: state.Derived, Phase: state.Ready})
+			owner := state.Derived
+			if strings.HasPrefix(tag, livePrefix) && users {
+				owner = state.Ours // goes with its service, or the image would be kept for ever
+			}
+			keep(state.Observed{Resource: state.Resource{Address: a, Fields: []state.Field{field}}, ID: digest, Owner: owner, Phase: state.Ready})
 		}
 	}
 	return nil

@@ -18,7 +18,9 @@ import (
 // Execute implements [apply.Executor].
 func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
 	switch {
-	case a.Target.Kind == kindTag && a.Op != plan.Delete:
+	case a.Target.Kind == kindTag && a.Op == plan.Delete:
+		return p.untag(ctx, a.Target.Name)
+	case a.Target.Kind == kindTag:
 		return p.putTag(ctx, a, env)
 	case a.Target.Kind == kindRepository && a.Op == plan.Create:
 		return p.create(ctx, a)
@@ -130,6 +132,22 @@ func (p *Provider) delete(ctx context.Context, name string) (state.Outcome, erro
 	_, err := p.api.DeleteRepository(ctx, &sdk.DeleteRepositoryInput{RepositoryName: &name, Force: true})
 	if err := p.absent(name, "delete", err); err != nil {
 		return state.Outcome{}, err
+	}
+	return state.Outcome{}, nil
+}
+
+// untag takes a tag off an image that has others: it always has its src- tag.
+func (p *Provider) untag(ctx context.Context, name string) (state.Outcome, error) {
+	repository, tag := split(name)
+	out, err := p.api.BatchDeleteImage(ctx, &sdk.BatchDeleteImageInput{RepositoryName: &repository,
+		ImageIds: []types.ImageIdentifier{{ImageTag: &tag}}})
+	if err := p.absent(repository, "untag", err); err != nil || out == nil {
+		return state.Outcome{}, err
+	}
+	for _, f := range out.Failures {
+		if f.FailureCode != types.ImageFailureCodeImageNotFound {
+			return state.Outcome{}, fmt.Errorf("repository %q: untag %s: %s", repository, tag, aws.ToString(f.FailureReason))
+		}
 	}
 	return state.Outcome{}, nil
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -47,7 +48,11 @@ func (v *Plan) headline() string {
 	if len(v.Actions) == 0 && v.Header.Destroy {
 		return "Nothing to destroy."
 	}
-	if len(v.Actions) == 0 {
+	warned := slices.ContainsFunc(v.Notes, func(n Note) bool { return n.Warning })
+	switch {
+	case len(v.Actions) == 0 && warned:
+		return "No changes. Live matches " + v.Header.sources() + ", but for the warnings."
+	case len(v.Actions) == 0:
 		return "No changes. Live matches " + v.Header.sources() + "."
 	}
 	return fmt.Sprintf("Plan: %d to add, %d to change, %d to destroy.", v.Summary.Add, v.Summary.Change, v.Summary.Destroy)
