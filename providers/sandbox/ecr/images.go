@@ -187,7 +187,7 @@ func (s *Service) detail(r *repository, i *image, tags []string) imageDetail {
 		PulledAt: wire.At(i.PulledAt), Subject: i.Subject, Status: i.status(), ArchivedAt: wire.At(i.ArchivedAt),
 	}
 	if !i.ScannedAt.IsZero() {
-		d.ScanStatus, d.ScanSummary = scanned, summaryOf(i)
+		d.ScanStatus, d.ScanSummary = i.scan().status(), summaryOf(i)
 	}
 	return d
 }

@@ -74,6 +74,7 @@ type image struct {
 	ArchivedAt   time.Time         `json:"archivedAt,omitzero"`
 	OrphanedAt   time.Time         `json:"orphanedAt,omitzero"` // when the subject went
 	ScannedAt    time.Time         `json:"scannedAt,omitzero"`
+	Scan         *Scan             `json:"scan,omitempty"` // nil found nothing
 }
 
 func newRepository(name string, now time.Time) *repository {

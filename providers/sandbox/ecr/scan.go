@@ -1,6 +1,7 @@
 package ecr
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -23,11 +24,126 @@ type scanSummary struct {
 	Counts      map[string]int `json:"findingSeverityCounts"`
 }
 
-// summaryOf reports a scan that found nothing: there is no database of
-// vulnerabilities to look into.
+// Scan is what the next questions about an image's scan are answered with. The zero
+// value is a basic scan that found nothing, which is what every scan here finds by
+// itself: there is no database of vulnerabilities to look into.
+type Scan struct {
+	// Status is one of the API's, such as FAILED or UNSUPPORTED_IMAGE; empty is COMPLETE,
+	// or ACTIVE if enhanced. Only these two have findings.
+	Status      string `json:"status,omitempty"`
+	Description string `json:"description,omitempty"`
+	// Enhanced makes it a scan by Amazon Inspector.
+	Enhanced bool          `json:"enhanced,omitempty"`
+	Findings []ScanFinding `json:"findings,omitempty"`
+}
+
+// ScanFinding is a vulnerability of one package.
+type ScanFinding struct {
+	Name     string `json:"name"`
+	Severity string `json:"severity"`
+	Package  string `json:"package,omitempty"`
+	Version  string `json:"version,omitempty"`
+	Fixed    string `json:"fixed,omitempty"` // told by enhanced scans only
+	URI      string `json:"uri,omitempty"`
+}
+
+// SetScan decides what ECR says it found in an image, from now on and across restarts.
+// The image counts as scanned now.
+func (s *Service) SetScan(repositoryName, digest string, scan Scan) error {
+	_, err := change(s, target{RepositoryName: repositoryName}, func(r *repository) (struct{}, error) {
+		i, err := s.mustFind(r, imageID{Digest: digest})
+		if err == nil {
+			i.ScannedAt, i.Scan = s.now(), &scan
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// scan is what was found in i.
+func (i *image) scan() Scan {
+	if i.Scan == nil {
+		return Scan{}
+	}
+	return *i.Scan
+}
+
+func (sc Scan) status() *scanStatus {
+	switch {
+	case sc.Status != "":
+		return &scanStatus{sc.Status, sc.Description}
+	case sc.Enhanced:
+		return &scanStatus{"ACTIVE", cmp.Or(sc.Description, "Continuous scan is selected for image.")}
+	default:
+		return &scanStatus{scanned.Status, cmp.Or(sc.Description, scanned.Description)}
+	}
+}
+
+// ended reports whether there are findings, be they none.
+func (sc Scan) ended() bool {
+	s := sc.status().Status
+	return s == "COMPLETE" || s == "ACTIVE"
+}
+
+// summaryOf sums an image's findings up; nil if its scan has none to tell.
 func summaryOf(i *image) *scanSummary {
+	if !i.scan().ended() {
+		return nil
+	}
 	at := wire.At(i.ScannedAt)
-	return &scanSummary{CompletedAt: at, SourceAt: at, Counts: map[string]int{}}
+	sum := &scanSummary{CompletedAt: at, SourceAt: at, Counts: map[string]int{}}
+	for _, f := range i.scan().Findings {
+		sum.Counts[f.Severity]++
+	}
+	return sum
+}
+
+// The findings as the two ways of scanning write them.
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageScanFindings.html
+type (
+	basicFinding struct {
+		Name       string      `json:"name"`
+		Severity   string      `json:"severity"`
+		URI        string      `json:"uri,omitempty"`
+		Attributes []attribute `json:"attributes"`
+	}
+	attribute struct {
+		Key   string `json:"key"`
+		Value string `json:"value"`
+	}
+	enhancedFinding struct {
+		Title    string  `json:"title"`
+		Severity string  `json:"severity"`
+		Status   string  `json:"status"`
+		Type     string  `json:"type"`
+		Details  details `json:"packageVulnerabilityDetails"`
+	}
+	details struct {
+		ID       string              `json:"vulnerabilityId"`
+		URL      string              `json:"sourceUrl,omitempty"`
+		Packages []vulnerablePackage `json:"vulnerablePackages"`
+	}
+	vulnerablePackage struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+		Fixed   string `json:"fixedInVersion,omitempty"`
+	}
+)
+
+type scanFindings struct {
+	*scanSummary
+	Basic    []basicFinding    `json:"findings,omitempty"`
+	Enhanced []enhancedFinding `json:"enhancedFindings,omitempty"`
+}
+
+func (f *scanFindings) add(one ScanFinding, enhanced bool) {
+	if !enhanced {
+		f.Basic = append(f.Basic, basicFinding{one.Name, one.Severity, one.URI,
+			[]attribute{{"package_name", one.Package}, {"package_version", one.Version}}})
+		return
+	}
+	f.Enhanced = append(f.Enhanced, enhancedFinding{one.Name + " - " + one.Package, one.Severity, "ACTIVE", "PACKAGE_VULNERABILITY",
+		details{one.Name, one.URI, []vulnerablePackage{{one.Package, one.Version, one.Fixed}}}})
 }
 
 // scanGap is the time between two scans of one image.
@@ -36,14 +152,17 @@ const scanGap = 24 * time.Hour
 
 type scanIn struct {
 	target
-	ID imageID `json:"imageId"`
+	ID         imageID `json:"imageId"`
+	MaxResults *int    `json:"maxResults"`
+	NextToken  string  `json:"nextToken"`
 }
 
 type scanOut struct {
 	target
-	ID       imageID      `json:"imageId"`
-	Status   *scanStatus  `json:"imageScanStatus"`
-	Findings *scanSummary `json:"imageScanFindings,omitempty"`
+	ID        imageID       `json:"imageId"`
+	Status    *scanStatus   `json:"imageScanStatus"`
+	Findings  *scanFindings `json:"imageScanFindings,omitempty"`
+	NextToken string        `json:"nextToken,omitempty"`
 }
 
 func (s *Service) startImageScan(_ context.Context, in scanIn) (*scanOut, error) {
@@ -61,7 +180,7 @@ func (s *Service) startImageScan(_ context.Context, in scanIn) (*scanOut, error)
 			return nil, refuse("LimitExceededException", "The scan quota per image has been exceeded. Wait and try again.")
 		}
 		i.ScannedAt = s.now()
-		return &scanOut{target{s.account, r.Name}, imageID{i.Digest, in.ID.Tag}, underway, nil}, nil
+		return &scanOut{target{s.account, r.Name}, imageID{i.Digest, in.ID.Tag}, underway, nil, ""}, nil
 	})
 }
 
@@ -76,6 +195,16 @@ func (s *Service) describeImageScanFindings(_ context.Context, in scanIn) (*scan
 				"Image scan does not exist for the image with '%s' in the repository with name '%s' in the registry with id '%s'",
 				in.ID, r.Name, s.account)
 		}
-		return &scanOut{target{s.account, r.Name}, imageID{i.Digest, in.ID.Tag}, scanned, summaryOf(i)}, nil
+		scan := i.scan()
+		out := &scanOut{target{s.account, r.Name}, imageID{i.Digest, in.ID.Tag}, scan.status(), nil, ""}
+		if !scan.ended() {
+			return out, nil
+		}
+		found, next, err := page("scan "+i.Digest, scan.Findings, func(f ScanFinding) string { return f.Name + " " + f.Package }, in.MaxResults, in.NextToken)
+		out.Findings, out.NextToken = &scanFindings{scanSummary: summaryOf(i)}, next
+		for _, f := range found {
+			out.Findings.add(f, scan.Enhanced)
+		}
+		return out, err
 	})
 }
