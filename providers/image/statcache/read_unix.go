@@ -1,0 +1,87 @@
+//go:build linux || darwin || freebsd
+
+package statcache
+
+import (
+	"crypto/sha256"
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const supported = true
+
+// lstat returns false for what is not a regular file.
+func lstat(path string) (stat, bool) {
+	var st unix.Stat_t
+	err := retry(func() error { return unix.Lstat(path, &st) })
+	return statOf(&st), err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+}
+
+func statOf(st *unix.Stat_t) stat {
+	return stat{
+		dev: uint64(st.Dev), ino: uint64(st.Ino), mode: uint32(st.Mode), size: st.Size,
+		mtime: unix.TimespecToNsec(st.Mtim), ctime: unix.TimespecToNsec(st.Ctim),
+	}
+}
+
+// read hashes a regular file. It makes the system calls itself: package os makes three
+// more for each file, to see if it can be polled, and a symlink or a pipe that has just
+// taken the file's place must be noticed, not followed or waited for.
+func read(path string, buf []byte) (reading, error) {
+	fail := func(op string, err error) (reading, error) {
+		return reading{}, &os.PathError{Op: op, Path: path, Err: err}
+	}
+	fd := -1
+	err := retry(func() (err error) {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if errors.Is(err, unix.ELOOP) {
+		return fail("read", errNotRegular)
+	}
+	if err != nil {
+		return fail("open", err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstat(fd, &st) }); err != nil {
+		return fail("stat", err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return fail("read", errNotRegular)
+	}
+	r := reading{before: statOf(&st)}
+	h := sha256.New()
+	for {
+		var n int
+		err := retry(func() (err error) {
+			n, err = unix.Read(fd, buf)
+			return err
+		})
+		if err != nil {
+			return fail("read", err)
+		}
+		if n <= 0 {
+			break
+		}
+		h.Write(buf[:n])
+	}
+	h.Sum(r.sum[:0])
+	if err := retry(func() error { return unix.Fstat(fd, &st) }); err != nil {
+		return fail("stat", err)
+	}
+	r.after = statOf(&st)
+	return r, nil
+}
+
+var errNotRegular = errors.New("no regular file any more")
+
+func retry(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package statcache
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Sum is the SHA-256 of a file's content.
+type Sum [sha256.Size]byte
+
+// Options steer [Open]. The zero value is sensible.
+type Options struct {
+	// Settle is how long before the reading a file must have been touched for the last
+	// time, at least the step of its file system's clock. The default is [Settle].
+	Settle time.Duration
+}
+
+// Settle is a little more than FAT's two seconds, the longest step that is in use.
+const Settle = 2100 * time.Millisecond
+
+// Cache holds sums by key. The nil Cache remembers nothing and is ready to use.
+type Cache struct {
+	dir, file string
+	settle    int64   // ns
+	known     []entry // sorted by key, and never changed
+	used      []bool  // by index into known
+
+	probe sync.Once
+	clock stat // of a file written before the first of the others was read; zero if it could not be
+
+	mu    sync.Mutex
+	fresh []entry
+
+	blur func(stat) stat // for tests: as a file system with a coarser clock tells it
+}
+
+type entry struct {
+	key  string
+	stat stat
+	sum  Sum
+}
+
+// stat is what has to be the same for the content to be the same.
+type stat struct {
+	dev, ino           uint64
+	mode               uint32
+	size, mtime, ctime int64 // bytes, and ns since 1970
+}
+
+// Open reads the cache of that name in dir, which need not exist. An empty dir is no
+// cache at all.
+func Open(dir, name string, o Options) *Cache {
+	if dir == "" || !supported {
+		return nil
+	}
+	id := sha256.Sum256([]byte(name))
+	c := &Cache{dir: dir, file: filepath.Join(dir, "files-"+hex.EncodeToString(id[:8])),
+		settle: int64(cmp.Or(o.Settle, Settle)), blur: func(s stat) stat { return s }}
+	if data, err := os.ReadFile(c.file); err == nil {
+		c.known = decode(data)
+	}
+	c.used = make([]bool, len(c.known))
+	return c
+}
+
+// Save writes what was hashed or found since [Open], and forgets the rest. It writes
+// nothing if nothing has changed. An error leaves the old cache where it is.
+func (c *Cache) Save() error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.fresh) == 0 && !slices.Contains(c.used, false) {
+		return nil
+	}
+	all := c.fresh
+	for i, e := range c.known {
+		if c.used[i] {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
+	all = slices.CompactFunc(all, func(a, b entry) bool { return a.key == b.key })
+	return Write(c.file, encode(all))
+}
+
+// Hasher hashes files for one goroutine.
+type Hasher struct {
+	c     *Cache
+	at    int // in c.known, where the next key is likely
+	buf   []byte
+	fresh []entry
+}
+
+// Hasher returns a new one. Call its Done after the last file.
+func (c *Cache) Hasher() *Hasher { return &Hasher{c: c, buf: make([]byte, 128<<10)} }
+
+// Sum returns the sum of the regular file at path, which the cache knows by its key. Keys
+// that come in order are found faster. A symlink at path is an error.
+func (h *Hasher) Sum(key, path string) (Sum, error) {
+	if h.c == nil {
+		r, err := read(path, h.buf)
+		return r.sum, err
+	}
+	if now, ok := lstat(path); ok {
+		if i, found := h.find(key); found && h.c.known[i].stat == h.c.blur(now) {
+			h.c.used[i] = true
+			return h.c.known[i].sum, nil
+		}
+	}
+	h.c.probe.Do(h.c.askClock)
+	r, err := read(path, h.buf)
+	if err != nil {
+		return Sum{}, err
+	}
+	if s := h.c.blur(r.before); s == h.c.blur(r.after) && h.c.settled(s) {
+		h.fresh = append(h.fresh, entry{key: key, stat: s, sum: r.sum})
+	}
+	return r.sum, nil
+}
+
+// Done hands what was hashed to the cache.
+func (h *Hasher) Done() {
+	if h.c == nil || len(h.fresh) == 0 {
+		return
+	}
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	h.c.fresh, h.fresh = append(h.c.fresh, h.fresh...), nil
+}
+
+func (h *Hasher) find(key string) (int, bool) {
+	known := h.c.known
+	i, ok := h.at, h.at < len(known) && known[h.at].key == key
+	if !ok {
+		i, ok = slices.BinarySearchFunc(known, key, func(e entry, key string) int { return cmp.Compare(e.key, key) })
+	}
+	if ok {
+		h.at = i + 1
+	}
+	return i, ok
+}
+
+// settled reports whether whatever is written from now on will have another time than s.
+func (c *Cache) settled(s stat) bool {
+	return c.clock.dev == s.dev && max(s.mtime, s.ctime) < c.clock.mtime-c.settle
+}
+
+// askClock asks the file system of the directory for the time, by writing a file. That
+// the directory cannot be written leaves a time at which nothing has settled.
+func (c *Cache) askClock() {
+	if makeDir(c.dir) != nil {
+		return
+	}
+	f, err := os.CreateTemp(c.dir, temporary+"*")
+	if err != nil {
+		return
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write([]byte{0})
+	if f.Close() != nil || err != nil {
+		return
+	}
+	if now, ok := lstat(f.Name()); ok {
+		c.clock = c.blur(now)
+	}
+}
+
+// reading is what was read, and what was told of the file before and after that.
+type reading struct {
+	sum           Sum
+	before, after stat
+}
