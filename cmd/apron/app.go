@@ -45,6 +45,7 @@ type app struct {
 	noColor     bool
 	debug       bool
 	sandbox     sandboxFlags
+	wrote       bool // something, to stdout
 }
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {
@@ -130,14 +131,19 @@ func (a *app) prepare(cmd *cobra.Command) error {
 
 // write writes a result to stdout.
 func (a *app) write(v render.View) error {
+	a.wrote = true
 	return render.Write(a.out, v, render.Options{Format: render.Format(a.format), Color: a.colorOut})
 }
 
 // say writes a remark to stderr.
 func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
 
-// report writes the errors of a run to stderr.
+// report writes the errors of a run to stderr, and to stdout for a machine that would
+// have nothing to read there.
 func (a *app) report(err error) {
+	if render.Format(a.format) == render.JSON && !a.wrote {
+		_ = a.write(render.NewFailure(err)) // stderr has it as well
+	}
 	if err := render.Error(a.err, err, a.colorErr); err != nil {
 		fmt.Fprintln(os.Stderr, "apron: error: stderr:", err)
 	}

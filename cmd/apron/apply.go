@@ -122,8 +122,13 @@ func (s *session) settled(ctx context.Context, w wiring, users bool) (facts, err
 func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags) error {
 	a := s.a
 	text := render.Format(a.format) == render.Text
-	if text || p.plan.Empty() {
+	switch {
+	case text || p.plan.Empty():
 		if err := a.write(s.view(p)); err != nil {
+			return err
+		}
+	case !o.yes: // stdout is for the report, and nobody agrees to what they have not seen
+		if err := render.Write(a.err, s.view(p), render.Options{Color: a.colorErr}); err != nil {
 			return err
 		}
 	}

@@ -41,6 +41,21 @@ func TestSecrets_areNotPrinted(t *testing.T) {
 	everyCommand(t, c)
 }
 
+// TestSecrets_areNotPrintedWhereOnlyAWSKnowsThem: the value is not set on this machine,
+// and the application prints it, quoted once more, as it fails.
+func TestSecrets_areNotPrintedWhereOnlyAWSKnowsThem(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small, built.app)
+	c.apron(exitOK, "apply", "--sandbox", "--yes")
+	require.NoError(t, os.Remove(filepath.Join(c.dir, ".env")))
+	c.replace("app/Dockerfile", "HEALTH=200", "HEALTH=500 SPILL=KEY")
+	for _, format := range []string{"text", "json", "markdown"} {
+		out, errOut := c.apron(exitFailed, "apply", "--sandbox", "--yes", "--format", format)
+		require.Contains(t, out+errOut, "app: KEY is", "the application has said it")
+		require.NotContains(t, out+errOut, canary)
+	}
+}
+
 // everyCommand runs every command there is, with --debug, through success and failure.
 func everyCommand(t *testing.T, c *checkout) {
 	const value = canary + "-Zq81!x"

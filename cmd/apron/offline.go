@@ -105,6 +105,7 @@ func (a *app) renderJSON(set *manifest.Set) error {
 
 // encode writes a result as indented JSON.
 func (a *app) encode(v any) error {
+	a.wrote = true
 	e := json.NewEncoder(a.out)
 	e.SetIndent("", "  ")
 	return e.Encode(v)

@@ -129,11 +129,25 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 	if err := g.Wait(); err != nil {
 		return facts{}, interruptible(ctx, err)
 	}
+	s.a.hide(f.live)
 	for i, r := range named {
 		f.roles[r.name] = arns[i]
 		f.notes = append(f.notes, notes[i]...)
 	}
 	return f, nil
+}
+
+// hide keeps the values of parameters from every output: they are known from the store
+// even where this machine's environment does not have them.
+func (a *app) hide(live state.Live) {
+	for addr, o := range live {
+		for _, f := range o.Fields {
+			if addr.Target == "ssm" && f.Secret {
+				a.out.Hide(f.Value)
+				a.err.Hide(f.Value)
+			}
+		}
+	}
 }
 
 type namedRole struct {

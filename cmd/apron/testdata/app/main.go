@@ -5,6 +5,7 @@
 //	HEALTH   the status of /health (200)
 //	EXIT     a code to end with at once, after saying why
 //	LISTEN   a port to listen on instead of PORT
+//	SPILL    a variable whose value it prints, which no application should
 package main
 
 import (
@@ -41,6 +42,9 @@ func run() error {
 	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
 		if health != http.StatusOK {
 			fmt.Println("app: the database does not answer")
+			if name := os.Getenv("SPILL"); name != "" {
+				fmt.Printf("app: %s is %q\n", name, os.Getenv(name))
+			}
 		}
 		w.WriteHeader(health)
 	})
