@@ -34,6 +34,7 @@ func (c *checker) check() {
 	c.scaling()
 	c.health()
 	c.variables()
+	c.repository()
 	c.image()
 	c.build()
 	c.roles()
@@ -188,6 +189,17 @@ func (c *checker) variables() {
 
 var reservedTags = []string{"live-", "src-", "release-"}
 
+// repository checks the name that a repository gets from its service, which may have
+// capital letters and hyphens where ECR's names may not.
+func (c *checker) repository() {
+	named := c.root.get("image").get("repository") != nil
+	if service := formats["service"].pattern; named || !service.MatchString(c.m.Service) || formats["repository"].pattern.MatchString(c.m.Service) {
+		return
+	}
+	c.fail(c.at("service"), "service", "add image: {repository: NAME}; "+formats["repository"].fix,
+		"%s names the repository too, and is not %s", c.root.get("service").show(), formats["repository"].what)
+}
+
 func (c *checker) image() {
 	im := c.m.Image
 	if im == nil {
@@ -242,6 +254,7 @@ func (c *checker) build() {
 		return
 	}
 	stays(root+"dockerfile", context, b.Dockerfile)
+	c.caches(context)
 	before := b.Before
 	if before == nil {
 		return
