@@ -254,7 +254,6 @@ func (c *checker) build() {
 		return
 	}
 	stays(root+"dockerfile", context, b.Dockerfile)
-	c.caches(context)
 	before := b.Before
 	if before == nil {
 		return
