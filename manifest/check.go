@@ -3,6 +3,7 @@ package manifest
 import (
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -235,6 +236,8 @@ func (c *checker) image() {
 	}
 }
 
+var epochText = regexp.MustCompile(`^[0-9]{1,11}$`)
+
 func (c *checker) build() {
 	if c.m.Image == nil || c.m.Image.Build == nil {
 		return
@@ -254,6 +257,11 @@ func (c *checker) build() {
 		return
 	}
 	stays(root+"dockerfile", context, b.Dockerfile)
+	c.caches(context)
+	if epoch, ok := b.Args["SOURCE_DATE_EPOCH"]; ok && !epochText.MatchString(string(epoch)) {
+		c.fail(c.at(root+"args.SOURCE_DATE_EPOCH"), root+"args.SOURCE_DATE_EPOCH", "git log -1 --format=%ct prints that of the last commit",
+			"is not a number of seconds since 1970")
+	}
 	before := b.Before
 	if before == nil {
 		return

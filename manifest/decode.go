@@ -13,6 +13,7 @@ var (
 	valueType    = reflect.TypeFor[Value]()
 	argumentType = reflect.TypeFor[Argument]()
 	secretType   = reflect.TypeFor[Secret]()
+	buildSecret  = reflect.TypeFor[BuildSecret]()
 	durationType = reflect.TypeFor[Duration]()
 	leafType     = reflect.TypeFor[leaf]()
 )
@@ -216,7 +217,7 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string, tag reflect.Stru
 		return
 	case leaf:
 		if wrong, fix := p.parse(text); wrong != "" {
-			if v.Type() == secretType {
+			if v.Type() == secretType || v.Type() == buildSecret {
 				d.fail(n.at, path, fix, "%s", wrong)
 				return
 			}

@@ -20,8 +20,10 @@ const canary = "canary-4f9d1c"
 func loadBytes(data, env []byte, environment string) (*manifest.Set, error) {
 	return manifest.Load(manifest.Options{
 		Environment: environment,
-		LookupEnv:   func(name string) (string, bool) { return canary, !strings.Contains(name, "UNSET") },
-		Git:         git,
+		// Errors would leave nothing to render.
+		AllowSecretArgs: true,
+		LookupEnv:       func(name string) (string, bool) { return canary, !strings.Contains(name, "UNSET") },
+		Git:             git,
 		ReadFile: func(name string) ([]byte, error) {
 			switch {
 			case name == "deploy.yaml":

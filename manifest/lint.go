@@ -14,12 +14,14 @@ type linter struct {
 	*checker
 	spec state.Spec
 	vars *expander
+	// allowArgs makes a warning of a build argument that looks like a secret.
+	allowArgs bool
 }
 
 func (l *linter) lint() {
 	l.environment()
 	l.secrets()
-	l.buildArguments()
+	l.build()
 	l.healthCheck()
 	l.tagging()
 	l.wildcards()
@@ -76,16 +78,30 @@ func (l *linter) jwks(n *node, path, value string) {
 // occur everywhere.
 const minHidden = 4
 
-func (l *linter) holdsSecret(value string) bool { return holdsSecret(value, l.spec.Secrets) }
+func (l *linter) holdsSecret(value string) bool { return holdsSecret(value, secretValues(l.spec)) }
 
-func holdsSecret(value string, secrets map[string]state.SecretRef) bool {
-	for _, s := range secrets {
-		v := s.Value.Reveal()
-		if s.Set && (value == v || len(v) >= minHidden && strings.Contains(value, v)) {
-			return true
+func holdsSecret(value string, secrets []string) bool {
+	return slices.ContainsFunc(secrets, func(s string) bool {
+		return value == s || len(s) >= minHidden && strings.Contains(value, s)
+	})
+}
+
+// secretValues are those of the env: secrets of a service and of its build.
+func secretValues(s state.Spec) []string {
+	var values []string
+	for _, ref := range s.Secrets {
+		if ref.Set {
+			values = append(values, ref.Value.Reveal())
 		}
 	}
-	return false
+	if s.Image.Build != nil {
+		for _, ref := range s.Image.Build.Secrets {
+			if ref.Set {
+				values = append(values, ref.Value.Reveal())
+			}
+		}
+	}
+	return values
 }
 
 func isAWSKey(name string) bool {
@@ -115,33 +131,6 @@ func (l *linter) secrets() {
 				l.warn(l.at(p), p, "give "+s.Name+" a value, or leave it unset to keep the one that is stored",
 					"%s is empty, which counts as not set", s.Name)
 			}
-		}
-	}
-}
-
-func (l *linter) buildArguments() {
-	if l.m.Image == nil || l.m.Image.Build == nil {
-		return
-	}
-	for _, name := range sortedKeys(l.m.Image.Build.Args) {
-		value := string(l.m.Image.Build.Args[name])
-		p := "image.build.args." + name
-		what, commit := revealing(name, value), l.root.find(p).value.commit
-		switch {
-		case commit:
-			what = ""
-		case what != "":
-			what = "the value looks like " + what
-		case l.holdsSecret(value):
-			what = "the value holds that of a secret"
-		case SecretLooking(name):
-			what = "sounds like a secret"
-		}
-		if what != "" {
-			l.warn(l.at(p), p, "give it to the running service under secrets", "%s, and build arguments stay readable in the image", what)
-		}
-		if commit {
-			l.warn(l.at(p), p, "put it under env, where a new commit alone changes nothing", "names the commit, so every commit builds and rolls out a new image")
 		}
 	}
 }

@@ -31,6 +31,9 @@ type Options struct {
 	// FallbackEnvFile takes an .env.example, beside the manifest or in the build context,
 	// where there is no .env.
 	FallbackEnvFile bool
+	// AllowSecretArgs takes build arguments that look like secrets, with a warning.
+	// Without it they are errors, as they stay readable in the image.
+	AllowSecretArgs bool
 	// ReadFile reads manifests and env files. Default: os.ReadFile.
 	ReadFile func(name string) ([]byte, error)
 }
@@ -40,7 +43,9 @@ type Set struct {
 	Documents []Document // in the order of Options.Paths and within files
 	Warnings  []Warning  // in the order of the text
 	Notes     []string   // for people: what was used in place of what
-	EnvFiles  []string   // absolute paths of those read: never part of an image
+	// EnvFiles are the absolute paths of the env files that were read and of the files
+	// that are build secrets: never part of an image.
+	EnvFiles []string
 }
 
 // Document is one service.
@@ -61,13 +66,13 @@ func (d *Document) Position(path string) (line, column int) {
 	return n.at.line, n.at.column
 }
 
-// Redactions lists the texts that no output may show: the values of env: secrets,
-// longest first. Very short ones occur everywhere and are left out.
+// Redactions lists the texts that no output may show: the values of env: secrets, those
+// of builds too, longest first. Very short ones occur everywhere and are left out.
 func Redactions(s *Set) []string {
 	seen := map[string]bool{}
 	for _, d := range s.Documents {
-		for _, ref := range d.Spec.Secrets {
-			if v := ref.Value.Reveal(); ref.Set && len(v) >= minHidden {
+		for _, v := range secretValues(d.Spec) {
+			if len(v) >= minHidden {
 				seen[v] = true
 			}
 		}
@@ -203,7 +208,11 @@ func (l *loader) document(file, dir string, root *node, whole bool) {
 		return
 	}
 	doc.Spec = m.spec(file, dir, vars)
-	(&linter{checker: c, spec: doc.Spec, vars: vars}).lint()
+	(&linter{checker: c, spec: doc.Spec, vars: vars, allowArgs: l.AllowSecretArgs}).lint()
+	if len(f.errors) > 0 {
+		return
+	}
+	l.keepOut(doc.Spec)
 	l.set.Documents = append(l.set.Documents, doc)
 }
 
@@ -282,6 +291,25 @@ func (l *loader) add(e *environ, file string, f *findings) bool {
 		l.set.EnvFiles = append(l.set.EnvFiles, abs)
 	}
 	return true
+}
+
+// keepOut makes sure that the files of build secrets never get into an image.
+func (l *loader) keepOut(s state.Spec) {
+	if s.Image.Build == nil {
+		return
+	}
+	for _, id := range sortedKeys(s.Image.Build.Secrets) {
+		file := filepath.FromSlash(s.Image.Build.Secrets[id].File)
+		if file == "" {
+			continue
+		}
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(s.Dir, filepath.FromSlash(s.Image.Build.Context), file)
+		}
+		if !slices.Contains(l.set.EnvFiles, file) {
+			l.set.EnvFiles = append(l.set.EnvFiles, file)
+		}
+	}
 }
 
 func (l *loader) note(text string) {

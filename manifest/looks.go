@@ -62,10 +62,13 @@ func revealing(name, value string) string {
 		return ""
 	}
 	if random(value) {
-		return "a random key"
+		return randomKey
 	}
 	return ""
 }
+
+// randomKey is what [revealing] says of a value that only looks random.
+const randomKey = "a random key"
 
 // digests are names and values of commits and checksums, which look random and are not
 // secret.

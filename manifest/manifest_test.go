@@ -40,7 +40,7 @@ func git(name string) (string, bool) {
 }
 
 // load loads a case: a manifest, or an archive with the files around it. A first line
-// "# -e NAME", "# fallback", "# env-file NAME" or "# -f NAME" sets options.
+// "# -e NAME", "# fallback", "# allow-secret-args", "# env-file NAME" or "# -f NAME" sets options.
 func load(t *testing.T, file string) (*manifest.Set, error) {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -70,6 +70,8 @@ func load(t *testing.T, file string) (*manifest.Set, error) {
 			opts.Paths = append(opts.Paths, words[1])
 		case "fallback":
 			opts.FallbackEnvFile = true
+		case "allow-secret-args":
+			opts.AllowSecretArgs = true
 		case "env-file":
 			opts.EnvFiles = append(opts.EnvFiles, words[1])
 		}

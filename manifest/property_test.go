@@ -20,7 +20,8 @@ var settings = []struct {
 }{
 	{"region", []string{"us-east-1", "eu-west-1"}},
 	{"account", []string{`"123456789012"`}},
-	{"image", []string{"{version: v1, tags: [latest, stable]}", "{build: {context: app, args: {A: '${A}', B: $$x}}}", "{scan: {on_push: true}, retention: {keep: 3}}"}},
+	{"image", []string{"{version: v1, tags: [latest, stable]}", "{build: {context: app, args: {A: '${A}', B: $$x}}}", "{scan: {on_push: true}, retention: {keep: 3}}",
+		"{build: {builder: podman, secrets: {npm: 'env:NPM_UNSET', pip: 'file:x/pip.conf'}, cache: {from: [gha, 'registry:r/x:c'], to: ['local:../c']}}}"}},
 	{"env", []string{"{}", "{A: b, C: '${A}', D: 1.10, E: 'yes', F: \"two\\nlines\"}", "{URL: '${self.url:-http://x?a=$$b}', SHA: '${git.sha:-none}', API_KEY: '${A}'}"}},
 	{"secrets", []string{"{}", "{A_TOKEN: env:A, B: ssm:/b, G: 'secretsmanager:g#k'}"}},
 	{"command", []string{"node server.js", `"it's: quoted # not a comment"`}},

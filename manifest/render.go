@@ -94,7 +94,7 @@ func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "
 
 func (r *renderer) hidden(n *node, path string) bool {
 	value := n.value.plain()
-	if holdsSecret(value, r.Spec.Secrets) {
+	if holdsSecret(value, secretValues(r.Spec)) {
 		return true
 	}
 	if name, ok := strings.CutPrefix(path, "env."); ok {

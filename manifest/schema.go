@@ -122,16 +122,36 @@ type Build struct {
 	Platform string `yaml:"platform" enum:"linux/amd64"`
 	// The stage to build; left out, the last one.
 	Target string `yaml:"target" format:"line"`
-	// Build arguments. They stay readable in the image's history: never secrets.
+	// Build arguments. They stay readable in the image's history, so what looks like a
+	// secret is refused; build secrets are under secrets. SOURCE_DATE_EPOCH, in seconds
+	// since 1970, is the latest time that any file of the image has.
+	// https://reproducible-builds.org/docs/source-date-epoch/
 	Args map[string]Argument `yaml:"args" keys:"env"`
 	// Labels of the image.
 	Labels map[string]Argument `yaml:"labels" keys:"label"`
 	// A command that runs before a build, never by plan.
 	Before *Before `yaml:"before"`
-	// Build secrets by id, for RUN --mount=type=secret.
-	Secrets map[string]Secret `yaml:"secrets" keys:"label"`
-	// Where build layers are cached: registry or gha.
-	Cache string `yaml:"cache" enum:"registry|gha"`
+	// Build secrets by id, for RUN --mount=type=secret,id=ID: env:NAME is the value of an
+	// environment variable, file:PATH a file, relative to the context. They are in no
+	// layer, no log and no command line, and their values do not name the image.
+	// https://docs.docker.com/build/building/secrets/
+	Secrets map[string]BuildSecret `yaml:"secrets" keys:"secretid"`
+	// Where build layers are cached, which changes how long a build takes and nothing else.
+	Cache *Cache `yaml:"cache"`
+	// What builds the image: auto, docker, buildx, buildx:INSTANCE, podman, buildah or
+	// builtin. A flag and APRON_BUILDER come before it. Default auto, which is what there
+	// is. DOCKER_HOST and docker's contexts are followed.
+	Builder string `yaml:"builder" format:"builder"`
+}
+
+// Cache is where build layers are cached: gha, gha:SCOPE, registry:REFERENCE or
+// local:DIRECTORY, relative to the context. A builder that lacks one builds without it.
+// https://docs.docker.com/build/cache/backends/
+type Cache struct {
+	// Where layers are looked for, in this order.
+	From []string `yaml:"from" format:"cache" most:"8"`
+	// Where layers are kept after a build.
+	To []string `yaml:"to" format:"cache" most:"8"`
 }
 
 // Before is a command that runs before a build, in the context.

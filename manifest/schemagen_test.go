@@ -172,6 +172,9 @@ func leafSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 		s["examples"] = []any{"10s"}
 	case t == secretType:
 		s["type"], s["pattern"] = "string", or(`^(env:|ssm:|secretsmanager:|arn:)`)
+	case t == buildSecret:
+		s["type"], s["pattern"] = "string", or(`^(env|file):`)
+		s["examples"] = []any{"env:NPM_TOKEN", "file:.npmrc"}
 	case t == reflect.TypeFor[Permission]():
 		s["type"], s["pattern"] = "string", or(`^\S+\s+\S+$`)
 	case t == valueType || t == argumentType:

@@ -73,3 +73,33 @@ func (s *Secret) parse(text string) (wrong, fix string) {
 	}
 	return "", ""
 }
+
+// BuildSecret is where a build secret comes from: env:NAME or file:PATH.
+type BuildSecret struct {
+	Env  string
+	File string
+}
+
+// secretFile is a path that fits into the engines' comma-separated options.
+var secretFile = regexp.MustCompile(`^[^\x00-\x1f,"\\]+$`)
+
+// parse never lets the text into a message, as that of a [Secret].
+func (s *BuildSecret) parse(text string) (wrong, fix string) {
+	const forms = "write env:NAME or file:PATH"
+	source, name, _ := strings.Cut(text, ":")
+	switch {
+	case source == "env" && !envName.MatchString(name):
+		return "does not name an environment variable after env:", "write env:NAME"
+	case source == "env":
+		*s = BuildSecret{Env: name}
+	case source == "file" && !secretFile.MatchString(name):
+		return "does not name a file after file:", "write file:PATH, relative to the context, without commas, quotes and backslashes"
+	case source == "file":
+		*s = BuildSecret{File: name}
+	case source == "ssm" || source == "secretsmanager" || source == "arn":
+		return "is in AWS, where no builder looks for it", forms + ", and fetch the value into one of them before"
+	default:
+		return "is not a reference to a build secret", forms + "; the value itself has no place in a manifest"
+	}
+	return "", ""
+}

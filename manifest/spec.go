@@ -15,7 +15,7 @@ func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
 		File: file, Dir: dir,
 		Service: m.Service, Region: m.Region, Account: m.Account,
 		Target:  cmp.Or(m.Target, targetAppRunner),
-		Image:   m.Image.spec(m.Service),
+		Image:   m.Image.spec(m.Service, vars.lookup),
 		Secrets: secretRefs(m.Secrets, vars.lookup),
 		Command: m.Command, Port: m.Port, CPU: (*int)(m.CPU), Memory: (*int)(m.Memory),
 		Scaling: m.Scaling.spec(), Health: m.Health.spec(),
@@ -25,8 +25,9 @@ func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
 	}
 	if m.Env != nil {
 		s.Env = map[string]state.EnvValue{}
+		hide := secretValues(s)
 		for name, v := range m.Env {
-			s.Env[name] = v.spec(name, s.Secrets)
+			s.Env[name] = v.spec(name, hide)
 		}
 	}
 	if r := m.Roles; r != nil {
@@ -42,7 +43,7 @@ func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
 	return s
 }
 
-func (v Value) spec(name string, secrets map[string]state.SecretRef) state.EnvValue {
+func (v Value) spec(name string, secrets []string) state.EnvValue {
 	e := v.node.value
 	out := state.EnvValue{Value: e.plain(), Provenance: e.commit}
 	for _, s := range e.soft {
@@ -69,7 +70,7 @@ func secretRefs(secrets map[string]Secret, lookup func(string) (string, bool)) m
 	return refs
 }
 
-func (im *Image) spec(service string) state.Image {
+func (im *Image) spec(service string, lookup func(string) (string, bool)) state.Image {
 	if im == nil {
 		im = &Image{}
 	}
@@ -78,7 +79,7 @@ func (im *Image) spec(service string) state.Image {
 		Version:    im.Version, Tags: im.Tags,
 	}
 	if im.From == "" {
-		s.Build = im.Build.spec()
+		s.Build = im.Build.spec(lookup)
 	}
 	if im.Scan != nil {
 		s.ScanOnPush = im.Scan.OnPush
@@ -89,7 +90,7 @@ func (im *Image) spec(service string) state.Image {
 	return s
 }
 
-func (b *Build) spec() *state.Build {
+func (b *Build) spec(lookup func(string) (string, bool)) *state.Build {
 	if b == nil {
 		b = &Build{}
 	}
@@ -97,7 +98,21 @@ func (b *Build) spec() *state.Build {
 		Context:    path.Clean(cmp.Or(b.Context, ".")),
 		Dockerfile: path.Clean(cmp.Or(b.Dockerfile, "Dockerfile")),
 		Platform:   cmp.Or(b.Platform, "linux/amd64"),
-		Target:     b.Target, Args: texts(b.Args), Labels: texts(b.Labels),
+		Target:     b.Target, Args: texts(b.Args), Labels: texts(b.Labels), Builder: b.Builder,
+	}
+	for id, secret := range b.Secrets {
+		if s.Secrets == nil {
+			s.Secrets = map[string]state.BuildSecret{}
+		}
+		out := state.BuildSecret{Env: secret.Env, File: secret.File}
+		if secret.Env != "" {
+			value, _ := lookup(secret.Env)
+			out.Value, out.Set = state.Sensitive(value), value != ""
+		}
+		s.Secrets[id] = out
+	}
+	if b.Cache != nil {
+		s.Cache = &state.Cache{From: b.Cache.From, To: b.Cache.To}
 	}
 	if r := b.Before; r != nil {
 		s.Before = &state.Before{Run: r.Run, Env: texts(r.Env), Inputs: r.Inputs, Outputs: r.Outputs}

@@ -31,8 +31,6 @@ var table = []row{
 	{path: "target"},
 	{path: "image"},
 	{path: "image.from", later: true},
-	{path: "image.build.secrets", later: true},
-	{path: "image.build.cache", later: true},
 	{path: "image.scan.fail_on", later: true},
 	{path: "env"},
 	{path: "secrets"},

@@ -43,7 +43,7 @@ type Image struct {
 }
 
 // Build is a container build. Paths are slash-separated and relative: Context to the
-// manifest's directory, Dockerfile to the context, hook patterns to the context.
+// manifest's directory, everything else to the context.
 type Build struct {
 	Context    string
 	Dockerfile string
@@ -52,6 +52,25 @@ type Build struct {
 	Args       map[string]string
 	Labels     map[string]string
 	Before     *Before
+	Builder    string                 // what builds it, unless a flag says otherwise; empty for anything
+	Secrets    map[string]BuildSecret // by the id that RUN --mount=type=secret names
+	Cache      *Cache                 // never part of what the image is
+}
+
+// BuildSecret is what a build may read and must not keep: the value of an environment
+// variable, or a file. Neither is an input of the image.
+type BuildSecret struct {
+	Env   string // name of the variable; empty for a file
+	Value Sensitive
+	Set   bool   // whether the variable had a value
+	File  string // relative to the context, or absolute
+}
+
+// Cache is where build layers are looked for and where they are kept: "gha",
+// "gha:SCOPE", "registry:REFERENCE" or "local:DIRECTORY".
+type Cache struct {
+	From []string
+	To   []string
 }
 
 // Before is a command that runs before a build, never by plan.
