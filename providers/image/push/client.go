@@ -13,10 +13,14 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/time/rate"
 )
 
 // client speaks to one repository.
@@ -28,6 +32,7 @@ type client struct {
 	auth     Credentials
 	attempts int
 	backoff  time.Duration
+	pace     *rate.Limiter // of uploads begun
 	requests atomic.Int64
 
 	mu   sync.Mutex
@@ -43,6 +48,8 @@ type Error struct {
 	Status int
 	Code   string // "TAG_INVALID", or empty
 	Text   string
+
+	after time.Duration // what the registry asks to wait
 }
 
 var _ error = (*Error)(nil)
@@ -70,6 +77,11 @@ func (e *Error) Hint() string {
 
 func (e *Error) taken() bool { return e.Code == "TAG_INVALID" || e.Status == http.StatusConflict }
 
+// unfounded reports whether a manifest was refused for the lack of a blob.
+func (e *Error) unfounded() bool {
+	return e.Code == "MANIFEST_BLOB_UNKNOWN" || e.Code == "BLOB_UNKNOWN" || e.Code == "LAYERS_NOT_FOUND"
+}
+
 func (e *Error) temporary() bool {
 	switch e.Status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
@@ -91,7 +103,11 @@ func (c *client) retry(ctx context.Context, f func() error) error {
 		if err == nil || attempt >= c.attempts || ctx.Err() != nil || !temporary(err) {
 			return err
 		}
-		timer := time.NewTimer(wait + rand.N(wait/2+1))
+		pause := wait + rand.N(wait/2+1)
+		if e, ok := errors.AsType[*Error](err); ok {
+			pause = max(pause, e.after)
+		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -110,28 +126,79 @@ var accept = strings.Join([]string{
 	"application/vnd.oci.image.index.v1+json",
 }, ", ")
 
-// manifest returns the digest of the tag's manifest, or an empty text.
-func (c *client) manifest(ctx context.Context) (digest string, err error) {
+// manifest is what the tag names.
+type manifest struct {
+	digest string // empty if there is no such tag
+	raw    []byte // if it was asked for with GET
+}
+
+// lists are the digests of the blobs that it names, and that the registry has therefore.
+func (m manifest) lists() map[string]bool {
+	image, err := v1.ParseManifest(bytes.NewReader(m.raw))
+	if err != nil {
+		return nil
+	}
+	all := map[string]bool{}
+	for _, d := range append(image.Layers, image.Config) {
+		if d.Digest.Hex != "" && d.MediaType.IsDistributable() {
+			all[d.Digest.String()] = true
+		}
+	}
+	return all
+}
+
+// manifest asks what the tag names, with HEAD or GET.
+func (c *client) manifest(ctx context.Context, method string) (m manifest, err error) {
 	err = c.retry(ctx, func() error {
-		req := request{method: http.MethodHead, url: c.url("manifests/%s", c.to.Tag), accept: accept, want: []int{200, 404}}
+		req := request{method: method, url: c.url("manifests/%s", c.to.Tag), accept: accept, want: []int{200, 404}, keep: method == http.MethodGet}
 		resp, err := c.do(ctx, req)
-		if err != nil || resp.StatusCode == http.StatusNotFound {
-			return err
-		}
-		if digest = resp.Header.Get("Docker-Content-Digest"); digest != "" {
-			return nil
-		}
-		req.method, req.keep = http.MethodGet, true
-		if resp, err = c.do(ctx, req); err != nil {
+		if err != nil {
 			return err
 		}
 		defer resp.Body.Close()
-		h := sha256.New()
-		_, err = io.Copy(h, resp.Body)
-		digest = "sha256:" + hex.EncodeToString(h.Sum(nil))
-		return err
+		if resp.StatusCode == http.StatusNotFound {
+			_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+			return err
+		}
+		if m.digest = resp.Header.Get("Docker-Content-Digest"); m.digest != "" && !req.keep {
+			return nil
+		}
+		if !req.keep {
+			req.method, req.keep = http.MethodGet, true
+			if resp, err = c.do(ctx, req); err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+		}
+		if m.raw, err = io.ReadAll(io.LimitReader(resp.Body, most)); err != nil {
+			return err
+		}
+		m.digest = sum(m.raw)
+		return nil
 	})
-	return digest, err
+	return m, err
+}
+
+// most is the largest manifest or configuration that is read.
+const most = 8 << 20
+
+func sum(text []byte) string {
+	h := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(h[:])
+}
+
+// text reads a small blob.
+func (c *client) text(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	resp, err := c.do(ctx, request{method: http.MethodGet, url: c.url("blobs/%s", d.Digest), want: []int{200}, keep: true})
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	if err == nil && sum(text) != d.Digest.String() {
+		err = fmt.Errorf("blob %s: it is another one", d.Digest)
+	}
+	return text, err
 }
 
 // put writes the manifest.
@@ -141,36 +208,6 @@ func (c *client) put(ctx context.Context, raw []byte, media string) error {
 			media: media, size: int64(len(raw)), body: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }})
 		return err
 	})
-}
-
-// blob uploads b unless it is there, and reports whether it did.
-func (c *client) blob(ctx context.Context, b blob, m *meter) (sent bool, err error) {
-	err = c.retry(ctx, func() error {
-		resp, err := c.do(ctx, request{method: http.MethodHead, url: c.url("blobs/%s", b.digest), want: []int{200, 404}})
-		if err != nil {
-			return err
-		}
-		if resp.StatusCode == http.StatusOK {
-			m.add(b.size)
-			return nil
-		}
-		resp, err = c.do(ctx, request{method: http.MethodPost, url: c.url("blobs/uploads/"), want: []int{202}})
-		if err != nil {
-			return err
-		}
-		at, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
-		if err != nil || resp.Header.Get("Location") == "" {
-			return fmt.Errorf("the registry began an upload without saying where it goes")
-		}
-		query := at.Query()
-		query.Set("digest", b.digest)
-		at.RawQuery = query.Encode()
-		_, err = c.do(ctx, request{method: http.MethodPut, url: at, want: []int{201, 204}, meter: m,
-			media: "application/octet-stream", size: b.size, body: b.open})
-		sent = err == nil
-		return err
-	})
-	return sent, err
 }
 
 // credentialsError says that there are no credentials. Whoever gets them has already
@@ -189,9 +226,10 @@ type request struct {
 	url    *url.URL
 	accept string
 	media  string
-	size   int64
+	part   string // "100-199", the bytes of a blob that body is
+	size   int64  // of body; -1 if that is not known
 	body   func() (io.ReadCloser, error)
-	meter  *meter
+	track  *track
 	want   []int // statuses that are no error
 	keep   bool  // leave the response's body open
 }
@@ -244,14 +282,17 @@ func (c *client) send(ctx context.Context, r request) (*http.Response, error) {
 	if r.body != nil {
 		rc, err := r.body()
 		if err != nil {
-			return nil, fmt.Errorf("read what to upload: %w", err)
+			return nil, &sourceError{fmt.Errorf("read what to upload: %w", err)}
 		}
-		body = &measured{ReadCloser: rc, meter: r.meter}
+		body = &measured{ReadCloser: rc, track: r.track}
 		req.Body, req.ContentLength = body, r.size
 		if r.size == 0 {
 			req.Body = http.NoBody
 			rc.Close()
 		}
+	}
+	if r.part != "" {
+		req.Header.Set("Content-Range", r.part)
 	}
 	if c.auth != nil && r.url.Host == c.base.Host && r.url.Scheme == c.base.Scheme {
 		c.mu.Lock()
@@ -277,6 +318,9 @@ func (c *client) send(ctx context.Context, r request) (*http.Response, error) {
 	return resp, nil
 }
 
+// patience is the longest wait that a registry can ask for.
+const patience = 30 * time.Second
+
 // refusal reads an error from a response, and closes it.
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 func refusal(r request, resp *http.Response) error {
@@ -291,13 +335,17 @@ func refusal(r request, resp *http.Response) error {
 	} else if s := strings.TrimSpace(string(text)); len(s) < 300 && !strings.Contains(s, "<") {
 		e.Text = s
 	}
+	// https://www.rfc-editor.org/rfc/rfc9110#field.retry-after, its other form is not in use
+	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n > 0 {
+		e.after = min(time.Duration(n)*time.Second, patience)
+	}
 	return e
 }
 
 // measured counts what is read from a body, until it is closed.
 type measured struct {
 	io.ReadCloser
-	meter *meter
+	track *track
 
 	mu   sync.Mutex
 	n    int64
@@ -306,14 +354,14 @@ type measured struct {
 
 func (b *measured) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if b.meter == nil {
+	if b.track == nil {
 		return n, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.over {
 		b.n += int64(n)
-		b.meter.add(int64(n))
+		b.track.add(int64(n))
 	}
 	return n, err
 }
@@ -321,14 +369,14 @@ func (b *measured) Read(p []byte) (int, error) {
 // takeBack undoes the progress of an upload that failed. The transport may still be
 // reading when it reports a failure, so that later reads no longer count.
 func (b *measured) takeBack() {
-	if b == nil || b.meter == nil {
+	if b == nil || b.track == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over = true
 	if b.n > 0 {
-		b.meter.add(-b.n)
+		b.track.add(-b.n)
 		b.n = 0
 	}
 }

@@ -1,15 +1,19 @@
 // Package push writes images to a registry over the OCI distribution protocol, asking
 // as few questions as it can.
 //
-//	the tag is there     1 request
-//	otherwise, each      HEAD blob; if it is missing POST, PUT
-//	  layer and config
-//	at last              PUT manifest
+//	the tag names this image      1 request: GET manifest
+//	the tag names another one     what that manifest lists is there: not asked about
+//	otherwise, each layer         HEAD blob; if it is missing POST, PUT
+//	  that another repository has HEAD blob; POST, which mounts it
+//	  not compressed yet, small   compressed; HEAD blob; POST, PUT
+//	  not compressed yet, larger  POST, PATCH while it is compressed, PUT
+//	at last                       PUT manifest
 //
-// Blobs go up several at once, each as one request of known length, which ECR takes for
-// any size; a broken upload starts again from its beginning. Credentials come from a
-// function and are asked for again when the registry refuses them: ECR answers an expired
-// token with 403 and no challenge.
+// Blobs go up several at once, over a connection each. One whose connection broke goes on
+// where the registry says that it has come to, or else starts again: ECR does not tell
+// in every case. Until the manifest is put, which comes last, no tag has changed.
+// Credentials come from a function and are asked for again when the registry refuses
+// them: ECR answers an expired token with 403 and no challenge.
 //
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html
@@ -17,20 +21,13 @@ package push
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
-	"golang.org/x/sync/errgroup"
 )
 
 // Destination is where an image goes.
@@ -46,16 +43,29 @@ type Destination struct {
 // of one push come one at a time.
 type Credentials func(ctx context.Context) (username, password string, err error)
 
+// Memory remembers which repositories of a registry have which blobs, so that another
+// one can mount them. What it says need not be true.
+type Memory interface {
+	Repositories(registry, digest string) []string
+	Found(registry, repository, digest string)
+	Save() error
+}
+
 // Options steer a push. The zero value is sensible.
 type Options struct {
 	// FirstWins keeps what the tag names already, whatever it is.
 	FirstWins bool
 	// Progress is told how many bytes of the blobs are in the registry, and how many
-	// there are. Calls come one at a time and must not block for long.
+	// there are: the latter shrinks when a layer turns out to compress well. Calls come
+	// one at a time and must not block for long.
 	Progress func(done, total int64)
-	Jobs     int // blobs at once; 0 means 8
-	Attempts int // of one request or upload; 0 means 5
+	// Layer is told the same about each blob, under the same terms.
+	Layer    func(Layer)
+	Memory   Memory // nil remembers nothing
+	Jobs     int    // blobs at once; 0 means 16
+	Attempts int    // of one request or upload; 0 means 5
 	// Backoff is the wait before the first repetition, doubled each time; 0 means 500 ms.
+	// A registry that asks for a longer one gets it.
 	Backoff time.Duration
 	// Transport is for tests; nil is one of the push's own.
 	Transport http.RoundTripper
@@ -66,7 +76,9 @@ type Stats struct {
 	Existed  bool  // the tag was there: nothing was sent
 	Blobs    int   // layers and config, each digest once
 	Uploaded int   // of them
+	Mounted  int   // of them, from another repository
 	Bytes    int64 // that were uploaded
+	Saved    int64 // bytes of blobs that were there, or mounted
 	Requests int
 }
 
@@ -79,6 +91,9 @@ func Push(ctx context.Context, img v1.Image, to Destination, auth Credentials, o
 	defer c.close()
 	digest, stats, err := c.push(ctx, img, o)
 	stats.Requests = int(c.requests.Load())
+	if o.Memory != nil {
+		_ = o.Memory.Save() // what is forgotten costs time, and nothing else
+	}
 	if err != nil {
 		return "", stats, fmt.Errorf("push to %s: %w", to, err)
 	}
@@ -92,208 +107,79 @@ func Lookup(ctx context.Context, to Destination, auth Credentials, o Options) (s
 		return "", err
 	}
 	defer c.close()
-	digest, err := c.manifest(ctx)
+	there, err := c.manifest(ctx, http.MethodHead)
 	if err != nil {
 		return "", fmt.Errorf("look for %s: %w", to, err)
 	}
-	return digest, nil
+	return there.digest, nil
 }
 
 // String names the destination for people, without the scheme.
 func (d Destination) String() string {
-	host := d.Endpoint
+	return d.host() + "/" + d.Repository + ":" + d.Tag
+}
+
+func (d Destination) host() string {
 	if u, err := url.Parse(d.Endpoint); err == nil && u.Host != "" {
-		host = u.Host
+		return u.Host
 	}
-	return host + "/" + d.Repository + ":" + d.Tag
-}
-
-func dial(to Destination, auth Credentials, o Options) (*client, error) {
-	base, err := url.Parse(to.Endpoint)
-	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
-		return nil, fmt.Errorf("registry %q: not an address with https://", to.Endpoint)
-	}
-	if base.Scheme == "http" && !loopback(base.Hostname()) {
-		return nil, fmt.Errorf("registry %s: credentials are sent over plain http to this machine only", to.Endpoint)
-	}
-	if base.Path == "" {
-		base.Path = "/"
-	}
-	c := &client{base: base, to: to, auth: auth, attempts: o.Attempts, backoff: o.Backoff}
-	if c.attempts == 0 {
-		c.attempts = 5
-	}
-	if c.backoff == 0 {
-		c.backoff = 500 * time.Millisecond
-	}
-	c.http.Transport = o.Transport
-	if o.Transport == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = jobs(o)
-		t.ResponseHeaderTimeout = 5 * time.Minute
-		c.http.Transport, c.close = t, t.CloseIdleConnections
-	} else {
-		c.close = func() {}
-	}
-	return c, nil
-}
-
-func jobs(o Options) int {
-	if o.Jobs > 0 {
-		return o.Jobs
-	}
-	return 8
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
+	return d.Endpoint
 }
 
 func (c *client) push(ctx context.Context, img v1.Image, o Options) (string, Stats, error) {
 	var stats Stats
-	raw, err := img.RawManifest()
+	p, err := partsOf(img)
 	if err != nil {
 		return "", stats, err
 	}
-	media, err := img.MediaType()
+	ask := http.MethodGet
+	if o.FirstWins {
+		ask = http.MethodHead // what it names does not matter
+	}
+	there, err := c.manifest(ctx, ask)
 	if err != nil {
 		return "", stats, err
 	}
-	hash, err := img.Digest()
+	same := func() (bool, error) {
+		digest, _, err := p.manifest()
+		return digest != "" && digest == there.digest, err
+	}
+	existed := there.digest != "" && o.FirstWins
+	if !existed && there.digest != "" {
+		if existed, err = same(); err == nil && !existed && p.unknown() {
+			c.learn(ctx, there, p)
+			existed, err = same()
+		}
+		if err != nil {
+			return "", stats, err
+		}
+	}
+	if existed {
+		stats.Existed, stats.Saved = true, p.size()
+		return there.digest, stats, nil
+	}
+	digest, raw, err := c.blobs(ctx, p, there.lists(), o, &stats)
 	if err != nil {
 		return "", stats, err
 	}
-	there, err := c.manifest(ctx)
-	if err != nil {
-		return "", stats, err
+	err = c.put(ctx, raw, string(p.media))
+	if e, ok := errors.AsType[*Error](err); ok && e.unfounded() && len(there.lists()) > 0 {
+		// The registry kept a manifest and lost what it lists: ask about each blob.
+		stats = Stats{}
+		if digest, raw, err = c.blobs(ctx, p, nil, o, &stats); err != nil {
+			return "", stats, err
+		}
+		err = c.put(ctx, raw, string(p.media))
 	}
-	if there != "" && (o.FirstWins || there == hash.String()) {
-		stats.Existed = true
-		return there, stats, nil
-	}
-	blobs, err := blobsOf(img)
-	if err != nil {
-		return "", stats, err
-	}
-	meter := &meter{report: o.Progress}
-	for _, b := range blobs {
-		meter.total += b.size
-	}
-	meter.add(0)
-	var mu sync.Mutex
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(jobs(o))
-	for _, b := range blobs {
-		group.Go(func() error {
-			sent, err := c.blob(gctx, b, meter)
-			if err != nil {
-				return fmt.Errorf("layer %s: %w", b.digest, err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			stats.Blobs++
-			if sent {
-				stats.Uploaded++
-				stats.Bytes += b.size
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return "", stats, err
-	}
-	err = c.put(ctx, raw, string(media))
 	if refused, ok := errors.AsType[*Error](err); ok && refused.taken() {
 		// Somebody else was faster. An immutable tag refuses even the same image.
-		there, lookErr := c.manifest(ctx)
-		if lookErr == nil && there != "" && (o.FirstWins || there == hash.String()) {
-			return there, stats, nil
+		there, lookErr := c.manifest(ctx, http.MethodHead)
+		if lookErr == nil && there.digest != "" && (o.FirstWins || there.digest == digest) {
+			return there.digest, stats, nil
 		}
 	}
 	if err != nil {
 		return "", stats, err
 	}
-	return hash.String(), stats, nil
-}
-
-// blob is a layer or a configuration.
-type blob struct {
-	digest string
-	size   int64
-	open   func() (io.ReadCloser, error)
-}
-
-// blobsOf lists the blobs of an image, each digest once.
-func blobsOf(img v1.Image) ([]blob, error) {
-	layers, err := img.Layers()
-	if err != nil {
-		return nil, err
-	}
-	config, err := partial.ConfigLayer(img)
-	if err != nil {
-		return nil, err
-	}
-	var blobs []blob
-	seen := map[string]bool{}
-	for _, l := range append(layers, config) {
-		media, err := l.MediaType()
-		if err != nil {
-			return nil, err
-		}
-		digest, err := l.Digest()
-		if err != nil {
-			return nil, err
-		}
-		size, err := l.Size()
-		if err != nil {
-			return nil, err
-		}
-		if seen[digest.String()] || !media.IsDistributable() {
-			continue
-		}
-		seen[digest.String()] = true
-		blobs = append(blobs, blob{digest.String(), size, l.Compressed})
-	}
-	return blobs, nil
-}
-
-// meter counts bytes and reports them in order.
-type meter struct {
-	mu     sync.Mutex
-	report func(done, total int64)
-	done   int64
-	total  int64
-}
-
-func (m *meter) add(n int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.done += n
-	if m.report != nil {
-		m.report(m.done, m.total)
-	}
-}
-
-// temporary reports whether err may go away by itself: what the network does, its time
-// limits too, but not a lack of credentials, a bad certificate or a name that nobody
-// knows. That a context has ended is for the caller to see.
-func temporary(err error) bool {
-	if _, ok := errors.AsType[*credentialsError](err); ok {
-		return false
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return false
-	}
-	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
-		return false
-	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e.temporary()
-	}
-	var ne net.Error
-	return errors.As(err, &ne) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return digest, stats, nil
 }

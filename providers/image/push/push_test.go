@@ -53,7 +53,7 @@ func TestPush_sendsWhatIsMissingAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 5, stats.Blobs, "a layer that occurs twice is one blob")
 	require.Equal(t, 2, stats.Uploaded, "the new layer and the configuration")
-	require.Equal(t, map[string]int{"HEAD manifests": 1, "HEAD blobs": 5, "POST blobs/uploads": 2, "PUT blobs/uploads": 2, "PUT manifests": 1}, g.counts())
+	require.Equal(t, map[string]int{"GET manifests": 1, "HEAD blobs": 5, "POST blobs/uploads": 2, "PUT blobs/uploads": 2, "PUT manifests": 1}, g.counts())
 	require.Equal(t, digest, digestOf(t, pull(t, g, "two")))
 }
 
@@ -65,7 +65,7 @@ func TestPush_asksOneQuestionAboutAnImageThatIsThere(t *testing.T) {
 	digest, stats, err := push.Push(t.Context(), img, g.to("one"), nil, quick())
 	require.NoError(t, err)
 	require.Equal(t, digestOf(t, img), digest)
-	require.Equal(t, push.Stats{Existed: true, Requests: 1}, stats)
+	require.Equal(t, push.Stats{Existed: true, Saved: sizeOf(t, img), Requests: 1}, stats)
 }
 
 func TestPush_firstWins(t *testing.T) {
@@ -166,7 +166,7 @@ func TestPush_endsWithTwentyLayersAndClosesThem(t *testing.T) {
 }
 
 func TestPush_triesAgainWhatMayPass(t *testing.T) {
-	kinds := []string{"HEAD manifests", "HEAD blobs", "POST blobs/uploads", "PUT blobs/uploads", "PUT manifests"}
+	kinds := []string{"GET manifests", "HEAD blobs", "POST blobs/uploads", "PUT blobs/uploads", "PUT manifests"}
 	for name, fail := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"status 500":              status(500, "UNKNOWN"),
 		"status 503":              status(503, ""),
@@ -201,7 +201,7 @@ func TestPush_givesUpInTheEnd(t *testing.T) {
 	o := quick()
 	o.Attempts = 3
 	_, stats, err := push.Push(t.Context(), image(t, 1), g.to("one"), nil, o)
-	require.EqualError(t, err, "push to "+strings.TrimPrefix(g.URL, "http://")+"/web:one: HEAD /v2/web/manifests/one: 500 Internal Server Error")
+	require.EqualError(t, err, "push to "+strings.TrimPrefix(g.URL, "http://")+"/web:one: GET /v2/web/manifests/one: 500 UNKNOWN: the reason")
 	require.Equal(t, 3, stats.Requests)
 }
 
