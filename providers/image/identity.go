@@ -6,12 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/apron-deploy/apron/providers/image/source"
+	"github.com/apron-deploy/apron/providers/image/statcache"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -36,10 +36,15 @@ type Options struct {
 	// reference, as far as they can be had. Nil leaves base images out: the tag then
 	// stays when a base image moves.
 	Bases func(ctx context.Context, dockerfile []byte, b state.Build) map[string]string
+	// Cache is a directory for what is worth remembering: the sums of files that were
+	// left alone, and the inputs of the latest identities for [Recall]. It is the only
+	// place that is written to. Empty is none.
+	Cache string
 }
 
 // Identify reads the inputs of the build b, whose manifest is in dir. It starts no
-// process and reads nothing outside the repository.
+// process, reads nothing outside the repository, and writes nothing but o.Cache. What
+// becomes of that is no reason to fail.
 func Identify(ctx context.Context, dir string, b state.Build, o Options) (Identity, error) {
 	c, err := source.Open(dir, b, source.Options{Exclude: o.Exclude})
 	if err != nil {
@@ -73,18 +78,22 @@ func identify(ctx context.Context, c *source.Context, b state.Build, o Options) 
 	if err != nil {
 		return Identity{}, fmt.Errorf("read the build context: %w", err)
 	}
-	if err := id.addFiles(ctx, c, "context ", files); err != nil {
+	cache := statcache.Open(o.Cache, c.Dockerfile+"\x00"+c.Dir, statcache.Options{})
+	if err := id.addFiles(ctx, c, cache, "context ", files); err != nil {
 		return Identity{}, err
 	}
 	files, err = c.Select(ctx, before)
 	if err != nil {
 		return Identity{}, err
 	}
-	if err := id.addFiles(ctx, c, "input ", files); err != nil {
+	if err := id.addFiles(ctx, c, cache, "input ", files); err != nil {
 		return Identity{}, err
 	}
 	slices.SortFunc(id.Inputs, func(a, b Input) int { return cmp.Compare(a.Name, b.Name) })
 	id.Tag = tag(id.Inputs)
+	if o.Cache != "" {
+		_, _ = cache.Save(), remember(o.Cache, id)
+	}
 	return id, nil
 }
 
@@ -95,10 +104,14 @@ const platform = "linux/amd64"
 // tag starts from the version of this scheme: a change of what is hashed must change it.
 func tag(inputs []Input) string {
 	h := sha256.New()
-	io.WriteString(h, "apron image 1\n")
+	line := []byte("apron image 1\n")
 	for _, in := range inputs {
-		fmt.Fprintf(h, "%q %s\n", in.Name, in.Digest)
+		line = strconv.AppendQuote(line, in.Name)
+		line = append(append(append(line, ' '), in.Digest...), '\n')
+		h.Write(line)
+		line = line[:0]
 	}
+	h.Write(line)
 	return "src-" + hex.EncodeToString(h.Sum(nil))[:20]
 }
 
@@ -112,8 +125,8 @@ func (id *Identity) addMap(prefix string, m map[string]string) {
 	}
 }
 
-func (id *Identity) addFiles(ctx context.Context, c *source.Context, prefix string, files []source.File) error {
-	sums, err := c.Sums(ctx, files)
+func (id *Identity) addFiles(ctx context.Context, c *source.Context, cache *statcache.Cache, prefix string, files []source.File) error {
+	sums, err := c.Sums(ctx, cache, files)
 	if err != nil {
 		return fmt.Errorf("hash the inputs of the build: %w", err)
 	}
@@ -136,22 +149,4 @@ func texts(list []string) string {
 		s = append(strconv.AppendQuote(s, e), '\n')
 	}
 	return text(string(s))
-}
-
-// Diff names the inputs in which two identities differ, sorted.
-func Diff(a, b Identity) []string {
-	var names []string
-	old := map[string]string{}
-	for _, in := range a.Inputs {
-		old[in.Name] = in.Digest
-	}
-	for _, in := range b.Inputs {
-		if d, ok := old[in.Name]; !ok || d != in.Digest {
-			names = append(names, in.Name)
-		}
-		delete(old, in.Name)
-	}
-	names = append(names, slices.Collect(maps.Keys(old))...)
-	slices.Sort(names)
-	return names
 }

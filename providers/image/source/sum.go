@@ -6,72 +6,73 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/providers/image/statcache"
 )
 
 // Sums returns what identifies each file: its mode as git writes it and the SHA-256 of
-// its content, "100644:9f86…". That of a symlink is of its target's text.
-func (c *Context) Sums(ctx context.Context, files []File) ([]string, error) {
+// its content, "100644:9f86…". That of a symlink is of its target's text. What the cache
+// knows is not read; nil knows nothing, and saving it is the caller's. No two of the
+// files may have the same path.
+func (c *Context) Sums(ctx context.Context, cache *statcache.Cache, files []File) ([]string, error) {
 	sums := make([]string, len(files))
 	workers, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(len(files), max(2, runtime.GOMAXPROCS(0))) {
+	for range min((len(files)+stretch-1)/stretch, max(2, runtime.GOMAXPROCS(0))) {
 		workers.Go(func() error {
-			buf := make([]byte, 128<<10)
+			h := cache.Hasher()
+			defer h.Done()
 			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(files) {
+				from := int(next.Add(stretch)) - stretch
+				if from >= len(files) {
 					return nil
 				}
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
-				sum, err := c.sum(files[i], buf)
-				if errors.Is(err, os.ErrNotExist) {
-					return fmt.Errorf("%s vanished while the context was read: %w", files[i].Path, err)
+				for i := from; i < min(from+stretch, len(files)); i++ {
+					var err error
+					if sums[i], err = c.sum(h, files[i]); err != nil {
+						return err
+					}
 				}
-				if err != nil {
-					return err
-				}
-				sums[i] = sum
 			}
 		})
 	}
 	return sums, workers.Wait()
 }
 
-func (c *Context) sum(f File, buf []byte) (string, error) {
-	h := sha256.New()
-	if f.Link {
-		target, err := c.Target(f)
-		if err != nil {
-			return "", err
-		}
-		io.WriteString(h, target)
-	} else {
-		r, err := c.Read(f)
-		if err != nil {
-			return "", err
-		}
-		defer r.Close()
-		for {
-			n, err := r.Read(buf)
-			h.Write(buf[:n])
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return "", err
-			}
-		}
+// stretch is how many neighbours one worker takes at a time.
+const stretch = 16
+
+func (c *Context) sum(h *statcache.Hasher, f File) (string, error) {
+	sum, err := c.content(h, f)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s vanished while the context was read: %w", f.Path, err)
 	}
-	return f.Mode() + ":" + hex.EncodeToString(h.Sum(nil)), nil
+	if err != nil {
+		return "", err
+	}
+	const mode = len("100644:")
+	var text [mode + 2*len(sum)]byte
+	copy(text[:], f.Mode()+":")
+	hex.Encode(text[mode:], sum[:])
+	return string(text[:]), nil
+}
+
+func (c *Context) content(h *statcache.Hasher, f File) (statcache.Sum, error) {
+	if !f.Link {
+		return h.Sum(f.Path, c.Abs(f))
+	}
+	target, err := c.Target(f)
+	return sha256.Sum256([]byte(target)), err
 }
 
 // Target is where a symlink points, slash-separated.
