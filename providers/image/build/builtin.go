@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -53,13 +52,11 @@ func (b Builtin) Build(ctx context.Context, r Request) (v1.Image, error) {
 	if w.pull == nil {
 		w.pull = pull
 	}
-	if text, ok := d.args["SOURCE_DATE_EPOCH"]; ok {
-		seconds, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("build argument SOURCE_DATE_EPOCH: %q is not a number of seconds", text)
-		}
-		w.when = seconds
+	when, err := epochOf(r.Build)
+	if err != nil {
+		return nil, err
 	}
+	w.when = when.seconds
 	for _, i := range d.needed() {
 		if w.done[i], err = w.stage(ctx, i); err != nil {
 			return nil, err
@@ -220,12 +217,7 @@ func (w *work) finish(ctx context.Context, i *image) (v1.Image, error) {
 		}
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, diff)
 	}
-	for k, v := range w.r.Build.Labels {
-		if config.Config.Labels == nil {
-			config.Config.Labels = map[string]string{}
-		}
-		config.Config.Labels[k] = v
-	}
+	label(&config.Config, w.r.Build.Labels)
 	return mutate.ConfigFile(img, config)
 }
 

@@ -1,34 +1,53 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
-// Names lists what [Choose] understands.
-func Names() []string { return []string{"auto", "docker", "podman", "buildah", "builtin"} }
+// Names lists what [Choose] understands, beside "buildx:INSTANCE".
+func Names() []string {
+	return []string{"auto", "docker", "buildx", "podman", "buildah", "builtin"}
+}
 
-// Choose returns the builder called name. With auto, or none, that is docker if a daemon
-// answers; else the built-in builder if it can carry out the Dockerfile; else podman or
-// buildah.
+// CheckName returns an error unless [Choose] understands name.
+func CheckName(name string) error {
+	if instance, ok := strings.CutPrefix(name, "buildx:"); name == "" || ok && instance != "" && !strings.HasPrefix(instance, "-") || slices.Contains(Names(), name) {
+		return nil
+	}
+	return fmt.Errorf("builder %q is none of %s, buildx:INSTANCE", name, strings.Join(Names(), ", "))
+}
+
+// Choose returns the builder called name, or, with auto or none, the one that the
+// manifest names. Where that is auto too, it is docker if a daemon answers; else the
+// built-in builder if it can carry out the Dockerfile; else podman or buildah.
 func Choose(ctx context.Context, name string, r Request) (Builder, error) {
-	switch name {
+	if name == "" || name == "auto" {
+		name = cmp.Or(r.Build.Builder, "auto")
+	}
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	kind, instance, _ := strings.Cut(name, ":")
+	switch kind {
 	case "builtin":
 		return Builtin{}, Builtin{}.Check(r)
-	case "docker":
-		e, err := findDocker(ctx, r.Environ)
+	case "docker", "buildx":
+		e, err := findDocker(ctx, r.Environ, kind, instance)
 		return found(e, name, err)
 	case "podman", "buildah":
 		e, err := findOther(ctx, r.Environ, name)
 		return found(e, name, err)
-	case "", "auto":
-	default:
-		return nil, fmt.Errorf("builder %q is none of %q", name, Names())
 	}
-	e, err := findDocker(ctx, r.Environ)
+	e, err := findDocker(ctx, r.Environ, "docker", "")
 	if err == nil {
-		return e, nil
+		if _, _, err = e.secrets(r); err == nil || e.kit != legacy {
+			return e, nil
+		}
 	}
 	why := []error{err}
 	builtin := Builtin{}.Check(r)
@@ -78,9 +97,13 @@ func (e *NoBuilderError) Hint() string {
 
 func (e *NoBuilderError) Unwrap() []error { return append([]error{e.Unsupported}, e.Engines...) }
 
-// first is the essence of a command's failure: the last line that it printed.
+// first is the essence of a command's failure: its cause, or the last line it printed.
 func first(err error) string {
-	if c, ok := errors.AsType[*CommandError](err); ok && len(c.Tail) > 0 {
+	c, ok := errors.AsType[*CommandError](err)
+	switch {
+	case ok && c.Cause != "":
+		return c.Name + ": " + c.Cause
+	case ok && len(c.Tail) > 0:
 		return c.Name + ": " + c.Tail[len(c.Tail)-1]
 	}
 	return err.Error()

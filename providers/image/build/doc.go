@@ -8,6 +8,16 @@
 // give equal digests: entries are sorted, times are SOURCE_DATE_EPOCH or 1970, and what
 // comes from the context belongs to root with mode 0644 or 0755.
 //
+// Every engine builds the same image: for the platform that is asked for, without
+// provenance or SBOM, whose index App Runner cannot pull, and with nothing in it that
+// tells when, where or by whom it was built. That is also why no label names the commit:
+// an image's tag is made of its inputs, a commit is none of them, and two images of one
+// tag would differ. Labels of the manifest are inputs. What is in a label is in the
+// image's configuration, and a registry keeps both.
+//
+// Values of arguments and secrets are in the environment of the engine, which its owner
+// alone can read, and never on a command line.
+//
 //	Dockerfile ─▶ stages ─▶ tree      a file system without its contents
 //	                         │ COPY
 //	                         ▼
@@ -32,6 +42,8 @@ type Request struct {
 	// Spool is a directory for temporary files. The image reads from it, so it must
 	// live as long as the image; removing it is the caller's.
 	Spool string
+	// NoCache builds every step anew.
+	NoCache bool
 	// Environ is the environment of processes, see [Environ].
 	Environ []string
 	// Line is told of each line of output. It may be nil.
@@ -46,7 +58,7 @@ func (r Request) line(source, line string) {
 
 // Builder makes images.
 type Builder interface {
-	// Name is what the builder is called: docker, podman, buildah or builtin.
+	// Name is what the builder is called: docker, buildx, podman, buildah or builtin.
 	Name() string
 	Build(ctx context.Context, r Request) (v1.Image, error)
 }

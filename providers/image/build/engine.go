@@ -1,93 +1,138 @@
 package build
 
 import (
-	"archive/tar"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
-	"github.com/google/go-containerregistry/pkg/v1/types"
-	"golang.org/x/sync/errgroup"
 )
 
 // engine is a builder that is a program of its own.
 type engine struct {
-	name  string
-	flags []string // of build, that only this one knows
-	// buildx says that docker's build is BuildKit's; false for the legacy builder,
-	// which takes the context on standard input.
-	buildx bool
-	modern string // value of DOCKER_BUILDKIT; empty for the others
+	name   string // the program
+	called string // what the user calls it
+	kit    kit
+	flags  []string // of build, that only this one knows
+	caches []string // kinds of caches that it knows
+	// instance is buildx's, empty for its current one; exports says that it writes
+	// archives itself, because it has no images as the daemon has.
+	instance string
+	exports  bool
 }
+
+// kit is what carries out docker's build.
+type kit uint8
+
+const (
+	none     kit = iota // podman and buildah need none
+	legacy              // takes the context on standard input, and knows no secrets
+	buildkit            // in the client, before version 23
+	buildx              // the plugin
+)
 
 var _ Builder = (*engine)(nil)
 
-func (e *engine) Name() string { return e.name }
+func (e *engine) Name() string { return e.called }
 
 // Build runs the engine and takes the image from it through a temporary archive.
 func (e *engine) Build(ctx context.Context, r Request) (v1.Image, error) {
 	for _, k := range slices.Sorted(maps.Keys(r.Build.Args)) {
-		if k == "PATH" || k == "HOME" || strings.HasPrefix(k, "DOCKER_") || strings.ContainsAny(k, "= ") || k == "" {
+		if steers(k) {
 			return nil, fmt.Errorf("build argument %q would change %s itself, as values travel in its environment; give it another name", k, e.name)
 		}
+	}
+	when, err := epochOf(r.Build)
+	if err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp(r.Spool, "engine-")
 	if err != nil {
 		return nil, err
 	}
-	id, err := e.build(ctx, r, dir)
-	if err != nil {
-		return nil, err
-	}
 	file := filepath.Join(dir, "image.tar")
-	if err := e.save(ctx, r, id, file); err != nil {
-		return nil, err
+	id, err := e.build(ctx, r, dir, file)
+	if err != nil {
+		return nil, explain(err, e.name, &r)
+	}
+	if !e.exports {
+		if err := e.save(ctx, r, id, file); err != nil {
+			return nil, explain(err, e.name, &r)
+		}
 	}
 	img, err := tarball.ImageFromPath(file, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read what %s saved: %w", e.name, err)
 	}
-	return repack(ctx, img, r.Spool)
+	return repack(ctx, img, r.Spool, when, r.Build.Labels)
 }
 
-// build returns the image's id.
-func (e *engine) build(ctx context.Context, r Request, dir string) (string, error) {
+// steers reports whether an environment variable of that name changes what an engine or
+// its libraries do.
+func steers(name string) bool {
+	switch name {
+	case "", "PATH", "HOME", "TMPDIR", "XDG_RUNTIME_DIR", "BUILDKIT_HOST", "BUILDKIT_PROGRESS":
+		return true
+	}
+	return strings.ContainsAny(name, "= ") || slices.ContainsFunc([]string{"DOCKER_", "BUILDX_", "BUILDAH_", "CONTAINERS_", "CONTAINER_", "STORAGE_", "LD_", secretPrefix},
+		func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// build returns the image's id, or has it written to file.
+func (e *engine) build(ctx context.Context, r Request, dir, file string) (string, error) {
 	b := r.Build
 	iid := filepath.Join(dir, "iid")
-	args := append([]string{"build"}, e.flags...)
-	args = append(args, "--platform", cmp.Or(b.Platform, "linux/amd64"), "-t", r.Name, "--iidfile", iid)
+	args := []string{"build"}
+	if e.kit == buildx {
+		args = []string{"buildx", "build"} // plain build is not buildx's in every client
+	}
+	args = append(args, e.flags...)
+	switch {
+	case e.exports:
+		args = append(args, "--output", "type=docker,dest="+file)
+	case e.kit == buildx:
+		args = append(args, "--load", "--iidfile", iid)
+	default:
+		args = append(args, "--iidfile", iid)
+	}
+	if e.instance != "" {
+		args = append(args, "--builder", e.instance)
+	}
+	args = append(args, "--platform", cmp.Or(b.Platform, "linux/amd64"), "-t", r.Name)
 	if b.Target != "" {
 		args = append(args, "--target", b.Target)
+	}
+	if r.NoCache {
+		args = append(args, "--no-cache")
 	}
 	for _, k := range slices.Sorted(maps.Keys(b.Args)) {
 		args = append(args, "--build-arg", k) // the value is in the environment: others can read command lines
 	}
-	for _, k := range slices.Sorted(maps.Keys(b.Labels)) {
-		args = append(args, "--label", k+"="+b.Labels[k])
+	flags, values, err := e.secrets(r)
+	if err != nil {
+		return "", err
 	}
-	env := with(r.Environ, b.Args)
-	if e.modern != "" {
-		env = with(env, map[string]string{"DOCKER_BUILDKIT": e.modern, "BUILDKIT_PROGRESS": "plain", "DOCKER_CLI_HINTS": "false"})
+	args = append(args, flags...)
+	args = append(args, e.cache(r)...)
+	env := without(r.Environ, "SOURCE_DATE_EPOCH") // an argument, or nothing
+	for _, more := range []map[string]string{b.Args, values, e.actions(r)} {
+		env = with(env, more)
 	}
-	line := func(s string) { r.line(e.name, s) }
-	var err error
-	if e.name == "docker" && !e.buildx {
+	switch e.kit {
+	case legacy:
+		env = with(env, map[string]string{"DOCKER_BUILDKIT": "0"})
+	case buildkit, buildx:
+		env = with(env, map[string]string{"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain", "DOCKER_CLI_HINTS": "false"})
+	}
+	line := func(s string) { r.line(e.called, s) }
+	if e.kit == legacy {
 		err = e.buildStream(ctx, r, env, args, line)
 	} else {
 		if args, err = e.local(r, dir, args); err != nil {
@@ -95,10 +140,13 @@ func (e *engine) build(ctx context.Context, r Request, dir string) (string, erro
 		}
 		err = run(ctx, command(ctx, env, e.name, args...), e.name+" build", nil, line)
 	}
-	if err != nil {
+	if err != nil || e.exports {
 		return "", err
 	}
 	id, err := os.ReadFile(iid)
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%s build succeeded and left no image", e.name)
+	}
 	return strings.TrimSpace(string(id)), err
 }
 
@@ -117,195 +165,4 @@ func (e *engine) local(r Request, dir string, args []string) ([]string, error) {
 		args = append(args, "--ignorefile", rules)
 	}
 	return append(args, "-f", file, r.Context.Dir), nil
-}
-
-// buildStream sends the context as an archive. The legacy builder knows one name for the
-// ignore file, and itself removes the Dockerfile if that says so.
-func (e *engine) buildStream(ctx context.Context, r Request, env, args []string, line func(string)) error {
-	name, err := filepath.Rel(r.Context.Dir, r.Context.Dockerfile)
-	if err != nil || !filepath.IsLocal(name) {
-		name = outsider
-	}
-	name = filepath.ToSlash(name)
-	files, err := r.Context.Files(ctx)
-	if err != nil {
-		return err
-	}
-	tree, err := contextTree(r.Context, files)
-	if err != nil {
-		return err
-	}
-	changes := map[string]*node{}
-	flatten(tree, "/", changes)
-	if _, ok := changes["/"+name]; !ok {
-		changes["/"+name] = textFile(string(r.Context.Text))
-	}
-	rules := slices.Clone(r.Context.Rules)
-	_, shown := changes["/.dockerignore"]
-	if !shown {
-		rules = append(rules, ".dockerignore")
-	}
-	if name == outsider {
-		rules = append(rules, outsider)
-	}
-	if !shown || name == outsider {
-		changes["/.dockerignore"] = textFile(strings.Join(rules, "\n") + "\n")
-	}
-	in, out := io.Pipe()
-	cmd := command(ctx, env, e.name, append(args, "-f", name, "-")...)
-	cmd.Stdin = in
-	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		err := archive(gctx, out, changes, time.Unix(0, 0))
-		out.CloseWithError(err)
-		if errors.Is(err, io.ErrClosedPipe) {
-			return nil // docker stopped reading; its own error says why
-		}
-		return err
-	})
-	group.Go(func() error {
-		defer in.Close()
-		return run(gctx, cmd, e.name+" build", nil, line)
-	})
-	return group.Wait()
-}
-
-// outsider is what a Dockerfile from outside the context is called within it.
-const outsider = ".apron.Dockerfile"
-
-// flatten lists a tree by path.
-func flatten(n *node, at string, into map[string]*node) {
-	for name, kid := range n.kids {
-		to := at + name
-		into[to] = kid
-		if kid.kind == tar.TypeDir {
-			flatten(kid, to+"/", into)
-		}
-	}
-}
-
-// save writes the image as an archive in docker's format.
-func (e *engine) save(ctx context.Context, r Request, id, file string) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	args := []string{"save", id}
-	switch e.name {
-	case "podman":
-		args = []string{"save", "--format", "docker-archive", "-o", file, id}
-	case "buildah":
-		args = []string{"push", "-q", id, "docker-archive:" + file}
-		if err := os.Remove(file); err != nil { // it refuses to write into a file
-			return err
-		}
-	}
-	if err := run(ctx, command(ctx, r.Environ, e.name, args...), e.name+" "+args[0], f, nil); err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// repack compresses the layers of a saved image, several at once: an archive of docker
-// holds them plain, and a push would compress them one by one, twice.
-func repack(ctx context.Context, saved v1.Image, spool string) (v1.Image, error) {
-	layers, err := saved.Layers()
-	if err != nil {
-		return nil, err
-	}
-	config, err := saved.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
-	packed := make([]v1.Layer, len(layers))
-	for i, l := range layers {
-		group.Go(func() error {
-			out, err := compress(spool, types.DockerLayer, func(w io.Writer) error {
-				r, err := l.Uncompressed()
-				if err != nil {
-					return err
-				}
-				defer r.Close()
-				_, err = io.Copy(w, reader{gctx, r})
-				return err
-			})
-			packed[i] = out
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("compress the layers: %w", err)
-	}
-	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.DockerManifestSchema2), types.DockerConfigJSON)
-	if img, err = mutate.AppendLayers(img, packed...); err != nil {
-		return nil, err
-	}
-	return mutate.ConfigFile(img, config)
-}
-
-// reader ends when its context does.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r reader) Read(b []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(b)
-}
-
-// findDocker returns the docker builder if a daemon answers, or says why there is none.
-func findDocker(ctx context.Context, env []string) (*engine, error) {
-	client, err := ask(ctx, env, "docker", "version", "--format", "{{.Client.Version}} {{.Server.Version}}")
-	if err != nil {
-		return nil, err
-	}
-	e := &engine{name: "docker", modern: "0"}
-	help, err := ask(ctx, env, "docker", "buildx", "build", "--help")
-	switch major, _, _ := strings.Cut(client, "."); {
-	case err == nil && strings.Contains(help, "--iidfile"):
-		e.buildx, e.modern, e.flags = true, "1", []string{"--load"}
-		if strings.Contains(help, "--provenance") {
-			e.flags = append(e.flags, "--provenance=false")
-		}
-		if strings.Contains(help, "--sbom") {
-			e.flags = append(e.flags, "--sbom=false")
-		}
-	default: // clients before 23 have BuildKit built in, later ones the legacy builder only
-		if n, err := strconv.Atoi(major); err == nil && n < 23 {
-			e.buildx, e.modern = true, "1"
-		}
-	}
-	return e, nil
-}
-
-// findOther returns podman or buildah if it is installed and works.
-func findOther(ctx context.Context, env []string, name string) (*engine, error) {
-	if _, err := ask(ctx, env, name, "info"); err != nil {
-		return nil, err
-	}
-	e := &engine{name: name, flags: []string{"--format", "docker"}}
-	if help, err := ask(ctx, env, name, "build", "--help"); err == nil && strings.Contains(help, "--identity-label") {
-		e.flags = append(e.flags, "--identity-label=false")
-	}
-	return e, nil
-}
-
-// patience is how long a program may take to say whether it works.
-const patience = 10 * time.Second
-
-func ask(ctx context.Context, env []string, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s did not answer within %s", name, patience))
-	defer cancel()
-	var out bytes.Buffer
-	err := run(ctx, command(ctx, env, name, args...), name, &out, nil)
-	if errors.Is(err, exec.ErrNotFound) {
-		return "", fmt.Errorf("%s is not installed", name)
-	}
-	return out.String(), err
 }

@@ -176,14 +176,20 @@ func stub(t *testing.T, client, help string) string {
 	script := `#!/bin/sh
 case "$1 $2" in
 "version "*) echo "` + client + ` 20.10" ;;
-"buildx build") test -n "` + help + `" || exit 1; echo "` + help + `" ;;
-"save "*) /bin/cat ` + notes + `/saved.tar ;;
-"build "*)
+"buildx build")
+	test -n "` + help + `" || exit 1
+	case "$*" in *--help*) echo "` + help + `"; exit ;; esac ;;
+"buildx inspect") test -e ` + notes + `/driver && /bin/cat ` + notes + `/driver; exit ;;
+"save "*) /bin/cat ` + notes + `/saved.tar; exit ;;
+esac
+case "$1 $2" in
+"build "* | "buildx build")
 	echo "$*" >` + notes + `/args
 	/usr/bin/env >` + notes + `/env
 	while test $# -gt 0; do
 		case "$1" in
 		--iidfile) echo sha256:1 >"$2" ;;
+		--output) /bin/cat ` + notes + `/saved.tar >"${2#*dest=}" ;;
 		-) /bin/cat >` + notes + `/context.tar ;;
 		esac
 		shift

@@ -213,8 +213,10 @@ func (w *work) source(ctx context.Context, from string, at int) (*node, func(str
 }
 
 // missing says why the context does not hold src.
-func (w *work) missing(src string) error {
-	at := filepath.Join(w.r.Context.Dir, filepath.Clean(filepath.FromSlash("/"+src)))
+func (w *work) missing(src string) error { return missing(w.r, src) }
+
+func missing(r Request, src string) error {
+	at := filepath.Join(r.Context.Dir, filepath.Clean(filepath.FromSlash("/"+src)))
 	if info, err := os.Lstat(at); err == nil {
 		if info.IsDir() {
 			return fmt.Errorf("%s holds no file of the context; does the ignore file leave them out?", src)

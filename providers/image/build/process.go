@@ -3,7 +3,6 @@ package build
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -29,13 +28,27 @@ func environment(all, withhold []string) []string {
 	})
 }
 
+// without returns env without some variables.
+func without(env []string, names ...string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(names, name)
+	})
+}
+
+// lookup returns the value of a variable, or "".
+func lookup(env []string, name string) string {
+	for _, kv := range slices.Backward(env) {
+		if k, v, _ := strings.Cut(kv, "="); k == name {
+			return v
+		}
+	}
+	return ""
+}
+
 // with returns env with the variables of more, which win.
 func with(env []string, more map[string]string) []string {
-	env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		_, ok := more[name]
-		return ok
-	})
+	env = without(env, slices.Collect(maps.Keys(more))...)
 	for _, k := range slices.Sorted(maps.Keys(more)) {
 		env = append(env, k+"="+more[k])
 	}
@@ -44,19 +57,29 @@ func with(env []string, more map[string]string) []string {
 
 // CommandError says that a process failed, and what it printed last.
 type CommandError struct {
-	Name string // "docker build", or a hook's command
-	Tail []string
-	Err  error
+	Name  string // "docker build", or a hook's command
+	Tail  []string
+	Err   error
+	Cause string // what that means, where it is known
+	Fix   string
 }
 
 var _ error = (*CommandError)(nil)
 
 func (e *CommandError) Error() string {
-	if len(e.Tail) == 0 {
-		return fmt.Sprintf("%s: %v", e.Name, e.Err)
+	text := e.Name + ": "
+	if e.Cause != "" {
+		text += e.Cause + ": "
 	}
-	return fmt.Sprintf("%s: %v; it printed last:\n  %s", e.Name, e.Err, strings.Join(e.Tail, "\n  "))
+	text += e.Err.Error()
+	if len(e.Tail) > 0 {
+		text += "; it printed last:\n  " + strings.Join(e.Tail, "\n  ")
+	}
+	return text
 }
+
+// Hint says how to get past it, or "".
+func (e *CommandError) Hint() string { return e.Fix }
 
 func (e *CommandError) Unwrap() error { return e.Err }
 
