@@ -64,6 +64,9 @@ func identify(ctx context.Context, c *source.Context, b state.Build, o Options) 
 	id.add("platform", text(cmp.Or(b.Platform, platform)))
 	id.addMap("arg ", b.Args)
 	id.addMap("label ", b.Labels)
+	for k := range b.Secrets { // that there is one may change the image; what it says must not
+		id.add("secret "+k, text(""))
+	}
 	if len(before.Run) > 0 {
 		id.add("before.run", texts(before.Run))
 		id.addMap("before.env ", before.Env)

@@ -98,6 +98,7 @@ func TestIdentify_changesWithEveryInput(t *testing.T) {
 		"a label":                  {edit: func(b *state.Build) { b.Labels["team"] = "web" }, names: []string{"label team"}},
 		"the target":               {edit: func(b *state.Build) { b.Target = "final" }, names: []string{"target"}},
 		"the platform":             {edit: func(b *state.Build) { b.Platform = "linux/arm64" }, names: []string{"platform"}},
+		"a build secret":           {edit: func(b *state.Build) { b.Secrets = map[string]state.BuildSecret{"npm": {Env: "NPM_TOKEN"}} }, names: []string{"secret npm"}},
 		"the hook's command":       {edit: func(b *state.Build) { b.Before.Run[3] = "app2" }, names: []string{"before.run"}},
 		"how the command is split": {edit: func(b *state.Build) { b.Before.Run = []string{"go build", "-o", "app", "."} }, names: []string{"before.run"}},
 		"the hook's environment":   {edit: func(b *state.Build) { b.Before.Env["CGO_ENABLED"] = "1" }, names: []string{"before.env CGO_ENABLED"}},
@@ -118,6 +119,24 @@ func TestIdentify_changesWithEveryInput(t *testing.T) {
 			require.NoError(t, err)
 			require.NotEqual(t, before.Tag, after.Tag)
 			require.Equal(t, tc.names, image.Diff(before, after))
+		})
+	}
+}
+
+// TestIdentify_stays when only the way to the image changes.
+func TestIdentify_stays(t *testing.T) {
+	root, b := checkout(t), example()
+	b.Secrets = map[string]state.BuildSecret{"npm": {Env: "NPM_TOKEN", Value: "old", Set: true}}
+	before := tag(t, root, b)
+	for name, edit := range map[string]func(*state.Build){
+		"with a new value of a secret": func(b *state.Build) { b.Secrets["npm"] = state.BuildSecret{Env: "NPM_TOKEN", Value: "new", Set: true} },
+		"with a secret from elsewhere": func(b *state.Build) { b.Secrets["npm"] = state.BuildSecret{File: "../npmrc"} },
+		"with a cache":                 func(b *state.Build) { b.Cache = &state.Cache{From: []string{"gha"}, To: []string{"gha"}} },
+		"with another builder":         func(b *state.Build) { b.Builder = "podman" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			edit(&b)
+			require.Equal(t, before, tag(t, root, b))
 		})
 	}
 }
