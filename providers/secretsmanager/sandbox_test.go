@@ -49,6 +49,10 @@ func TestSandbox_agreesOnReferences(t *testing.T) {
 	require.True(t, refs["deleted"].Deleting)
 	require.False(t, refs["deleted"].Exists)
 
+	values, err := r.Values(t.Context(), []string{"prod/openai", "deleted", "missing"})
+	require.NoError(t, err)
+	require.Equal(t, []string{`{"key":"value"}`, "value"}, values)
+
 	whole := ValueFrom(got.ARN, "key")
 	refs, err = r.Resolve(t.Context(), []string{whole})
 	require.NoError(t, err)

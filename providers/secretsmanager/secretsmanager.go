@@ -15,6 +15,7 @@ import (
 
 // api is what this package calls of Secrets Manager.
 type api interface {
+	GetSecretValue(context.Context, *sdk.GetSecretValueInput, ...func(*sdk.Options)) (*sdk.GetSecretValueOutput, error)
 	DescribeSecret(context.Context, *sdk.DescribeSecretInput, ...func(*sdk.Options)) (*sdk.DescribeSecretOutput, error)
 }
 

@@ -43,6 +43,22 @@ func (f *fake) DescribeSecret(ctx context.Context, in *sdk.DescribeSecretInput, 
 	return nil, &smithy.GenericAPIError{Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
 }
 
+func (f *fake) GetSecretValue(_ context.Context, in *sdk.GetSecretValueInput, _ ...func(*sdk.Options)) (*sdk.GetSecretValueOutput, error) {
+	if f.deny {
+		return nil, &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "denied"}
+	}
+	return &sdk.GetSecretValueOutput{SecretString: aws.String("of " + *in.SecretId)}, nil
+}
+
+func TestValues_saysWhatItCannotRead(t *testing.T) {
+	_, err := New(&fake{deny: true}, Options{Region: "us-east-1"}).Values(t.Context(), []string{"a", base + "b-a1b2c3"})
+	require.ErrorContains(t, err, "read secret a")
+	require.ErrorContains(t, err, "read secret "+base+"b")
+	values, err := New(&fake{}, Options{Region: "eu-west-1"}).Values(t.Context(), []string{"a", base + "b-a1b2c3"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"of a"}, values, "another Region's is left alone")
+}
+
 const base = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 
 var changed = time.Unix(1_700_000_000, 0)

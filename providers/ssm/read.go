@@ -178,3 +178,27 @@ func (p *Provider) local(name string) (string, bool) {
 	}
 	return rest, parts[3] == p.region && parts[4] == p.account
 }
+
+// Values reads what parameters hold, so that it can be kept out of what is printed. Those
+// of other accounts or Regions and those that are not there are left out.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
+func (p *Provider) Values(ctx context.Context, names []string) ([]string, error) {
+	var here []string
+	for _, name := range names {
+		if local, ok := p.local(name); ok {
+			here = append(here, local)
+		}
+	}
+	slices.Sort(here)
+	var values []string
+	for b := range slices.Chunk(slices.Compact(here), batch) {
+		out, err := p.api.GetParameters(ctx, &sdk.GetParametersInput{Names: b, WithDecryption: aws.Bool(true)})
+		if err != nil {
+			return values, fmt.Errorf("read parameters %s: %w", strings.Join(b, ", "), awsapi.Explain(err))
+		}
+		for _, got := range out.Parameters {
+			values = append(values, aws.ToString(got.Value))
+		}
+	}
+	return values, nil
+}

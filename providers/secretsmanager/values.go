@@ -1,0 +1,44 @@
+package secretsmanager
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+)
+
+// Values reads what secrets hold, so that it can be kept out of what is printed: the text
+// of each, and every value in it when it is JSON. It goes on after a secret that cannot be
+// read. Those of other Regions are left out.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+func (r *Resolver) Values(ctx context.Context, refs []string) ([]string, error) {
+	var values []string
+	var errs []error
+	for _, ref := range refs {
+		id, region := split(ref)
+		if region != "" && region != r.region {
+			continue
+		}
+		out, err := r.api.GetSecretValue(ctx, &sdk.GetSecretValueInput{SecretId: &id})
+		switch {
+		case awsapi.Is(err, "ResourceNotFoundException", "InvalidRequestException"): // the latter when it is being deleted
+		case err != nil:
+			errs = append(errs, fmt.Errorf("read secret %s: %w", id, awsapi.Explain(err)))
+		default:
+			text := aws.ToString(out.SecretString)
+			values = append(values, text)
+			var fields map[string]any
+			if json.Unmarshal([]byte(text), &fields) == nil {
+				for _, v := range fields {
+					values = append(values, fmt.Sprint(v))
+				}
+			}
+		}
+	}
+	return values, errors.Join(errs...)
+}
