@@ -1,0 +1,60 @@
+package apprunner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+)
+
+// Deployed says which services of the account and Region run which image, whoever made
+// them. Images of the account's own registry are named REPOSITORY:TAG or
+// REPOSITORY@DIGEST. A paused service counts: it may be resumed.
+func (p *Provider) Deployed(ctx context.Context) (map[string][]string, error) {
+	var mu sync.Mutex
+	deployed := map[string][]string{}
+	g, gctx := errgroup.WithContext(ctx)
+	pages := sdk.NewListServicesPaginator(p.api, &sdk.ListServicesInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(gctx)
+		if err != nil {
+			_ = g.Wait() // its errors follow from this one
+			return nil, fmt.Errorf("list services: %w", awsapi.Explain(err))
+		}
+		for _, s := range page.ServiceSummaryList {
+			if s.Status == types.ServiceStatusDeleted {
+				continue
+			}
+			g.Go(func() error {
+				out, err := p.api.DescribeService(gctx, &sdk.DescribeServiceInput{ServiceArn: s.ServiceArn})
+				if err != nil {
+					return gone(aws.ToString(s.ServiceArn), "describe", err)
+				}
+				source := out.Service.SourceConfiguration
+				if source == nil || source.ImageRepository == nil {
+					return nil // built by App Runner from a repository of code
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				id := strings.TrimPrefix(aws.ToString(source.ImageRepository.ImageIdentifier), p.scope().registry()+"/")
+				deployed[id] = append(deployed[id], aws.ToString(s.ServiceName))
+				return nil
+			})
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for _, names := range deployed {
+		slices.Sort(names)
+	}
+	return deployed, nil
+}
