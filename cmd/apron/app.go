@@ -35,17 +35,18 @@ type app struct {
 	connect func(ctx context.Context, dir, account, region string) (sandbox.Info, error)
 	log     *slog.Logger
 
-	files       []string
-	environment string
-	envFiles    []string
-	region      string
-	profile     string
-	format      string
-	json        bool
-	noColor     bool
-	debug       bool
-	sandbox     sandboxFlags
-	wrote       bool // something, to stdout
+	files           []string
+	environment     string
+	envFiles        []string
+	region          string
+	profile         string
+	format          string
+	json            bool
+	noColor         bool
+	debug           bool
+	allowSecretArgs bool
+	sandbox         sandboxFlags
+	wrote           bool // something, to stdout
 }
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {
@@ -91,6 +92,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 	f.BoolVar(&a.json, "json", false, "short for --format json")
 	f.BoolVar(&a.noColor, "no-color", false, "no colours; so does NO_COLOR in the environment")
 	f.BoolVar(&a.debug, "debug", false, "say on stderr which AWS calls are made: never what they hold")
+	f.BoolVar(&a.allowSecretArgs, "allow-secret-args", false, "take build arguments that look like secrets, though they stay readable in the image")
 	f.BoolVar(&a.sandbox.on, "sandbox", false, "use the AWS of this machine instead: a sandbox that really runs containers")
 	f.Float64Var(&a.sandbox.speed, "sandbox-speed", 0, "divide the sandbox's AWS-side waits by this; also APRON_SANDBOX_SPEED")
 	f.StringVar(&a.sandbox.engine, "sandbox-engine", a.fallback("APRON_SANDBOX_ENGINE", ""), "run the sandbox's containers by docker, podman, namespaces or process; also APRON_SANDBOX_ENGINE (default the first that works)")

@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/providers/apprunner"
@@ -16,6 +18,7 @@ import (
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/render"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // applyFlags are what steers the execution of a plan.
@@ -118,6 +121,49 @@ func (s *session) settled(ctx context.Context, w wiring, users bool) (facts, err
 	return s.observe(ctx, w, users)
 }
 
+// verify requests what the manifests want verified where there is nothing to apply: a
+// service that failed it the last time is no better for having been left alone.
+func (s *session) verify(ctx context.Context, w wiring, p planned) error {
+	if p.destroy {
+		return nil
+	}
+	var errs *multierror.Error
+	for _, spec := range s.specs {
+		if o := p.facts.live[serviceAddress(spec)]; o.Phase == state.Ready {
+			if err := w.apprunner.Verify(ctx, spec.Service, o.URL); err != nil {
+				errs = multierror.Append(errs, err)
+			}
+		}
+	}
+	return interruptible(ctx, errs.ErrorOrNil())
+}
+
+// learn reads the secrets that the manifests refer to, which apron has no use for but
+// this: an application that fails may print them, and its last lines are shown.
+func (s *session) learn(ctx context.Context, w wiring) {
+	var parameters, secrets []string
+	for _, spec := range s.specs {
+		for _, ref := range spec.Secrets {
+			switch ref.Source {
+			case state.FromSSM:
+				parameters = append(parameters, ref.Name)
+			case state.FromSecretsManager:
+				secrets = append(secrets, ref.Name)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	values, err := w.ssm.Values(ctx, parameters)
+	more, err2 := w.secrets.Values(ctx, secrets)
+	values = append(values, more...)
+	s.a.out.Hide(values...)
+	s.a.err.Hide(values...)
+	if err := errors.Join(err, err2); err != nil {
+		s.a.say("apron: warning: where the application prints a secret it is not masked below: %v", err)
+	}
+}
+
 // execute shows a plan, asks, and carries it out.
 func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags) error {
 	a := s.a
@@ -136,7 +182,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		return p.missing
 	}
 	if p.plan.Empty() {
-		return nil
+		return s.verify(ctx, w, p)
 	}
 	if err := a.confirm(o.yes); err != nil {
 		return err
@@ -147,6 +193,9 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		Parallelism: o.parallelism, Observe: stream.Observe, Progress: stream.Progress})
 	if closeErr := stream.Close(); err == nil {
 		err = closeErr
+	}
+	if err != nil {
+		s.learn(ctx, w)
 	}
 	h := s.header(p.facts.live)
 	h.Destroy = p.destroy

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 )
@@ -86,6 +88,19 @@ func (c *checkout) apron(code int, args ...string) (stdout, stderr string) {
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	require.Equal(c.t, code, exitOf(c.t, cmd.Run()), "apron %s\n%s\n%s", strings.Join(args, " "), out.String(), errOut.String())
 	return out.String(), errOut.String()
+}
+
+// config makes AWS's own SDK use the checkout's sandbox, as apron sandbox env tells.
+func (c *checkout) config() aws.Config {
+	c.t.Helper()
+	out, _ := c.apron(exitOK, "sandbox", "env")
+	env := map[string]string{}
+	for line := range strings.Lines(out) {
+		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+		env[name] = value
+	}
+	return aws.Config{Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]),
+		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], "")}
 }
 
 // exitOf is the exit code of a command that has run.

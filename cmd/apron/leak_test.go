@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	smsdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -38,7 +42,7 @@ func TestSecrets_areNotPrinted(t *testing.T) {
 `, built.app)
 	c.replace("deploy.yaml", "build: {context: app}", "build: {context: app, args: {ARG: \"${KEY}\"}}")
 	c.replace("app/Dockerfile", "FROM scratch", "FROM scratch\nARG ARG\nLABEL arg=$ARG")
-	everyCommand(t, c)
+	everyCommand(t, c, "--allow-secret-args")
 }
 
 // TestSecrets_areNotPrintedWhereOnlyAWSKnowsThem: the value is not set on this machine,
@@ -56,13 +60,36 @@ func TestSecrets_areNotPrintedWhereOnlyAWSKnowsThem(t *testing.T) {
 	}
 }
 
+// TestSecrets_areNotPrintedWhereTheyAreOnlyReferredTo: apron never needed the values, and
+// reads them so that it does not print them when the application does.
+func TestSecrets_areNotPrintedWhereTheyAreOnlyReferredTo(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small, built.app)
+	c.replace("deploy.yaml", `secrets: {KEY: "env:KEY"}`, `secrets: {KEY: "ssm:/prod/key", TOKEN: "secretsmanager:prod#token"}`)
+	c.apron(exitOK, "sandbox", "start")
+	cfg := c.config()
+	_, err := ssmsdk.NewFromConfig(cfg).PutParameter(t.Context(), &ssmsdk.PutParameterInput{Name: aws.String("/prod/key"),
+		Value: aws.String(canary + "-ssm"), Type: types.ParameterTypeSecureString})
+	require.NoError(t, err)
+	_, err = smsdk.NewFromConfig(cfg).CreateSecret(t.Context(), &smsdk.CreateSecretInput{Name: aws.String("prod"),
+		SecretString: aws.String(`{"token": "` + canary + `-sm"}`)})
+	require.NoError(t, err)
+	c.apron(exitOK, "apply", "--sandbox", "--yes", "--debug")
+	for name, format := range map[string]string{"KEY": "text", "TOKEN": "json"} {
+		c.write("app/Dockerfile", strings.Replace(smallDockerfile, "HEALTH=200", "HEALTH=500 SPILL="+name, 1))
+		out, errOut := c.apron(exitFailed, "apply", "--sandbox", "--yes", "--debug", "--format", format)
+		require.Contains(t, out+errOut, "app: "+name+" is", "the application has said it")
+		require.NotContains(t, out+errOut, canary)
+	}
+}
+
 // everyCommand runs every command there is, with --debug, through success and failure.
-func everyCommand(t *testing.T, c *checkout) {
+func everyCommand(t *testing.T, c *checkout, flags ...string) {
 	const value = canary + "-Zq81!x"
 	c.write(".env", "KEY="+value+"\n")
 	run := func(code int, args ...string) {
 		t.Helper()
-		out, errOut := c.apron(code, append(args, "--debug")...)
+		out, errOut := c.apron(code, append(append(args, "--debug"), flags...)...)
 		require.NotContains(t, out, value, "stdout of apron %v", args)
 		require.NotContains(t, errOut, value, "stderr of apron %v", args)
 	}

@@ -248,13 +248,16 @@ var differing = []struct {
 	pattern *regexp.Regexp
 	with    string
 }{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`localhost:\d+`), "localhost:PORT"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`src-[0-9a-f]{20}`), "src-HASH"},
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:DIGEST"},
+	{regexp.MustCompile(`sha256:[0-9a-f]{12}\b`), "sha256:DIGEST"},
+	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`), "DAY"},
+	{regexp.MustCompile(`\b\d+\.\d MB\b`), "SIZE"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "ID"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`(?m)^((?:done|failed) .*?) +[0-9.m]+s$`), "$1  TOOK"},
 	{regexp.MustCompile(`(SUCCEEDED|FAILED) +[0-9.m]+s\b`), "$1  TOOK"},
 	{regexp.MustCompile(`"took_ms": \d+`), `"took_ms": 0`},

@@ -42,6 +42,7 @@ func (a *app) load() (*manifest.Set, error) {
 		LookupEnv:       a.lookup,
 		Git:             gitFacts(a.manifestDir()),
 		FallbackEnvFile: a.sandbox.on,
+		AllowSecretArgs: a.allowSecretArgs,
 	})
 	if set != nil {
 		a.out.Hide(manifest.Redactions(set)...)

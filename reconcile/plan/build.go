@@ -76,6 +76,10 @@ func (b *builder) note(addr state.Address, format string, args ...any) {
 	b.notes = append(b.notes, state.Note{Target: addr, Text: fmt.Sprintf(format, args...)})
 }
 
+func (b *builder) warn(addr state.Address, format string, args ...any) {
+	b.notes = append(b.notes, state.Note{Target: addr, Warning: true, Text: fmt.Sprintf(format, args...)})
+}
+
 func (b *builder) refuse(addr state.Address, fix, format string, args ...any) {
 	b.refused = multierror.Append(b.refused, &RefusedError{Target: addr, Why: fmt.Sprintf(format, args...), Fix: fix})
 }
@@ -179,7 +183,7 @@ func (b *builder) unchanged(have state.Observed) {
 	case state.Paused:
 		b.note(have.Address, "is paused%s", because(have.Note))
 	case state.Busy:
-		b.note(have.Address, "has an operation under way%s", because(have.Note))
+		b.warn(have.Address, "has an operation under way%s", because(have.Note))
 	}
 }
 
@@ -228,8 +232,7 @@ func (b *builder) once(addr state.Address, changes []Change) []Change {
 		if c.New == nil || c.Old == nil || !c.New.Once {
 			return false
 		}
-		b.notes = append(b.notes, state.Note{Target: addr, Warning: true, Text: fmt.Sprintf(
-			"%s stays %s and does not become %s: it is never moved; choose a new name", c.Path, c.Old.Text(), c.New.Text())})
+		b.warn(addr, "%s stays %s and does not become %s: it is never moved; choose a new name", c.Path, c.Old.Text(), c.New.Text())
 		return true
 	})
 }

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apron-deploy/apron/providers/ecr"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/render"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+func (a *app) imagesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "images",
+		Short: "List the images of the repository: tags, size, age, and where they run",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return group(cmd, args)
+			}
+			return a.runImages(cmd.Context())
+		},
+	}
+	var o applyFlags
+	var unused, keep int
+	prune := &cobra.Command{
+		Use:   "prune",
+		Short: "Delete images that apron pushed and nobody uses any more",
+		Long: "prune deletes images with a src- tag and no other that no service of this account and\n" +
+			"Region runs and that nobody pulled or pushed for a while. It shows them first, and\n" +
+			"asks. What ECR's lifecycle rules delete by themselves needs no prune.",
+		Example: "  apron images prune --unused 30 --keep 5",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if unused < 1 || keep < 0 {
+				return &usageError{err: fmt.Errorf("--unused must be at least 1 and --keep at least 0"), command: cmd.CommandPath()}
+			}
+			return a.runPrune(cmd.Context(), o, unused, keep)
+		},
+	}
+	prune.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	prune.Flags().IntVar(&unused, "unused", 30, "days without a pull or push after which an image may go")
+	prune.Flags().IntVar(&keep, "keep", 5, "how many of the newest stay whatever their age")
+	o.parallelism = 4
+	cmd.AddCommand(prune)
+	return cmd
+}
+
+// repositoryImages are the images of one repository, and which services run each.
+type repositoryImages struct {
+	name     string
+	images   []ecr.Stored
+	deployed map[string][]string // digest → services
+}
+
+// repositories reads the repositories of the manifests, each once.
+func (s *session) repositories(ctx context.Context, w wiring) ([]repositoryImages, error) {
+	running, err := w.apprunner.Deployed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []repositoryImages
+	for _, spec := range s.specs {
+		name := spec.Image.Repository
+		if slices.ContainsFunc(all, func(r repositoryImages) bool { return r.name == name }) {
+			continue
+		}
+		images, err := w.registry.Inventory(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		r := repositoryImages{name: name, images: images, deployed: map[string][]string{}}
+		for _, i := range images {
+			for _, id := range append([]string{"@" + i.Digest}, prefixed(":", i.Tags)...) {
+				r.deployed[i.Digest] = append(r.deployed[i.Digest], running[name+id]...)
+			}
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+func prefixed(prefix string, all []string) []string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = prefix + s
+	}
+	return out
+}
+
+// storedImage is one image as images shows it.
+type storedImage struct {
+	Repository string   `json:"repository"`
+	Digest     string   `json:"digest"`
+	Tags       []string `json:"tags"`
+	Bytes      int64    `json:"bytes"`
+	PushedAt   string   `json:"pushed_at"`           // RFC 3339
+	PulledAt   string   `json:"pulled_at,omitempty"` // RFC 3339; absent when never
+	Deployed   []string `json:"deployed"`            // services that run it
+}
+
+func (a *app) runImages(ctx context.Context) error {
+	s, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	repositories, err := s.repositories(ctx, s.wire(applyFlags{}))
+	if err != nil {
+		return interruptible(ctx, err)
+	}
+	all := []storedImage{}
+	for _, r := range repositories {
+		for _, i := range r.images {
+			line := storedImage{Repository: r.name, Digest: i.Digest, Tags: i.Tags, Bytes: i.Bytes, PushedAt: i.PushedAt.UTC().Format(time.RFC3339),
+				Deployed: append([]string{}, r.deployed[i.Digest]...)}
+			if !i.PulledAt.IsZero() {
+				line.PulledAt = i.PulledAt.UTC().Format(time.RFC3339)
+			}
+			all = append(all, line)
+		}
+	}
+	if render.Format(a.format) == render.JSON {
+		return a.encode(struct {
+			FormatVersion string        `json:"format_version"`
+			Images        []storedImage `json:"images"`
+		}{render.FormatVersion, all})
+	}
+	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "REPOSITORY\tDIGEST\tSIZE\tPUSHED\tPULLED\tDEPLOYED\tTAGS")
+	for _, i := range all {
+		fmt.Fprintf(t, "%s\t%s\t%.1f MB\t%s\t%s\t%s\t%s\n", i.Repository, shortDigest(i.Digest), float64(i.Bytes)/1e6, day(i.PushedAt), day(i.PulledAt),
+			dash(strings.Join(i.Deployed, " ")), dash(strings.Join(i.Tags, " ")))
+	}
+	return t.Flush()
+}
+
+// shortDigest is how much of a digest people read.
+func shortDigest(digest string) string {
+	algorithm, hex, _ := strings.Cut(digest, ":")
+	return algorithm + ":" + hex[:min(12, len(hex))]
+}
+
+// day is the date of an RFC 3339 time.
+func day(t string) string { return dash(t[:min(len(t), len(time.DateOnly))]) }
+
+// dash stands for nothing in a table.
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (a *app) runPrune(ctx context.Context, o applyFlags, unused, keep int) error {
+	s, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	w := s.wire(o)
+	repositories, err := s.repositories(ctx, w)
+	if err != nil {
+		return interruptible(ctx, err)
+	}
+	p := &plan.Plan{}
+	for _, r := range repositories {
+		fates := ecr.Prune(r.images, ecr.PruneOptions{Unused: time.Duration(unused) * 24 * time.Hour, Keep: keep, Now: time.Now(), Deployed: r.deployed})
+		for _, f := range fates {
+			addr := state.Address{Target: "ecr", Kind: "image", Name: r.name + "@" + shortDigest(f.Digest)}
+			if !f.Delete {
+				p.Notes = append(p.Notes, state.Note{Target: addr, Text: "stays: " + f.Why})
+				continue
+			}
+			have := state.Observed{Resource: state.Resource{Address: addr, Detail: stored{r.name, f.Stored}}, ID: f.Digest}
+			p.Actions = append(p.Actions, plan.Action{ID: plan.ID("delete " + addr.String()), Op: plan.Delete, Target: addr, Have: have,
+				Reason: fmt.Sprintf("%s, %.1f MB, %s", strings.Join(f.Tags, " "), float64(f.Bytes)/1e6, f.Why)})
+		}
+	}
+	byIndex(p.Actions)
+	w.all = reconcile.Providers{pruner{w.registry}}
+	return s.execute(ctx, w, planned{plan: p, facts: facts{live: state.Live{}}, destroy: true}, o)
+}
+
+// stored is the detail of an image that is to go.
+type stored struct {
+	repository string
+	ecr.Stored
+}
+
+// byIndex makes what an index holds wait for the index.
+func byIndex(actions []plan.Action) {
+	slices.SortStableFunc(actions, func(a, b plan.Action) int {
+		return cmp.Compare(len(b.Have.Detail.(stored).Members), len(a.Have.Detail.(stored).Members))
+	})
+	for _, index := range actions {
+		for i := range actions {
+			if slices.Contains(index.Have.Detail.(stored).Members, actions[i].Have.ID) {
+				actions[i].Needs = append(actions[i].Needs, index.ID)
+			}
+		}
+	}
+}
+
+// pruner deletes images: the one thing that the provider of images never does.
+type pruner struct{ registry *ecr.Provider }
+
+var _ reconcile.Provider = pruner{}
+
+func (pruner) Types() []string { return []string{"ecr/image"} }
+
+func (pruner) Observe(context.Context, reconcile.Query) (state.Live, []state.Note, error) {
+	return nil, nil, nil
+}
+
+func (p pruner) Execute(ctx context.Context, a plan.Action, _ apply.Env) (state.Outcome, error) {
+	d := a.Have.Detail.(stored)
+	return state.Outcome{}, p.registry.Remove(ctx, d.repository, []string{d.Digest})
+}
