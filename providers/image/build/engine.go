@@ -121,7 +121,7 @@ func (e *engine) build(ctx context.Context, r Request, dir, file string) (string
 	}
 	args = append(args, flags...)
 	args = append(args, e.cache(r)...)
-	env := without(r.Environ, "SOURCE_DATE_EPOCH") // an argument, or nothing
+	env := e.environ(r)
 	for _, more := range []map[string]string{b.Args, values, e.actions(r)} {
 		env = with(env, more)
 	}
@@ -148,6 +148,18 @@ func (e *engine) build(ctx context.Context, r Request, dir, file string) (string
 		err = fmt.Errorf("%s build succeeded and left no image", e.name)
 	}
 	return strings.TrimSpace(string(id)), err
+}
+
+// environ is the environment of the engine. SOURCE_DATE_EPOCH is an argument or nothing:
+// what is not hashed must not be in the image.
+func (e *engine) environ(r Request) []string {
+	env := without(r.Environ, "SOURCE_DATE_EPOCH")
+	if dir := lookup(env, "DOCKER_CONFIG"); dir != "" && e.name == "buildah" {
+		if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
+			return without(env, "DOCKER_CONFIG") // it fails without the file, though nothing is to be logged in to
+		}
+	}
+	return env
 }
 
 // local adds the context's directory, and the Dockerfile and the ignore rules as files

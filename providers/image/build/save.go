@@ -25,18 +25,17 @@ func (e *engine) save(ctx context.Context, r Request, id, file string) error {
 		return err
 	}
 	defer f.Close()
-	args, env := []string{"save", id}, r.Environ
+	args := []string{"save", id}
 	switch e.name {
 	case "podman":
 		args = []string{"save", "--format", "docker-archive", "-o", file, id}
 	case "buildah":
 		args = []string{"push", "-q", id, "docker-archive:" + file}
-		env = without(env, "DOCKER_CONFIG") // it insists on a config.json there, for a registry that is none
 		if err := os.Remove(file); err != nil { // it refuses to write into a file
 			return err
 		}
 	}
-	if err := run(ctx, command(ctx, env, e.name, args...), e.name+" "+args[0], f, nil); err != nil {
+	if err := run(ctx, command(ctx, e.environ(r), e.name, args...), e.name+" "+args[0], f, nil); err != nil {
 		return err
 	}
 	return f.Close()
