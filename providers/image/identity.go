@@ -77,11 +77,13 @@ func identify(ctx context.Context, c *source.Context, b state.Build, o Options) 
 			id.add("base "+ref, digest)
 		}
 	}
+	opened := make(chan *statcache.Cache, 1)
+	go func() { opened <- statcache.Open(o.Cache, c.Dockerfile+"\x00"+c.Dir, statcache.Options{}) }()
 	files, err := c.Files(ctx, before.Outputs...)
+	cache := <-opened
 	if err != nil {
 		return Identity{}, fmt.Errorf("read the build context: %w", err)
 	}
-	cache := statcache.Open(o.Cache, c.Dockerfile+"\x00"+c.Dir, statcache.Options{})
 	if err := id.addFiles(ctx, c, cache, "context ", files); err != nil {
 		return Identity{}, err
 	}
@@ -109,13 +111,23 @@ func tag(inputs []Input) string {
 	h := sha256.New()
 	line := []byte("apron image 1\n")
 	for _, in := range inputs {
-		line = strconv.AppendQuote(line, in.Name)
+		line = quote(line, in.Name)
 		line = append(append(append(line, ' '), in.Digest...), '\n')
 		h.Write(line)
 		line = line[:0]
 	}
 	h.Write(line)
 	return "src-" + hex.EncodeToString(h.Sum(nil))[:20]
+}
+
+// quote is [strconv.AppendQuote], and quicker with a usual name.
+func quote(to []byte, name string) []byte {
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(to, name)
+		}
+	}
+	return append(append(append(to, '"'), name...), '"')
 }
 
 func (id *Identity) add(name, digest string) {

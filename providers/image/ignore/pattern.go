@@ -4,6 +4,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // shape is how a pattern is compared.
@@ -16,6 +17,7 @@ const (
 	ending              // the path ends in tail: "**docs"
 	single              // head, anything but a slash, tail: "docs/*.md"
 	base                // the last element is head, anything, tail: "**/*.md"
+	glob                // the last element is as tail says, with * and ?: "**/*.sw?"
 	expr                // everything else
 )
 
@@ -27,6 +29,7 @@ type pattern struct {
 	expr   *regexp.Regexp
 	stem   string // the text before the first wildcard
 	plain  bool   // there is no wildcard
+	depth  int    // slashes in every path that matches an expr; -1 for any number
 }
 
 func (p *pattern) match(name string) bool {
@@ -44,9 +47,63 @@ func (p *pattern) match(name string) bool {
 		return p.star(name)
 	case base:
 		return p.star(name[strings.LastIndexByte(name, '/')+1:])
-	default: // the plain text at both ends spares most paths the expression
-		return strings.HasPrefix(name, p.head) && strings.HasSuffix(name, p.tail) && p.expr.MatchString(name)
+	case glob:
+		return globs(p.tail, name[strings.LastIndexByte(name, '/')+1:])
+	default: // the plain text at both ends and the depth spare most paths the expression
+		return strings.HasPrefix(name, p.head) && strings.HasSuffix(name, p.tail) &&
+			(p.depth < 0 || strings.Count(name, "/") == p.depth) && p.expr.MatchString(name)
 	}
+}
+
+// wants returns what the last element of every path that matches is, or else what its
+// extension is, or else nothing.
+func (p *pattern) wants() (name, ext string) {
+	switch p.shape {
+	case exact:
+		return p.head[strings.LastIndexByte(p.head, '/')+1:], ""
+	case suffix:
+		return p.tail[strings.LastIndexByte(p.tail, '/')+1:], ""
+	case single, base:
+		if !strings.Contains(p.tail, "/") {
+			return "", extension(p.tail)
+		}
+		return p.tail[strings.LastIndexByte(p.tail, '/')+1:], ""
+	}
+	return "", ""
+}
+
+// extension is the end of a name from its last dot on.
+func extension(name string) string {
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		return name[i:]
+	}
+	return ""
+}
+
+// globs reports whether a name without slashes is as a pattern with * and ? says.
+func globs(pattern, name string) bool {
+	for ; pattern != ""; pattern = pattern[1:] {
+		switch c := pattern[0]; {
+		case c == '*':
+			rest := strings.TrimLeft(pattern, "*")
+			for i := range name {
+				if globs(rest, name[i:]) {
+					return true
+				}
+			}
+			return globs(rest, "")
+		case name == "":
+			return false
+		case c == '?':
+			_, n := utf8.DecodeRuneInString(name)
+			name = name[n:]
+			continue
+		case c != name[0]:
+			return false
+		}
+		name = name[1:]
+	}
+	return name == ""
 }
 
 // star reports whether name is head, a run without slashes, and tail.
@@ -91,12 +148,17 @@ func compile(text string) (pattern, error) {
 		p.shape, p.head, p.tail = single, head, tail
 	case deep && lone && !strings.Contains(rest, "/"):
 		p.shape, p.head, p.tail = base, head, tail
+	case deep && !strings.ContainsAny(rest, `[]\^/`) && strings.Count(rest, "*") < 3 && !strings.Contains(rest, "**"):
+		p.shape, p.tail = glob, rest
 	default:
 		re, err := regexp.Compile(translate(text))
 		if err != nil {
 			return pattern{}, path.ErrBadPattern
 		}
 		p.shape, p.expr = expr, re
+		if p.depth = -1; !strings.Contains(text, "**") && !strings.ContainsAny(text, `[\`) {
+			p.depth = strings.Count(text, "/")
+		}
 		p.head, p.tail = p.stem, strings.TrimPrefix(text[strings.LastIndexAny(text, wild)+1:], "/")
 	}
 	return p, nil

@@ -52,10 +52,10 @@ func needDocker(t *testing.T) (buildkit bool) {
 	return strings.Contains(string(out), "buildx")
 }
 
-// same compares what docker sent with what was listed. The legacy builder, of before
-// version 23, has a flaw that is not followed: it looks into a directory that is left out
-// only for exceptions that start with the directory's very name, not for !**/name. It may
-// miss files then, and has none that were not listed.
+// same compares what docker sent with what was listed. One thing of the legacy builder,
+// that of clients without buildx, is not followed: it looks into a directory that is left
+// out only for exceptions that start with the directory's very name, not for !**/name. It
+// may miss files then, and has none that were not listed.
 func same(t require.TestingT, buildkit bool, rules string, sent, listed []string) (exactly bool) {
 	for line := range strings.Lines(rules) {
 		line = strings.TrimSpace(line)

@@ -19,15 +19,15 @@ import (
 
 // Sums returns what identifies each file: its mode as git writes it and the SHA-256 of
 // its content, "100644:9f86…". That of a symlink is of its target's text. What the cache
-// knows is not read; nil knows nothing, and saving it is the caller's. No two of the
-// files may have the same path.
+// knows is not read; nil knows nothing, and saving it is the caller's. No two files may
+// have the same path.
 func (c *Context) Sums(ctx context.Context, cache *statcache.Cache, files []File) ([]string, error) {
 	sums := make([]string, len(files))
 	workers, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
 	for range min((len(files)+stretch-1)/stretch, max(2, runtime.GOMAXPROCS(0))) {
 		workers.Go(func() error {
-			h := cache.Hasher()
+			h := cache.Hasher(c.Dir)
 			defer h.Done()
 			for {
 				from := int(next.Add(stretch)) - stretch
@@ -49,8 +49,8 @@ func (c *Context) Sums(ctx context.Context, cache *statcache.Cache, files []File
 	return sums, workers.Wait()
 }
 
-// stretch is how many neighbours one worker takes at a time.
-const stretch = 16
+// stretch is how many neighbours one worker takes at a time: some will be in one directory.
+const stretch = 64
 
 func (c *Context) sum(h *statcache.Hasher, f File) (string, error) {
 	sum, err := c.content(h, f)
@@ -69,7 +69,7 @@ func (c *Context) sum(h *statcache.Hasher, f File) (string, error) {
 
 func (c *Context) content(h *statcache.Hasher, f File) (statcache.Sum, error) {
 	if !f.Link {
-		return h.Sum(f.Path, c.Abs(f))
+		return h.Sum(f.Path)
 	}
 	target, err := c.Target(f)
 	return sha256.Sum256([]byte(target)), err

@@ -6,16 +6,32 @@ import (
 	"crypto/sha256"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // supported is false: without an inode and a ctime, a file whose times were set back
 // could not be told from what it was.
 const supported = false
 
-func lstat(string) (stat, bool) { return stat{}, false }
+const cwd = 0
 
-func read(path string, buf []byte) (reading, error) {
-	f, err := os.Open(path)
+type file struct {
+	fd   int
+	name string
+}
+
+type dir struct{}
+
+func (dir) enter(root, path string) file {
+	return file{name: filepath.Join(root, filepath.FromSlash(path))}
+}
+
+func (dir) leave() {}
+
+func lstat(file) (stat, bool) { return stat{}, false }
+
+func read(at file, buf []byte) (reading, error) {
+	f, err := os.Open(at.name)
 	if err != nil {
 		return reading{}, err
 	}

@@ -6,16 +6,60 @@ import (
 	"crypto/sha256"
 	"errors"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 const supported = true
 
+const cwd = unix.AT_FDCWD
+
+// file is a file for system calls.
+type file struct {
+	fd   int    // the directory that name is relative to, or cwd
+	name string // may be absolute
+}
+
+// dir is the directory of the last file. It is kept open, as the next file is likely to
+// be in it, and to look up a long path is most of what it takes to ask for a file.
+type dir struct {
+	path string
+	fd   int
+	open bool
+}
+
+// enter returns the file at path below root.
+func (d *dir) enter(root, path string) file {
+	i := strings.LastIndexByte(path, '/')
+	if at := path[:i+1]; !d.open || at != d.path {
+		d.leave()
+		d.path, d.open = at, true
+		err := retry(func() (err error) {
+			d.fd, err = unix.Open(root+"/"+at, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			return err
+		})
+		if err != nil {
+			d.fd = cwd // it may still let its files be opened
+		}
+	}
+	if d.fd == cwd {
+		return file{fd: cwd, name: root + "/" + path}
+	}
+	return file{fd: d.fd, name: path[i+1:]}
+}
+
+func (d *dir) leave() {
+	if d.open && d.fd != cwd {
+		_ = unix.Close(d.fd)
+	}
+	d.open = false
+}
+
 // lstat returns false for what is not a regular file.
-func lstat(path string) (stat, bool) {
+func lstat(f file) (stat, bool) {
 	var st unix.Stat_t
-	err := retry(func() error { return unix.Lstat(path, &st) })
+	err := retry(func() error { return unix.Fstatat(f.fd, f.name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	return statOf(&st), err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
@@ -29,13 +73,13 @@ func statOf(st *unix.Stat_t) stat {
 // read hashes a regular file. It makes the system calls itself: package os makes three
 // more for each file, to see if it can be polled, and a symlink or a pipe that has just
 // taken the file's place must be noticed, not followed or waited for.
-func read(path string, buf []byte) (reading, error) {
+func read(f file, buf []byte) (reading, error) {
 	fail := func(op string, err error) (reading, error) {
-		return reading{}, &os.PathError{Op: op, Path: path, Err: err}
+		return reading{}, &os.PathError{Op: op, Path: f.name, Err: err}
 	}
 	fd := -1
 	err := retry(func() (err error) {
-		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		fd, err = unix.Openat(f.fd, f.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		return err
 	})
 	if errors.Is(err, unix.ELOOP) {

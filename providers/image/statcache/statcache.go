@@ -24,7 +24,7 @@ type Options struct {
 // Settle is a little more than FAT's two seconds, the longest step that is in use.
 const Settle = 2100 * time.Millisecond
 
-// Cache holds sums by key. The nil Cache remembers nothing and is ready to use.
+// Cache holds sums by path. The nil Cache remembers nothing and is ready to use.
 type Cache struct {
 	dir, file string
 	settle    int64   // ns
@@ -94,40 +94,47 @@ func (c *Cache) Save() error {
 // Hasher hashes files for one goroutine.
 type Hasher struct {
 	c     *Cache
+	root  string
 	at    int // in c.known, where the next key is likely
 	buf   []byte
 	fresh []entry
+	dir   dir
 }
 
-// Hasher returns a new one. Call its Done after the last file.
-func (c *Cache) Hasher() *Hasher { return &Hasher{c: c, buf: make([]byte, 128<<10)} }
+// Hasher returns a new one for files below root. Call its Done after the last file.
+func (c *Cache) Hasher(root string) *Hasher {
+	return &Hasher{c: c, root: root, buf: make([]byte, 128<<10)}
+}
 
-// Sum returns the sum of the regular file at path, which the cache knows by its key. Keys
-// that come in order are found faster. A symlink at path is an error.
-func (h *Hasher) Sum(key, path string) (Sum, error) {
+// Sum returns the sum of a regular file. Its path is relative to root, slash-separated,
+// and what the cache knows it by. Files that come in order are found faster. A symlink is
+// an error.
+func (h *Hasher) Sum(path string) (Sum, error) {
+	at := h.dir.enter(h.root, path)
 	if h.c == nil {
-		r, err := read(path, h.buf)
+		r, err := read(at, h.buf)
 		return r.sum, err
 	}
-	if now, ok := lstat(path); ok {
-		if i, found := h.find(key); found && h.c.known[i].stat == h.c.blur(now) {
+	if now, ok := lstat(at); ok {
+		if i, found := h.find(path); found && h.c.known[i].stat == h.c.blur(now) {
 			h.c.used[i] = true
 			return h.c.known[i].sum, nil
 		}
 	}
 	h.c.probe.Do(h.c.askClock)
-	r, err := read(path, h.buf)
+	r, err := read(at, h.buf)
 	if err != nil {
 		return Sum{}, err
 	}
 	if s := h.c.blur(r.before); s == h.c.blur(r.after) && h.c.settled(s) {
-		h.fresh = append(h.fresh, entry{key: key, stat: s, sum: r.sum})
+		h.fresh = append(h.fresh, entry{key: path, stat: s, sum: r.sum})
 	}
 	return r.sum, nil
 }
 
 // Done hands what was hashed to the cache.
 func (h *Hasher) Done() {
+	h.dir.leave()
 	if h.c == nil || len(h.fresh) == 0 {
 		return
 	}
@@ -168,7 +175,7 @@ func (c *Cache) askClock() {
 	if f.Close() != nil || err != nil {
 		return
 	}
-	if now, ok := lstat(f.Name()); ok {
+	if now, ok := lstat(file{fd: cwd, name: f.Name()}); ok {
 		c.clock = c.blur(now)
 	}
 }
