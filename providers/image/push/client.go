@@ -35,6 +35,8 @@ type client struct {
 	pace     *rate.Limiter // of uploads begun
 	requests atomic.Int64
 
+	unmountable sync.Map // names of repositories that no blob can be mounted from
+
 	mu   sync.Mutex
 	user string
 	pass string

@@ -95,6 +95,9 @@ type sessions struct {
 	refused  int
 }
 
+// again is a registry of the same kind, without uploads.
+func (s *sessions) again() *sessions { return &sessions{tells: s.tells, lies: s.lies, cut: s.cut} }
+
 func (s *sessions) serve(g *gate) func(http.ResponseWriter, *http.Request) bool {
 	s.parts = map[string][]byte{}
 	return func(w http.ResponseWriter, r *http.Request) bool {

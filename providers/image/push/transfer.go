@@ -133,14 +133,16 @@ func (t *transfer) candidate() string {
 	if t.whole {
 		return ""
 	}
-	if name, ok := strings.CutPrefix(t.part.from, t.c.to.host()+"/"); ok && name != t.c.to.Repository {
-		return name
+	var names []string
+	if name, ok := strings.CutPrefix(t.part.from, t.c.to.host()+"/"); ok {
+		names = append(names, name)
 	}
 	if t.memory != nil {
-		for _, name := range t.memory.Repositories(t.c.to.host(), t.part.desc.Digest.String()) {
-			if name != t.c.to.Repository {
-				return name
-			}
+		names = append(names, t.memory.Repositories(t.c.to.host(), t.part.desc.Digest.String())...)
+	}
+	for _, name := range names {
+		if _, refused := t.c.unmountable.Load(name); !refused && name != t.c.to.Repository {
+			return name
 		}
 	}
 	return ""
@@ -159,7 +161,7 @@ func (t *transfer) begin(ctx context.Context, from string) (mounted bool, err er
 	}
 	resp, err := t.c.do(ctx, request{method: http.MethodPost, url: to, want: want})
 	if e, ok := errors.AsType[*Error](err); ok && from != "" && e.Status < 500 && e.Status != http.StatusTooManyRequests {
-		t.part.from, t.memory = "", forgetful{t.memory} // not allowed there, or it is gone
+		t.c.unmountable.Store(from, true) // not allowed, or gone; nor is it for other layers
 		return false, nil
 	}
 	if err != nil {
@@ -173,17 +175,6 @@ func (t *transfer) begin(ctx context.Context, from string) (mounted bool, err er
 		return false, fmt.Errorf("the registry began an upload without saying where it goes")
 	}
 	return false, nil
-}
-
-// forgetful is a memory that knows of no other repository.
-type forgetful struct{ Memory }
-
-func (forgetful) Repositories(_, _ string) []string { return nil }
-
-func (f forgetful) Found(registry, repository, digest string) {
-	if f.Memory != nil {
-		f.Memory.Found(registry, repository, digest)
-	}
 }
 
 // location is where an upload goes on, or nil if the response does not say.

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	blockBytes = 512 << 10
+	blockBytes = 256 << 10
 	// level takes half the time of the default for shared libraries, and makes 9 % more of
 	// them. To change it is to send every layer anew.
 	level = 2
@@ -26,24 +26,24 @@ const (
 
 var header = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255} // no name, no time, fastest, any system
 
-// ahead is how many blocks of one layer wait to be sent, at most; each is a megabyte,
-// plain and compressed together.
+// ahead is how many blocks of one layer wait to be sent, at most; each is half a
+// megabyte, plain and compressed together.
 func ahead() int { return min(runtime.GOMAXPROCS(0), 4) + 1 }
 
 var (
 	// turns limits how many blocks are compressed at once, of all layers together.
-	turns  = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
-	blocks = sync.Pool{New: func() any { return &block{plain: make([]byte, blockBytes)} }}
+	turns    = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
+	blocks   = sync.Pool{New: func() any { return &block{plain: make([]byte, blockBytes)} }}
+	deflates sync.Pool
 )
 
 // block is a part of a layer, compressed by itself.
 type block struct {
-	plain   []byte
-	n       int
-	packed  bytes.Buffer
-	deflate *flate.Writer
-	err     error
-	done    chan struct{}
+	plain  []byte
+	n      int
+	packed bytes.Buffer
+	err    error
+	done   chan struct{}
 }
 
 // packer reads a layer as gzip. Blocks are compressed at the same time and joined by
@@ -117,16 +117,15 @@ func (b *block) pack() {
 	turns <- struct{}{}
 	defer func() { <-turns }()
 	b.packed.Reset()
-	if b.deflate == nil {
-		b.deflate, b.err = flate.NewWriter(&b.packed, level)
-		if b.err != nil {
-			return
-		}
-	} else {
-		b.deflate.Reset(&b.packed)
+	z, ok := deflates.Get().(*flate.Writer)
+	if ok {
+		z.Reset(&b.packed)
+	} else if z, b.err = flate.NewWriter(&b.packed, level); b.err != nil {
+		return
 	}
-	if _, b.err = b.deflate.Write(b.plain[:b.n]); b.err == nil {
-		b.err = b.deflate.Flush()
+	defer deflates.Put(z)
+	if _, b.err = z.Write(b.plain[:b.n]); b.err == nil {
+		b.err = z.Flush()
 	}
 }
 
