@@ -46,6 +46,7 @@ type app struct {
 	debug           bool
 	allowSecretArgs bool
 	sandbox         sandboxFlags
+	helper          bool // the program was called as a credential helper
 	wrote           bool // something, to stdout
 }
 

@@ -36,6 +36,11 @@ func (o *applyFlags) register(cmd *cobra.Command) {
 	f.IntVar(&o.parallelism, "parallelism", 8, "how many actions run at once")
 }
 
+func (o *applyFlags) registerBuilder(a *app, cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.builder, "builder", a.fallback("APRON_BUILDER", "auto"),
+		"what builds the image: "+strings.Join(build.Names(), ", ")+"; also APRON_BUILDER")
+}
+
 // check finds what cannot work before anything is done.
 func (o *applyFlags) check() error {
 	switch {
@@ -69,7 +74,7 @@ func (a *app) applyCommand() *cobra.Command {
 	}
 	flags.register(cmd)
 	o.register(cmd)
-	cmd.Flags().StringVar(&o.builder, "builder", a.fallback("APRON_BUILDER", "auto"), "what builds the image: "+strings.Join(build.Names(), ", ")+"; also APRON_BUILDER")
+	o.registerBuilder(a, cmd)
 	return cmd
 }
 
@@ -91,7 +96,7 @@ func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error
 	if err != nil {
 		return err
 	}
-	p, err := s.plan(f, flags.options(), true)
+	p, err := s.plan(f, flags.options(), true, everything)
 	if err != nil {
 		return err
 	}

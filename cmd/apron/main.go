@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -17,13 +18,18 @@ import (
 
 func main() {
 	runner.Init() // takes over, and does not return, in a process that is to become a container
-	os.Exit(newApp(os.Stdin, os.Stdout, os.Stderr).run(context.Background(), os.Args[1:]))
+	a := newApp(os.Stdin, os.Stdout, os.Stderr)
+	a.helper = strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") == credentialHelper
+	os.Exit(a.run(context.Background(), os.Args[1:]))
 }
 
 // run runs one command and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := signalContext(ctx)
 	defer stop()
+	if a.helper {
+		return a.help(ctx, args)
+	}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.in)
@@ -36,6 +42,17 @@ func (a *app) run(ctx context.Context, args []string) int {
 	}
 	a.close()
 	return code
+}
+
+// help answers as a credential helper. Docker shows what a helper prints to stdout when it
+// fails.
+func (a *app) help(ctx context.Context, args []string) int {
+	err := a.credential(ctx, args)
+	if err != nil {
+		fmt.Fprintln(a.out, err)
+	}
+	a.close()
+	return exitCode(ctx, err)
 }
 
 // errInterrupted is why a context ends on a signal.
@@ -82,7 +99,7 @@ func (a *app) root() *cobra.Command {
 	})
 	a.globalFlags(root)
 	root.AddCommand(a.planCommand(), a.applyCommand(), a.destroyCommand(), a.statusCommand(),
-		a.validateCommand(), a.renderCommand(), a.schemaCommand(), a.sandboxCommand(), a.imagesCommand(), a.docsCommand(), a.versionCommand())
+		a.validateCommand(), a.renderCommand(), a.schemaCommand(), a.sandboxCommand(), a.imagesCommand(), a.pushCommand(), a.loginCommand(), a.secretsCommand(), a.docsCommand(), a.versionCommand())
 	wrapArgs(root)
 	return root
 }

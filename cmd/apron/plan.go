@@ -56,7 +56,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed bool) error
 	if err != nil {
 		return err
 	}
-	p, err := s.plan(f, flags.options(), false)
+	p, err := s.plan(f, flags.options(), false, everything)
 	if err != nil {
 		return err
 	}

@@ -208,8 +208,11 @@ type planned struct {
 	destroy bool
 }
 
-// plan joins manifests and facts into the desired state and plans it.
-func (s *session) plan(f facts, o plan.Options, applying bool) (planned, error) {
+// everything is the part of the resources that most commands are about.
+func everything(state.Address) bool { return true }
+
+// plan joins manifests and facts into the desired state and plans a part of it.
+func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.Address) bool) (planned, error) {
 	d := state.Desired{}
 	var missing, errs *multierror.Error
 	notes := slices.Clone(f.notes)
@@ -232,6 +235,10 @@ func (s *session) plan(f facts, o plan.Options, applying bool) (planned, error) 
 	if err := errs.ErrorOrNil(); err != nil {
 		return planned{}, err
 	}
+	outside := func(addr state.Address) bool { return !part(addr) }
+	maps.DeleteFunc(d, func(addr state.Address, _ state.Resource) bool { return outside(addr) })
+	maps.DeleteFunc(f.live, func(addr state.Address, _ state.Observed) bool { return outside(addr) })
+	notes = slices.DeleteFunc(notes, func(n state.Note) bool { return outside(n.Target) })
 	p, err := plan.Build(d, f.live, o)
 	if err != nil {
 		return planned{}, err

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/apron-deploy/apron/providers/ssm"
+	"github.com/apron-deploy/apron/reconcile/render"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+func (a *app) secretsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secrets",
+		Short: "The secrets of the manifest: list, set, import, diff, rotate",
+		Long: "secrets looks after the secrets that the manifest names. Values are read from stdin,\n" +
+			"from a terminal without echo, or from an env file: never from the command line, which\n" +
+			"every user of this machine can see. Values are never printed.",
+		RunE: group,
+	}
+	var o applyFlags
+	o.parallelism = 4
+	yes := func(c *cobra.Command) *cobra.Command {
+		c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+		return c
+	}
+	one := cobra.ExactArgs(1)
+	cmd.AddCommand(
+		&cobra.Command{Use: "list", Short: "Where each secret is kept, and how old it is", RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.listSecrets(cmd.Context())
+		}},
+		yes(&cobra.Command{Use: "set KEY", Short: "Keep a new value, read from stdin", Args: one, RunE: func(cmd *cobra.Command, args []string) error {
+			return a.setSecret(cmd.Context(), o, args[0])
+		}}),
+		yes(&cobra.Command{Use: "rotate KEY", Short: "Keep a new value, read from stdin, and deploy the service with it", Args: one,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				if err := a.setSecret(cmd.Context(), o, args[0]); err != nil {
+					return err
+				}
+				again := o
+				again.timeout, again.builder = 35*time.Minute, a.fallback("APRON_BUILDER", "auto")
+				return a.runApply(cmd.Context(), planFlags{}, again)
+			}}),
+		yes(&cobra.Command{Use: "import FILE", Short: "Keep the values of an env file", Args: one, RunE: func(cmd *cobra.Command, args []string) error {
+			a.envFiles = args
+			return a.runPart(cmd.Context(), planFlags{}, o, false, parameters)
+		}}),
+		&cobra.Command{Use: "diff", Short: "Compare the values here with those that are kept; exit 2 when they differ", RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.diffSecrets(cmd.Context())
+		}},
+	)
+	return cmd
+}
+
+// parameters are the resources that hold secrets.
+func parameters(addr state.Address) bool { return addr.Target == "ssm" }
+
+// secretLine is one secret as list shows it.
+type secretLine struct {
+	Service  string `json:"service"`
+	Key      string `json:"key"`
+	Source   string `json:"source"`             // env, ssm or secretsmanager
+	Place    string `json:"place"`              // the parameter or secret in AWS
+	Exists   bool   `json:"exists"`             // there
+	Version  int64  `json:"version,omitempty"`  // of a parameter that apron keeps
+	Modified string `json:"modified,omitempty"` // RFC 3339
+	Set      bool   `json:"set"`                // an env: secret has a value on this machine
+	Stale    bool   `json:"stale"`              // the running service has an older value
+}
+
+func (a *app) listSecrets(ctx context.Context) error {
+	s, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	f, err := s.observe(ctx, s.wire(applyFlags{}), false)
+	if err != nil {
+		return err
+	}
+	all := []secretLine{}
+	for _, spec := range s.specs {
+		old := strings.Split(stale(spec, f), ", ")
+		for _, key := range slices.Sorted(maps.Keys(spec.Secrets)) {
+			line := lineOf(spec, key, f)
+			line.Stale = slices.Contains(old, key)
+			all = append(all, line)
+		}
+	}
+	if render.Format(a.format) == render.JSON {
+		return a.encode(struct {
+			FormatVersion string       `json:"format_version"`
+			Secrets       []secretLine `json:"secrets"`
+		}{render.FormatVersion, all})
+	}
+	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SERVICE\tKEY\tKEPT IN\tMODIFIED\tHERE\tNOTE")
+	for _, l := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Service, l.Key, l.Source+":"+l.Place, dash(l.Modified), l.here(), l.note())
+	}
+	return t.Flush()
+}
+
+func lineOf(spec state.Spec, key string, f facts) secretLine {
+	ref := spec.Secrets[key]
+	l := secretLine{Service: spec.Service, Key: key, Source: string(ref.Source), Place: ref.Name, Set: ref.Set}
+	var modified time.Time
+	switch ref.Source {
+	case state.FromEnv:
+		l.Source, l.Place = string(state.FromSSM), ssm.ParameterName(spec.Service, key)
+		o, ok := f.live[ssm.Address(spec.Service, key)]
+		p, _ := o.Detail.(ssm.Parameter)
+		l.Exists, l.Version, modified = ok, p.Version, p.LastModified
+	case state.FromSSM:
+		r := f.parameters[ref.Name]
+		l.Exists, modified = r.Exists, r.LastModified
+	case state.FromSecretsManager:
+		r := f.secrets[ref.Name]
+		l.Exists, modified = r.Exists, r.LastModified
+	}
+	if !modified.IsZero() {
+		l.Modified = modified.UTC().Format(time.RFC3339)
+	}
+	return l
+}
+
+func (l secretLine) here() string {
+	if l.Set {
+		return "set"
+	}
+	return "-"
+}
+
+func (l secretLine) note() string {
+	switch {
+	case !l.Exists:
+		return "not there"
+	case l.Stale:
+		return "the service has an older value: apply deploys it again"
+	}
+	return "-"
+}
+
+// setSecret keeps a value that the manifest takes from the environment.
+func (a *app) setSecret(ctx context.Context, o applyFlags, key string) error {
+	s, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, spec := range s.specs {
+		if ref, ok := spec.Secrets[key]; ok && ref.Source == state.FromEnv {
+			found = true
+		} else if ok {
+			return &usageError{err: fmt.Errorf("%s is kept as %s:%s, where apron only reads", key, ref.Source, ref.Name), command: "apron secrets set"}
+		}
+	}
+	if !found {
+		return &usageError{err: fmt.Errorf("%s is not a key under secrets of the manifest", key), command: "apron secrets set"}
+	}
+	value, err := a.readSecret(key)
+	if err != nil {
+		return err
+	}
+	for _, spec := range s.specs {
+		if ref, ok := spec.Secrets[key]; ok {
+			ref.Value, ref.Set = state.Sensitive(value), true
+			spec.Secrets[key] = ref
+		}
+	}
+	return s.applyPart(ctx, planFlags{}, o, func(addr state.Address) bool {
+		return slices.ContainsFunc(s.specs, func(spec state.Spec) bool { return addr == ssm.Address(spec.Service, key) })
+	})
+}
+
+// readSecret reads one value: a whole file or pipe without the newline at its end, or a
+// line of a terminal, unseen.
+func (a *app) readSecret(key string) (string, error) {
+	var text []byte
+	var err error
+	if f, ok := a.in.(interface{ Fd() uintptr }); ok && a.ttyIn {
+		fmt.Fprintf(a.err, "%s: ", key)
+		_ = a.err.Close() // the question must not be held back
+		text, err = term.ReadPassword(int(f.Fd()))
+		a.say("")
+	} else {
+		text, err = io.ReadAll(io.LimitReader(a.in, maxSecret+2))
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the value of %s: %w", key, err)
+	}
+	value := strings.TrimRight(strings.ReplaceAll(string(text), "\r\n", "\n"), "\r\n")
+	switch {
+	case value == "":
+		return "", &usageError{err: errors.New(key + ": the value is empty"), command: "apron secrets set"}
+	case len(value) > maxSecret:
+		return "", &usageError{err: fmt.Errorf("%s: the value has more than %d bytes, which a standard parameter does not hold: use Secrets Manager", key, maxSecret), command: "apron secrets set"}
+	}
+	a.out.Hide(value)
+	a.err.Hide(value)
+	return value, nil
+}
+
+// maxSecret is what a standard parameter holds, in bytes.
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
+const maxSecret = 4096
+
+func (a *app) diffSecrets(ctx context.Context) error {
+	s, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	f, err := s.observe(ctx, s.wire(applyFlags{}), false)
+	if err != nil {
+		return err
+	}
+	p, err := s.plan(f, planFlags{}.options(), false, parameters)
+	if err != nil {
+		return err
+	}
+	if err := a.write(s.view(p)); err != nil {
+		return err
+	}
+	if !p.plan.Empty() {
+		return errChanges
+	}
+	return nil
+}
