@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -251,6 +252,98 @@ func TestBuilders_giveEqualImages(t *testing.T) {
 					}
 					require.Equal(t, first, got, "compared with %s\n%s", held, strings.Join(lines, "\n"))
 				})
+			}
+		})
+	}
+}
+
+// TestBuilders_rebuildBitForBit builds twice, without caches and from files of another
+// age. With a SOURCE_DATE_EPOCH even what a step writes has the same time.
+func TestBuilders_rebuildBitForBit(t *testing.T) {
+	for _, called := range builders {
+		t.Run(called, func(t *testing.T) {
+			file := "testdata/equal/run.txtar"
+			if called == "builtin" {
+				file = "testdata/equal/files.txtar"
+			}
+			files, b := example(t, file)
+			b.Args = map[string]string{"KEY": "k1", "SOURCE_DATE_EPOCH": "1700000000"}
+			dir := checkout(t, files)
+			var digests []string
+			for _, age := range []time.Duration{0, time.Hour} {
+				require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+					if err != nil || d.Type()&os.ModeSymlink != 0 {
+						return err
+					}
+					return os.Chtimes(path, time.Time{}, time.Unix(1800000000, 0).Add(age))
+				}))
+				r := request(t, dir, b)
+				r.NoCache = true
+				img, err := builder(t, called, &r).Build(t.Context(), r)
+				require.NoError(t, err)
+				valid(t, img)
+				config, err := img.ConfigFile()
+				require.NoError(t, err)
+				require.Equal(t, int64(1700000000), config.Created.Unix())
+				digest, err := img.Digest()
+				require.NoError(t, err)
+				digests = append(digests, digest.String())
+			}
+			require.Equal(t, digests[0], digests[1])
+		})
+	}
+}
+
+// TestBuilders_giveSecretsToTheBuildAlone looks for them where they must not be.
+func TestBuilders_giveSecretsToTheBuildAlone(t *testing.T) {
+	const value, text = "correct horse, \"battery\" = staple", "file's own, text"
+	for _, called := range builders {
+		t.Run(called, func(t *testing.T) {
+			dir := checkout(t, map[string]string{
+				"app/Dockerfile": "FROM " + shellName + "\nRUN --mount=type=secret,id=npm,required=true sha256sum /run/secrets/npm > /npm\n" +
+					"RUN --mount=type=secret,id=pip.conf,target=/etc/pip sha256sum /etc/pip > /pip\nCOPY . /all\n",
+				"pip.conf": text,
+			})
+			b := state.Build{Context: "app", Secrets: map[string]state.BuildSecret{
+				"npm": {Env: "NPM_TOKEN", Value: value, Set: true}, "pip.conf": {File: "../pip.conf"},
+			}}
+			r := request(t, dir, b)
+			r.NoCache = true
+			var output strings.Builder
+			r.Line = func(_, line string) { output.WriteString(line + "\n") }
+			if called == "builtin" {
+				require.ErrorContains(t, build.Builtin{}.Check(r), "Dockerfile:2: RUN needs docker, podman or buildah")
+				return
+			}
+			img, err := builder(t, called, &r).Build(t.Context(), r)
+			switch called {
+			case "docker legacy":
+				var secret *build.SecretError
+				require.ErrorAs(t, err, &secret)
+				require.ErrorContains(t, err, "image.build.secrets.npm: docker's legacy builder knows no build secrets")
+				return
+			case "docker":
+				if errors.As(err, new(*build.SecretError)) {
+					t.Skip("this docker has nothing but the legacy builder")
+				}
+			}
+			require.NoError(t, err, output.String())
+			got := look(t, img)
+			for file, secret := range map[string]string{"/npm": value, "/pip": text} {
+				sum := fmt.Sprintf("%x\n", sha256.Sum256([]byte(secret)))
+				want := sha256.Sum256([]byte(sum))
+				require.Equal(t, "file 0644 0 "+hex.EncodeToString(want[:])[:12], got.Files[file], "the step has read it")
+			}
+			raw, err := img.RawConfigFile()
+			require.NoError(t, err)
+			for _, secret := range []string{value, text} {
+				require.NotContains(t, output.String(), secret)
+				require.NotContains(t, string(raw), secret)
+				r := mutate.Extract(img)
+				all, err := io.ReadAll(r)
+				require.NoError(t, err)
+				require.NoError(t, r.Close())
+				require.NotContains(t, string(all), secret)
 			}
 		})
 	}

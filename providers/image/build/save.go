@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"runtime"
 	"time"
 
@@ -87,12 +88,25 @@ func repack(ctx context.Context, saved v1.Image, spool string, when epoch, label
 	config = config.DeepCopy()
 	config.Created = v1.Time{Time: when.time()}
 	for i := range config.History {
-		config.History[i].Created = config.Created
+		h := &config.History[i]
+		h.Created = config.Created
+		if scratchpad.MatchString(h.Comment) {
+			h.Comment = ""
+		}
+	}
+	for i, l := range packed {
+		if config.RootFS.DiffIDs[i], err = l.DiffID(); err != nil {
+			return nil, err
+		}
 	}
 	config.Container, config.Config.Hostname, config.Config.Image = "", "", ""
 	label(&config.Config, labels)
 	return mutate.ConfigFile(img, config)
 }
+
+// scratchpad is how podman and buildah name the image that a step began with, by an id
+// that is another one in every build.
+var scratchpad = regexp.MustCompile(`^FROM [0-9a-f]{12}$`)
 
 // clamp copies an archive and sets no time later than latest.
 func clamp(w io.Writer, r io.Reader, latest time.Time) error {
