@@ -99,7 +99,7 @@ func (a *app) root() *cobra.Command {
 	})
 	a.globalFlags(root)
 	root.AddCommand(a.planCommand(), a.applyCommand(), a.destroyCommand(), a.statusCommand(),
-		a.validateCommand(), a.renderCommand(), a.schemaCommand(), a.sandboxCommand(), a.imagesCommand(), a.pushCommand(), a.loginCommand(), a.secretsCommand(), a.docsCommand(), a.versionCommand())
+		a.validateCommand(), a.renderCommand(), a.schemaCommand(), a.sandboxCommand(), a.imagesCommand(), a.buildCommand(), a.pushCommand(), a.runCommand(), a.loginCommand(), a.secretsCommand(), a.docsCommand(), a.versionCommand())
 	wrapArgs(root)
 	return root
 }

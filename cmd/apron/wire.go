@@ -41,15 +41,10 @@ type wiring struct {
 
 func (s *session) wire(o applyFlags) wiring {
 	probes := map[string][]state.Probe{}
-	var withhold []string
+	var hidden []string
 	for _, spec := range s.specs {
 		probes[spec.Service] = spec.Verify
-		for key, ref := range spec.Secrets {
-			withhold = append(withhold, key)
-			if ref.Source == state.FromEnv {
-				withhold = append(withhold, ref.Name)
-			}
-		}
+		hidden = append(hidden, withhold(spec)...)
 	}
 	w := wiring{
 		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), Probes: probes, SecretLooking: manifest.SecretLooking}),
@@ -62,10 +57,23 @@ func (s *session) wire(o applyFlags) wiring {
 		out, _ := env.Lookup(apprunner.Service(service))
 		return w.apprunner.Verify(ctx, service, out.URL)
 	}
-	images := image.NewProvider(registry, image.ProviderOptions{Exclude: s.set.EnvFiles, Builder: o.builder, Withhold: withhold})
+	images := image.NewProvider(registry, image.ProviderOptions{Exclude: s.set.EnvFiles, Builder: o.builder, Withhold: hidden})
 	w.registry = registry
 	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg))}
 	return w
+}
+
+// withhold names the variables that hold a service's secrets: no builder and no hook gets
+// them.
+func withhold(spec state.Spec) []string {
+	var names []string
+	for key, ref := range spec.Secrets {
+		names = append(names, key)
+		if ref.Source == state.FromEnv {
+			names = append(names, ref.Name)
+		}
+	}
+	return names
 }
 
 // poll is the longest pause between two looks at an operation: the provider's own, but
