@@ -1,91 +1,62 @@
 package main
 
 import (
-	"bufio"
-	"os"
-	"path/filepath"
-	"strings"
+	"context"
+	"sync"
+
+	"github.com/apron-deploy/apron/providers/image/source/git"
 )
 
-// gitFacts tells the commit and the branch of the repository that a directory is in,
-// read from its files: planning starts no process, and a machine may have no git. What
-// is not known is not made up.
+// gitFacts tells what a manifest may know of the repository that a directory is in, read
+// from its files: planning starts no process, and a machine may have no git. What is not
+// known is not made up.
+//
+//	git.sha      the commit that is checked out
+//	git.branch   its branch, unless HEAD is detached
+//	git.tag      its tag, the highest version if there are several, with -dirty behind it
+//	             if the work tree is; unknown without a tag
+//	git.dirty    "true", or empty for a clean tree
+//
+// Dirty is what git describe --dirty calls so: files that git does not track count for
+// nothing. [git.Repository.Dirty] says what else is not seen. A tree of which that cannot
+// be known has neither of the last two: a version must not be called clean by mistake.
 func gitFacts(dir string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		git, ok := gitDir(dir)
-		if !ok {
-			return "", false
+	find := sync.OnceValues(func() (*git.Repository, error) { return git.Find(dir) })
+	dirty := sync.OnceValues(func() (bool, error) {
+		r, err := find()
+		if err != nil {
+			return false, err
 		}
-		head, err := os.ReadFile(filepath.Join(git, "HEAD"))
+		return r.Dirty(context.Background()) // reads files, which nobody can interrupt
+	})
+	return func(name string) (string, bool) {
+		r, err := find()
 		if err != nil {
 			return "", false
 		}
-		ref, symbolic := strings.CutPrefix(strings.TrimSpace(string(head)), "ref: ")
+		branch, commit := r.Head()
 		switch name {
 		case "branch":
-			branch, ok := strings.CutPrefix(ref, "refs/heads/")
-			return branch, symbolic && ok
+			return branch, branch != ""
 		case "sha":
-			if !symbolic {
-				return ref, ref != ""
-			}
-			return gitRef(git, ref)
-		}
-		return "", false
-	}
-}
-
-// gitDir finds the repository's directory above dir. In a worktree .git is a file that
-// names it.
-func gitDir(dir string) (string, bool) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", false
-	}
-	for {
-		path := filepath.Join(dir, ".git")
-		info, err := os.Stat(path)
-		if err == nil && info.IsDir() {
-			return path, true
-		}
-		if err == nil {
-			text, err := os.ReadFile(path)
-			named, ok := strings.CutPrefix(strings.TrimSpace(string(text)), "gitdir: ")
-			if err != nil || !ok {
+			return commit, commit != ""
+		case "tag":
+			tags, err := r.Tags(commit)
+			if commit == "" || err != nil || len(tags) == 0 {
 				return "", false
 			}
-			if !filepath.IsAbs(named) {
-				named = filepath.Join(dir, named)
+			changed, err := dirty()
+			if changed {
+				return tags[0] + "-dirty", true
 			}
-			return named, true
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", false
-		}
-		dir = parent
-	}
-}
-
-func gitRef(git, ref string) (string, bool) {
-	dirs := []string{git}
-	if common, err := os.ReadFile(filepath.Join(git, "commondir")); err == nil {
-		dirs = append(dirs, filepath.Join(git, strings.TrimSpace(string(common))))
-	}
-	for _, d := range dirs {
-		if sha, err := os.ReadFile(filepath.Join(d, filepath.FromSlash(ref))); err == nil {
-			return strings.TrimSpace(string(sha)), true
-		}
-		packed, err := os.Open(filepath.Join(d, "packed-refs"))
-		if err != nil {
-			continue
-		}
-		defer packed.Close()
-		for lines := bufio.NewScanner(packed); lines.Scan(); {
-			if sha, name, ok := strings.Cut(lines.Text(), " "); ok && name == ref {
-				return sha, true
+			return tags[0], err == nil
+		case "dirty":
+			changed, err := dirty()
+			if changed {
+				return "true", true
 			}
+			return "", err == nil
 		}
+		return "", false
 	}
-	return "", false
 }

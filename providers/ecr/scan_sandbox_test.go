@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -39,7 +41,16 @@ func scannedImage(t *testing.T) (s *Scans, service *ecr.Service, digest string) 
 	}))
 	t.Cleanup(server.Close)
 	cfg := aws.Config{Region: region, BaseEndpoint: &server.URL, HTTPClient: server.Client(),
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""), Retryer: func() aws.Retryer { return aws.NopRetryer{} }}
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
+		// The SDK closes a request's body as soon as the answer begins, and on loopback that
+		// can take a long answer's connection away: it counts on being repeated.
+		// https://github.com/aws/aws-sdk-go-v2/issues/2737
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.RateLimiter = 20, ratelimit.None
+				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+			})
+		}}
 	_, err = sdk.NewFromConfig(cfg).CreateRepository(t.Context(), &sdk.CreateRepositoryInput{RepositoryName: aws.String("web")})
 	require.NoError(t, err)
 	endpoint, user, pass, err := New(cfg, awsapi.Identity{Account: account, Partition: "aws"}).Registry(t.Context())

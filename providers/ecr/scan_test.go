@@ -132,7 +132,7 @@ func TestGate_judges(t *testing.T) {
 		"nothing found":                      {failOn: "INFORMATIONAL"},
 		"no threshold, nothing stops":        {findings: findings},
 		"a threshold takes what is graver":   {findings: findings, failOn: "HIGH", refused: []string{"CVE-2", "CVE-1"}, err: "2 findings at or above HIGH: CVE-2 openssl, CVE-1 openssl"},
-		"unrated findings stop nothing":      {findings: []string{"CVE-4", "UNDEFINED", "CVE-5", "UNTRIAGED"}, failOn: "INFORMATIONAL"},
+		"unrated findings stop nothing":      {findings: []string{"CVE-4", "UNDEFINED", "CVE-5", "UNTRIAGED", "CVE-6", ""}, failOn: "INFORMATIONAL"},
 		"a severity nobody knows is grave":   {findings: []string{"CVE-9", "APOCALYPTIC"}, failOn: "CRITICAL", refused: []string{"CVE-9"}, err: "1 finding at or above CRITICAL: CVE-9 openssl"},
 		"an allowance for ever, in any case": {findings: findings, failOn: "CRITICAL", allow: []Allowance{{ID: "cve-2"}}},
 		"an allowance holds on its last day": {findings: findings, failOn: "CRITICAL", allow: []Allowance{{ID: "CVE-2", Until: day("2026-03-01")}}},
@@ -168,10 +168,10 @@ func TestGate_judges(t *testing.T) {
 
 func TestGate_namesAllowancesThatAreOfNoUse(t *testing.T) {
 	s := &Scans{&scriptedScans{answers: []any{answer("COMPLETE", basic("CVE-1", "LOW"))}}}
-	r, err := s.Gate(t.Context(), "web", scanDigest, GateOptions{FailOn: "CRITICAL", Allow: []Allowance{{ID: "CVE-1"}, {ID: "CVE-7"}}})
+	r, err := s.Gate(t.Context(), "web", scanDigest, GateOptions{FailOn: "CRITICAL", Allow: []Allowance{{ID: "CVE-1", Until: day("2020-01-01")}, {ID: "CVE-7"}}})
 	require.NoError(t, err)
 	require.Equal(t, []Allowance{{ID: "CVE-7"}}, r.Unused)
-	require.Empty(t, r.Expired)
+	require.Empty(t, r.Expired, "it is below the threshold without an allowance")
 }
 
 func TestGate_saysNoWhenNobodyCanTell(t *testing.T) {
@@ -193,6 +193,10 @@ func TestGate_saysNoWhenNobodyCanTell(t *testing.T) {
 	counted.Findings = nil
 	_, err := (&Scans{&scriptedScans{answers: []any{answer("COMPLETE", counted)}}}).Gate(t.Context(), "web", scanDigest, GateOptions{FailOn: "MEDIUM"})
 	require.EqualError(t, err, "image web@sha256:0123456789ab: ECR counts 2 HIGH findings and lists none")
+
+	counted.EnhancedFindings = []types.EnhancedImageScanFinding{{Status: aws.String("SUPPRESSED")}}
+	_, err = (&Scans{&scriptedScans{answers: []any{answer("ACTIVE", counted)}}}).Gate(t.Context(), "web", scanDigest, GateOptions{FailOn: "MEDIUM"})
+	require.NoError(t, err, "what is counted is suppressed")
 }
 
 func TestGate_letsUnsupportedImagesThroughWhileThatIsAllowed(t *testing.T) {

@@ -139,7 +139,7 @@ func (b *builder) want(w state.Resource) {
 		return
 	}
 	if have.Owner == state.Theirs && !b.o.Adopt {
-		b.refuse(w.Address, "use another name, or take it over with --adopt",
+		b.refuse(w.Address, "run again with --adopt to take it over, or choose another name where the manifest gives it",
 			"exists already and was not made by apron for this service%s", because(have.Note))
 		return
 	}

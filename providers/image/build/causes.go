@@ -51,17 +51,18 @@ var symptoms = []struct {
 
 func always(fix string) func(string) string { return func(string) string { return fix } }
 
-// lost is how engines say that COPY or ADD found nothing.
+// lost is how engines say that COPY or ADD found nothing. BuildKit does not always name
+// the file, and shows the step.
 var lost = []*regexp.Regexp{
-	regexp.MustCompile(`failed to (?:compute cache key|calculate checksum of ref \S+): (?:failed to \S+ checksum of ref \S+ )?"?/?([^":]+)"?: not found`),
-	regexp.MustCompile(`(?:COPY|ADD) failed: (?:file not found in build context or excluded by \.dockerignore: )?stat /?([^:]+): `),
-	regexp.MustCompile(`copier: stat: "/?([^"]+)": no such file or directory`),
-	regexp.MustCompile(`no items matching glob "([^"]+)" copied`),
-	regexp.MustCompile(`no source files were specified()`),
+	regexp.MustCompile(`"/?([^"\n]+)":? not found`),
+	regexp.MustCompile(`(?:COPY|ADD) failed: (?:file not found in build context or excluded by \.dockerignore: )?stat /?([^:\n]+): `),
+	regexp.MustCompile(`copier: stat: "/?([^"\n]+)": no such file or directory`),
+	regexp.MustCompile(`no items matching glob "([^"\n]+)" copied`),
+	regexp.MustCompile(`> \[[^]\n]*\] (?:COPY|ADD) (?:--\S+ )*(\S+) \S+:\n(?s:.*)no such file or directory`),
 }
 
 // failedStep is how engines say that RUN failed.
-var failedStep = regexp.MustCompile(`did not complete successfully|returned a non-zero code|while running runtime|error building at STEP "RUN`)
+var failedStep = regexp.MustCompile(`did not complete successfully|executor failed running|returned a non-zero code|building at STEP "RUN`)
 
 // explain adds to a [CommandError] what it means, as far as that is known. The request
 // is nil where nothing was built yet.
@@ -82,8 +83,9 @@ func explain(err error, engine string, r *Request) error {
 	}
 	for _, pattern := range lost {
 		if m := pattern.FindStringSubmatch(text); m != nil {
-			c.Cause = r.lost(m[1])
-			return err
+			if c.Cause = r.lost(m[1]); c.Cause != "" {
+				return err
+			}
 		}
 	}
 	if failedStep.MatchString(text) {
@@ -92,12 +94,13 @@ func explain(err error, engine string, r *Request) error {
 	return err
 }
 
-// lost says which instruction wanted a file that is not there, and why it is not.
+// lost says which instruction wanted a file that is not there, and why it is not; "" if
+// none wanted one of that name.
 func (r Request) lost(name string) string {
 	name = path.Base(name) // engines show their own paths
 	d, err := parse(r.Context.Shown(), r.Context.Text, r.Build)
 	if err != nil {
-		return "a file that COPY or ADD names is not there"
+		return ""
 	}
 	for _, i := range d.needed() {
 		for _, cmd := range d.stages[i].Commands {
@@ -121,7 +124,7 @@ func (r Request) lost(name string) string {
 			}
 		}
 	}
-	return "a file that COPY or ADD names is not there"
+	return ""
 }
 
 // unset names the build arguments without a value, which is what makes many a step fail.

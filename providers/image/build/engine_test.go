@@ -138,20 +138,6 @@ func TestEngines_buildWhatTheBuiltinBuilds(t *testing.T) {
 	}
 }
 
-func TestEngines_sayWhyABuildFailed(t *testing.T) {
-	for _, engineName := range []string{"docker", "podman", "buildah"} {
-		t.Run(engineName, func(t *testing.T) {
-			r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY missing /\n"}), state.Build{})
-			r.Name = "apron.local/test-" + engineName + "-fails:latest"
-			_, err := engine(t, engineName, r).Build(t.Context(), r)
-			var failed *build.CommandError
-			require.ErrorAs(t, err, &failed)
-			require.Equal(t, engineName+" build", failed.Name)
-			require.Contains(t, err.Error(), "missing")
-		})
-	}
-}
-
 func TestChoose_prefersADockerThatAnswers(t *testing.T) {
 	r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{})
 	engine(t, "docker", r)

@@ -90,7 +90,11 @@ func (e *engine) cache(r Request) []string {
 				r.line(e.called, fmt.Sprintf("image.build.cache.%s: %s does not know %q and builds without it", key, e.describe(), text))
 				continue
 			}
-			if e.kit != buildx {
+			switch e.kit {
+			case none:
+				flags = append(flags, flag, repository(where))
+				continue
+			case legacy, buildkit:
 				flags = append(flags, flag, where)
 				continue
 			}
@@ -117,6 +121,15 @@ func (e *engine) cache(r Request) []string {
 		flags = append(flags, "--layers") // without it there are no layers to keep
 	}
 	return flags
+}
+
+// repository is a reference without its tag: podman and buildah choose tags of their own.
+func repository(ref string) string {
+	ref, _, _ = strings.Cut(ref, "@")
+	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
+		return ref[:i]
+	}
+	return ref
 }
 
 // describe names the engine where it matters which docker it is.

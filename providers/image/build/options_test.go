@@ -170,3 +170,50 @@ func TestDocker_followsDOCKER_BUILDKIT(t *testing.T) {
 	require.NotContains(t, strings.Join(args, " "), "--provenance")
 	require.Contains(t, env, "DOCKER_BUILDKIT=0\n")
 }
+
+// TestOthers_cacheInARepository puts a podman into the PATH that notes what it is told.
+// Podman and buildah refuse a tag: they tag each layer of a cache themselves.
+func TestOthers_cacheInARepository(t *testing.T) {
+	for engineName, want := range map[string]string{
+		"podman":  "--cache-from r.example:5000/app --cache-to r.example/cache/app -f ",
+		"buildah": "--cache-from r.example:5000/app --cache-to r.example/cache/app --layers -f ",
+	} {
+		t.Run(engineName, func(t *testing.T) {
+			bin := filepath.Dir(stub(t, "", "")) // for the image that is saved
+			notes := t.TempDir()
+			saved, err := filepath.Glob(filepath.Join(bin, "*", "saved.tar"))
+			require.NoError(t, err)
+			require.Len(t, saved, 1)
+			require.NoError(t, os.WriteFile(filepath.Join(notes, engineName), []byte(`#!/bin/sh
+case "$*" in
+info) exit ;;
+"build --help") echo "--identity-label --cache-to"; exit ;;
+build*) echo "$*" >`+notes+`/args ;;
+esac
+while test $# -gt 0; do
+	case "$1" in
+	--iidfile) echo sha256:1 >"$2" ;;
+	-o) /bin/cat `+saved[0]+` >"$2" ;;
+	docker-archive:*) /bin/cat `+saved[0]+` >"${1#docker-archive:}" ;;
+	esac
+	shift
+done
+`), 0o755))
+			t.Setenv("PATH", notes)
+			r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{
+				Cache: &state.Cache{From: []string{"gha", "registry:r.example:5000/app:cache"}, To: []string{"registry:r.example/cache/app"}},
+			})
+			var told []string
+			r.Line = func(_, line string) { told = append(told, line) }
+			b, err := build.Choose(t.Context(), engineName, r)
+			require.NoError(t, err)
+			_, err = b.Build(t.Context(), r)
+			require.NoError(t, err)
+			args, err := os.ReadFile(filepath.Join(notes, "args"))
+			require.NoError(t, err)
+			require.Contains(t, string(args), "--identity-label=false")
+			require.Contains(t, strings.ReplaceAll(string(args), "--ignorefile", "-f"), want)
+			require.Equal(t, []string{`image.build.cache.from: ` + engineName + ` does not know "gha" and builds without it`}, told)
+		})
+	}
+}

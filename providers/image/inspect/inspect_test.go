@@ -140,6 +140,7 @@ func TestCheck_secrets(t *testing.T) {
 		"ENV of an old builder":        {history("/bin/sh -c #(nop)  ENV DB_PASSWORD=hunter2"), []string{"DB_PASSWORD in step 1 of the image's history seems to hold a secret"}},
 		"ENV with a space":             {history("COPY . . # buildkit", "ENV DB_PASSWORD hunter2"), []string{"DB_PASSWORD in step 2 of the image's history seems to hold a secret"}},
 		"ARG with a default":           {history("ARG NPM_TOKEN=hunter2"), []string{"NPM_TOKEN in step 1 of the image's history seems to hold a secret"}},
+		"a value that says what it is": {history("ENV SOMETHING=" + access), []string{"SOMETHING in step 1 of the image's history seems to hold an AWS access key"}},
 		"ARG without":                  {history("ARG NPM_TOKEN"), nil},
 		"a build argument":             {history("RUN |2 A=b NPM_TOKEN=hunter2 /bin/sh -c npm ci # buildkit"), []string{"NPM_TOKEN in step 1 of the image's history seems to hold a secret"}},
 		"an export in quotes":          {history(`RUN /bin/sh -c export API_KEY="two words" && make`), []string{"API_KEY in step 1 of the image's history seems to hold a secret"}},

@@ -85,6 +85,7 @@ func TestKeychain_logsInToECRInAnyAccount(t *testing.T) {
 		"index.docker.io":                                        "other",
 		"210987654321.dkr.ecr.eu-west-1.amazonaws.com.evil.test": "other",
 		"210987654321.dkr.ecr.eu-west-1.amazonaws.comevil":       "other",
+		"9210987654321.dkr.ecr.eu-west-1.amazonaws.com":          "other",
 	} {
 		r, err := name.NewRegistry(host)
 		require.NoError(t, err)

@@ -83,7 +83,8 @@ func explain(ctx context.Context, err error, a asked) error {
 	case ok:
 		e.Why, e.Fix = fmt.Sprintf("%s answered %d %s", host, refused.StatusCode, http.StatusText(refused.StatusCode)), "try again later"
 		if len(refused.Errors) > 0 {
-			e.Why += ": " + refused.Errors[0].String()
+			// Not its detail, which may be a page of anything.
+			e.Why += fmt.Sprintf(": %s: %.200s", refused.Errors[0].Code, refused.Errors[0].Message)
 		}
 	default:
 		e.network(host, err)

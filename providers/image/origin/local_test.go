@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"testing"
 
@@ -170,6 +172,18 @@ func TestLocal_aWholeIndexOfALayout(t *testing.T) {
 	require.NoError(t, validate.Index(got))
 }
 
+func TestLocal_oneImageOfALayoutIsNoIndex(t *testing.T) {
+	dir, o := checkout(t)
+	o.Whole = true
+	web := runnable(t, "linux/amd64", 1)
+	at, err := layout.Write(filepath.Join(dir, "one"), several(t, nil))
+	require.NoError(t, err)
+	require.NoError(t, at.AppendImage(web, layout.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"})))
+	p := resolve(t, "./one", o)
+	require.False(t, p.Whole)
+	require.Equal(t, digestOf(t, web), p.Digest)
+}
+
 func TestLocal_dockerArchives(t *testing.T) {
 	dir, o := checkout(t)
 	web, api := runnable(t, "linux/amd64", 2), runnable(t, "linux/amd64", 1)
@@ -238,9 +252,10 @@ func TestLocal_linksInAnArchive(t *testing.T) {
 			content, err := io.ReadAll(in)
 			require.NoError(t, err)
 			if filepath.Base(h.Name) == "layer.tar" {
-				target := map[byte]string{tar.TypeSymlink: "../real", tar.TypeLink: "real"}[link]
-				require.NoError(t, out.WriteHeader(&tar.Header{Name: h.Name, Typeflag: link, Linkname: target}))
-				h.Name = "./real"
+				real := path.Dir(h.Name) + "/real"
+				target := map[byte]string{tar.TypeSymlink: "real", tar.TypeLink: real}[link]
+				require.NoError(t, out.WriteHeader(&tar.Header{Name: "./" + h.Name, Typeflag: link, Linkname: target}))
+				h.Name = "./" + real
 			}
 			require.NoError(t, out.WriteHeader(h))
 			_, err = out.Write(content)
@@ -337,7 +352,18 @@ func TestLocal_noticesWhatIsDamagedOrChanged(t *testing.T) {
 	_, _, err = origin.Copy(t.Context(), s, push.Destination{Endpoint: to.URL, Repository: "copy", Tag: "one"}, nil, push.Options{Attempts: 1})
 	require.ErrorContains(t, err, m.Layers[0].Digest.Hex+" is not what its name says")
 
-	require.NoError(t, os.Remove(filepath.Join(at, "blobs", "sha256", m.Config.Digest.Hex)))
+	require.NoError(t, os.WriteFile(blob, append(b, 0), 0o644))
+	_, _, err = origin.Copy(t.Context(), s, push.Destination{Endpoint: to.URL, Repository: "copy", Tag: "one"}, nil, push.Options{Attempts: 1})
+	require.ErrorContains(t, err, fmt.Sprintf("has %d bytes, not %d", len(b)+1, len(b)))
+
+	blob = filepath.Join(at, "blobs", "sha256", m.Config.Digest.Hex)
+	b, err = os.ReadFile(blob)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(blob, bytes.Replace(b, []byte("amd64"), []byte("arm64"), 1), 0o644))
+	_, err = origin.Resolve(t.Context(), "./one", o)
+	require.ErrorContains(t, err, m.Config.Digest.Hex+" is not what its name says")
+
+	require.NoError(t, os.Remove(blob))
 	_, err = origin.Resolve(t.Context(), "./one", o)
 	require.ErrorContains(t, err, m.Config.Digest.Hex+" is missing")
 
@@ -356,6 +382,15 @@ func TestLocal_noticesWhatIsDamagedOrChanged(t *testing.T) {
 	require.NoError(t, os.WriteFile(tarred, b, 0o644))
 	_, err = origin.Open(t.Context(), p, o)
 	require.ErrorContains(t, err, "is not the layer that the image's configuration names")
+
+	short := t.TempDir()
+	config, err := web.RawConfigFile()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(short, "config.json"), config, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(short, "manifest.json"), []byte(`[{"Config":"config.json","Layers":[]}]`), 0o644))
+	pack(t, filepath.Join(dir, "short.tar"), false, short)
+	_, err = origin.Resolve(t.Context(), "short.tar", o)
+	require.ErrorContains(t, err, "there are 0 layers, and the configuration names 1")
 
 	save(t, tarred, false, map[string]v1.Image{"web:1.0": runnable(t, "linux/amd64", 1)})
 	_, err = origin.Open(t.Context(), p, o)

@@ -249,9 +249,12 @@ func TestCopy_bringsAWholeIndexOver(t *testing.T) {
 	require.NoError(t, err)
 	defer s.Close()
 	destination := push.Destination{Endpoint: to.URL, Repository: "copy", Tag: p.Tag()}
-	digest, stats, err := origin.Copy(t.Context(), s, destination, nil, push.Options{FirstWins: true})
+	var sent int64
+	progress := func(done, _ int64) { sent = max(sent, done) }
+	digest, stats, err := origin.Copy(t.Context(), s, destination, nil, push.Options{FirstWins: true, Progress: progress})
 	require.NoError(t, err)
 	require.Equal(t, digestOf(t, index), digest)
+	require.Positive(t, sent)
 	require.Equal(t, 9, stats.Uploaded, "4 configurations and 5 layers")
 	got, err := remote.Index(to.ref("copy:" + p.Tag()))
 	require.NoError(t, err)
@@ -262,6 +265,18 @@ func TestCopy_bringsAWholeIndexOver(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, digestOf(t, index), digest)
 	require.Equal(t, push.Stats{Existed: true, Requests: 1}, stats)
+
+	taken := to.put("copy:taken", runnable(t, "linux/amd64", 1))
+	destination.Tag = "taken"
+	digest, stats, err = origin.Copy(t.Context(), s, destination, nil, push.Options{FirstWins: true})
+	require.NoError(t, err)
+	require.Equal(t, taken, digest, "the first under a tag stays")
+	require.True(t, stats.Existed)
+
+	from.before = answer(http.StatusTooManyRequests, "TOOMANYREQUESTS", "/blobs/")
+	destination.Repository = "other"
+	_, _, err = origin.Copy(t.Context(), s, destination, nil, push.Options{Backoff: time.Microsecond})
+	require.ErrorContains(t, err, "refuses more pulls for now")
 }
 
 func TestCopy_saysWhatTheSourceRefuses(t *testing.T) {
@@ -310,6 +325,7 @@ func TestResolve_saysWhatWentWrongAndWhatHelps(t *testing.T) {
 	}{
 		"no such tag":                {from: "registry.test/web:1.27", why: "there is no such image in registry.test", fix: "tags there are: 1.28, 1, 2, latest"},
 		"no such digest":             {from: "registry.test/web@sha256:" + strings.Repeat("0", 64), why: "there is no such image in registry.test", fix: "check the name and the tag"},
+		"a tag like a file's name": {from: "registry.test/web:v1.tar", why: "there is no such image in registry.test", fix: "tags there are: "},
 		"no such repository":         {from: "registry.test/api:1", why: "there is no such repository in registry.test", fix: "check the name"},
 		"tags are not for everybody": {from: "registry.test/web:9", before: answer(401, "UNAUTHORIZED", "/tags/"), why: "there is no such image", fix: "check the name and the tag"},
 		"private":                    {from: "registry.test/web:1", before: answer(401, "UNAUTHORIZED", "/manifests/"), why: "registry.test does not let you read it: it is private, or there is no such repository", fix: "docker login registry.test", credentials: true},

@@ -17,7 +17,7 @@ func (s *Source) explain(ctx context.Context, a asked) {
 	}
 }
 
-// told is an image whose layers explain why they cannot be read.
+// told is an image whose blobs explain why they cannot be read.
 type told struct {
 	v1.Image
 	explain func(error) error
@@ -32,6 +32,14 @@ func (t told) Layers() ([]v1.Layer, error) {
 		layers[i] = toldLayer{l, t.explain}
 	}
 	return layers, nil
+}
+
+func (t told) RawConfigFile() ([]byte, error) {
+	b, err := t.Image.RawConfigFile()
+	if err != nil {
+		return nil, t.explain(err)
+	}
+	return b, nil
 }
 
 type toldLayer struct {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,6 +105,9 @@ func TestFiles_areExecutableWhereGitSaysSo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := repository(t)
 			require.NoError(t, os.WriteFile(filepath.Join(root, ".git/index"), data, 0o644))
+			if strings.HasPrefix(name, "SHA-256") {
+				require.NoError(t, os.WriteFile(filepath.Join(root, ".git/config"), []byte("[core]\n\tbare = false\n[extensions]\n\tobjectFormat = sha256\n"), 0o644))
+			}
 			require.Equal(t, []string{"bin/run.sh", "web/untracked"}, executables(t, root))
 		})
 	}
