@@ -325,7 +325,7 @@ func TestResolve_saysWhatWentWrongAndWhatHelps(t *testing.T) {
 	}{
 		"no such tag":                {from: "registry.test/web:1.27", why: "there is no such image in registry.test", fix: "tags there are: 1.28, 1, 2, latest"},
 		"no such digest":             {from: "registry.test/web@sha256:" + strings.Repeat("0", 64), why: "there is no such image in registry.test", fix: "check the name and the tag"},
-		"a tag like a file's name": {from: "registry.test/web:v1.tar", why: "there is no such image in registry.test", fix: "tags there are: "},
+		"a tag like a file's name":   {from: "registry.test/web:v1.tar", why: "there is no such image in registry.test", fix: "tags there are: "},
 		"no such repository":         {from: "registry.test/api:1", why: "there is no such repository in registry.test", fix: "check the name"},
 		"tags are not for everybody": {from: "registry.test/web:9", before: answer(401, "UNAUTHORIZED", "/tags/"), why: "there is no such image", fix: "check the name and the tag"},
 		"private":                    {from: "registry.test/web:1", before: answer(401, "UNAUTHORIZED", "/manifests/"), why: "registry.test does not let you read it: it is private, or there is no such repository", fix: "docker login registry.test", credentials: true},
