@@ -38,10 +38,14 @@ func engine(t *testing.T, name string, r build.Request) build.Builder {
 	}
 	t.Cleanup(func() {
 		remove := []string{"image", "rm", "-f", r.Name}
-		if name == "buildah" {
+		program := name
+		switch name {
+		case "buildah":
 			remove = []string{"rmi", "-f", r.Name}
+		case "buildx":
+			program = "docker"
 		}
-		_ = exec.Command(name, remove...).Run()
+		_ = exec.Command(program, remove...).Run()
 	})
 	return b
 }

@@ -260,7 +260,7 @@ func TestBuilders_giveEqualImages(t *testing.T) {
 // TestBuilders_rebuildBitForBit builds twice, without caches and from files of another
 // age. With a SOURCE_DATE_EPOCH even what a step writes has the same time.
 func TestBuilders_rebuildBitForBit(t *testing.T) {
-	for _, called := range builders {
+	for _, called := range []string{"builtin", "docker", "buildx", "buildah"} { // podman is buildah
 		t.Run(called, func(t *testing.T) {
 			file := "testdata/equal/run.txtar"
 			if called == "builtin" {
