@@ -8,7 +8,7 @@
 //	docker archive                 plain             what it lacks, compressed on the way
 //	docker archive of crane        gzip              what it lacks, as it is
 //	engine (docker, podman)        known by Known    nothing, if the registry has them
-//	the same                       unknown           what it lacks, from a saved archive
+//	the same                       unknown           what it lacks, from the files in its store, or from a saved archive
 //
 // [Known] remembers what a layer became when it was compressed, so that its digest is
 // known the next time without reading it. It is a hint: the registry is always asked

@@ -19,8 +19,8 @@ type Run func(ctx context.Context, out io.Writer, args ...string) error
 
 // FromEngine opens an image in the store of docker or podman. Where everything about its
 // layers is remembered, the engine is asked for no more than their names; it saves the
-// image when a layer, or the configuration, must be read for the first time. That happens
-// under ctx, which must not end before the image is closed.
+// image when a layer, or the configuration, must be read and its store cannot be, as that of
+// a daemon can by root alone. That happens under ctx, which must not end before the image is closed.
 func FromEngine(ctx context.Context, name string, run Run, ref string, o Options) (*Image, error) {
 	id, diffs, err := inspect(ctx, name, run, ref)
 	if err != nil {
@@ -46,25 +46,21 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 		}
 		return img, err
 	}
-	e := &saved{save: save}
-	img := &Image{media: types.DockerManifestSchema2, close: e.close, text: e.config}
+	e := &saved{save: save, find: func() place { return findPlace(ctx, name, run) }}
+	img := &Image{media: types.DockerManifestSchema2, close: e.close}
+	img.text = func() ([]byte, error) { return e.config(id) }
 	if img.known(id, diffs, e, o) {
 		return img, nil
 	}
-	inner, err := e.open()
+	size, err := e.size(id)
 	if err != nil {
 		return nil, err
 	}
-	if inner.raw != nil || inner.config.Digest != id {
-		return inner, nil // an engine that keeps images as registries do
+	if size < 0 {
+		return e.img, nil // of an engine that keeps images as registries do
 	}
-	o.Known.SetPacked(id, id, inner.config.Size)
-	img.describe(id, inner.config.Size, inner.diffs(), e, o)
-	for i, l := range inner.layers {
-		if p, ok := l.(*Layer); ok {
-			img.layers[i].(*Layer).plain = p.plain
-		}
-	}
+	o.Known.SetPacked(id, id, size)
+	img.describe(id, size, diffs, e, o)
 	return img, nil
 }
 
@@ -104,7 +100,7 @@ func (i *Image) known(id v1.Hash, diffs []v1.Hash, e *saved, o Options) bool {
 func (i *Image) describe(id v1.Hash, size int64, diffs []v1.Hash, e *saved, o Options) {
 	i.config = v1.Descriptor{MediaType: types.DockerConfigJSON, Digest: id, Size: size}
 	for n, d := range diffs {
-		i.layers = append(i.layers, &Layer{diff: d, media: types.DockerLayer, known: o.Known, from: func() (blob, error) { return e.layer(n, d) }})
+		i.layers = append(i.layers, &Layer{diff: d, media: types.DockerLayer, known: o.Known, from: func() (blob, error) { return e.layer(n, diffs) }})
 	}
 }
 
@@ -117,14 +113,18 @@ func (i *Image) diffs() []v1.Hash {
 	return all
 }
 
-// saved is an image that its engine saves once, at the first use.
+// saved is an image that is read in its engine's store if possible. If not, the engine
+// saves it once, at the first use.
 type saved struct {
 	save func() (*Image, error)
+	find func() place
 
-	mu   sync.Mutex
-	img  *Image
-	err  error
-	done bool
+	mu     sync.Mutex
+	img    *Image
+	err    error
+	done   bool
+	place  place
+	sought bool
 }
 
 func (s *saved) open() (*Image, error) {
@@ -137,7 +137,52 @@ func (s *saved) open() (*Image, error) {
 	return s.img, s.err
 }
 
-func (s *saved) config() ([]byte, error) {
+// there returns the engine's store, or nil.
+func (s *saved) there() place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.sought {
+		s.place, s.sought = s.find(), true
+	}
+	return s.place
+}
+
+// size returns the size of the configuration. It is -1 if the engine's saved image has
+// another one than its store: it is to be taken as it was saved.
+func (s *saved) size(id v1.Hash) (int64, error) {
+	if text := s.look(id); text != nil {
+		return int64(len(text)), nil
+	}
+	img, err := s.open()
+	if err != nil {
+		return 0, err
+	}
+	if img.raw != nil || img.config.Digest != id {
+		return -1, nil
+	}
+	return img.config.Size, nil
+}
+
+// look returns the configuration in the engine's store, or nil.
+func (s *saved) look(id v1.Hash) []byte {
+	p := s.there()
+	if p == nil {
+		return nil
+	}
+	text, err := p.config(id)
+	if err != nil {
+		return nil
+	}
+	if got, _, err := v1.SHA256(bytes.NewReader(text)); err != nil || got != id {
+		return nil
+	}
+	return text
+}
+
+func (s *saved) config(id v1.Hash) ([]byte, error) {
+	if text := s.look(id); text != nil {
+		return text, nil
+	}
 	img, err := s.open()
 	if err != nil {
 		return nil, err
@@ -145,13 +190,18 @@ func (s *saved) config() ([]byte, error) {
 	return img.RawConfigFile()
 }
 
-func (s *saved) layer(n int, diff v1.Hash) (blob, error) {
+func (s *saved) layer(n int, diffs []v1.Hash) (blob, error) {
+	if p := s.there(); p != nil {
+		if b, err := inPlace(p, diffs[:n+1]); err == nil {
+			return b, nil
+		}
+	}
 	img, err := s.open()
 	if err != nil {
 		return blob{}, err
 	}
-	if all := img.diffs(); n >= len(all) || all[n] != diff {
-		return blob{}, fmt.Errorf("the engine saved another image: layer %s is not in it", diff)
+	if all := img.diffs(); n >= len(all) || all[n] != diffs[n] {
+		return blob{}, fmt.Errorf("the engine saved another image: layer %s is not in it", diffs[n])
 	}
 	return blob{open: img.layers[n].Uncompressed}, nil
 }

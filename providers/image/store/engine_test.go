@@ -22,6 +22,9 @@ func engine(t *testing.T, img v1.Image, files map[string]any, asked *[]string) s
 	require.NoError(t, err)
 	_, diffs, _ := parts(t, img)
 	return func(_ context.Context, out io.Writer, args ...string) error {
+		if args[0] == "info" {
+			return errors.New("this engine does not tell where its store is")
+		}
 		*asked = append(*asked, strings.Join(args, " "))
 		if args[0] == "image" {
 			_, err := out.Write(marshal(t, []any{map[string]any{"Id": id, "RootFS": map[string]any{"Layers": diffs}}}))

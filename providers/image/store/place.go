@@ -1,0 +1,221 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// place is an engine's store on this machine, where whoever runs apron may read it. A
+// layer lies there as unpacked files, along with the notes from which vbatts/tar-split
+// makes the archive again that it came from, byte by byte.
+type place interface {
+	// config returns an image's configuration.
+	config(id v1.Hash) ([]byte, error)
+	// layer finds the notes and the directory of files of the last of these layers.
+	layer(diffs []v1.Hash) (notes, files string, err error)
+}
+
+// findPlace asks an engine where its store is. It returns nil if that is not to be read.
+func findPlace(ctx context.Context, name string, run Run) place {
+	format := "{{.DockerRootDir}}\n{{.Driver}}"
+	if name == "podman" {
+		format = "{{.Store.GraphRoot}}\n{{.Store.GraphDriverName}}"
+	}
+	var out bytes.Buffer
+	if err := run(ctx, &out, "info", "--format", format); err != nil {
+		return nil
+	}
+	root, driver, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
+	switch {
+	case name == "podman" && driver == "overlay":
+		return podmanPlace(root)
+	case name == "docker" && driver == "overlay2":
+		return dockerPlace(root)
+	}
+	return nil
+}
+
+// dockerPlace is the directory of a Docker daemon.
+type dockerPlace string
+
+func (p dockerPlace) config(id v1.Hash) ([]byte, error) {
+	return os.ReadFile(filepath.Join(string(p), "image", "overlay2", "imagedb", "content", "sha256", id.Hex))
+}
+
+// layer computes the chain's name.
+// https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid
+func (p dockerPlace) layer(diffs []v1.Hash) (notes, files string, err error) {
+	chain := diffs[0].Hex
+	for _, d := range diffs[1:] {
+		chain = fmt.Sprintf("%x", sha256.Sum256([]byte("sha256:"+chain+" "+d.String())))
+	}
+	dir := filepath.Join(string(p), "image", "overlay2", "layerdb", "sha256", chain)
+	id, err := os.ReadFile(filepath.Join(dir, "cache-id"))
+	if err != nil {
+		return "", "", err
+	}
+	return filepath.Join(dir, "tar-split.json.gz"), filepath.Join(string(p), "overlay2", filepath.Base(string(id)), "diff"), nil
+}
+
+// podmanPlace is a graph root of containers/storage, which buildah shares.
+type podmanPlace string
+
+func (p podmanPlace) config(id v1.Hash) ([]byte, error) {
+	name := "=" + base64.StdEncoding.EncodeToString([]byte(id.String()))
+	return os.ReadFile(filepath.Join(string(p), "overlay-images", id.Hex, name))
+}
+
+func (p podmanPlace) layer(diffs []v1.Hash) (notes, files string, err error) {
+	dir := filepath.Join(string(p), "overlay-layers")
+	text, err := os.ReadFile(filepath.Join(dir, "layers.json"))
+	if err != nil {
+		return "", "", err
+	}
+	var layers []struct {
+		ID   string `json:"id"`
+		Diff string `json:"diff-digest"`
+	}
+	if err := json.Unmarshal(text, &layers); err != nil {
+		return "", "", err
+	}
+	for _, l := range layers {
+		if id := filepath.Base(l.ID); l.Diff == diffs[len(diffs)-1].String() {
+			return filepath.Join(dir, id+".tar-split.gz"), filepath.Join(string(p), "overlay", id, "diff"), nil
+		}
+	}
+	return "", "", os.ErrNotExist
+}
+
+// inPlace returns a layer of a store, after a look at whether it can be read.
+func inPlace(p place, diffs []v1.Hash) (blob, error) {
+	notes, files, err := p.layer(diffs)
+	if err != nil {
+		return blob{}, err
+	}
+	if err := whole(notes, files); err != nil {
+		return blob{}, err
+	}
+	return blob{open: func() (io.ReadCloser, error) { return assemble(notes, files) }}, nil
+}
+
+// whole checks that all files of a layer can be read: a user need not own all of them.
+func whole(notes, files string) error {
+	a, err := assemble(notes, files)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	for {
+		if err := a.next(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		a.drop()
+	}
+}
+
+// assembled is an archive made of notes and files.
+// https://github.com/vbatts/tar-split
+type assembled struct {
+	notes   io.ReadCloser
+	entries *json.Decoder
+	root    *os.Root
+	part    io.Reader // of the archive, or nil
+	file    *os.File  // that part reads, or nil
+}
+
+func assemble(notes, files string) (*assembled, error) {
+	f, err := os.Open(notes)
+	if err != nil {
+		return nil, err
+	}
+	r, err := unpack(f, nil)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(files)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return &assembled{notes: r, entries: json.NewDecoder(r), root: root}, nil
+}
+
+// A piece of an archive: the content of a file, or bytes between those.
+const (
+	contentOfFile = 1
+	bytesBetween  = 2
+)
+
+func (a *assembled) Read(to []byte) (int, error) {
+	for {
+		if a.part != nil {
+			n, err := a.part.Read(to)
+			if n > 0 || err == nil {
+				return n, nil
+			}
+			if !errors.Is(err, io.EOF) {
+				return 0, err
+			}
+			a.drop()
+		}
+		if err := a.next(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (a *assembled) next() error {
+	var e struct {
+		Type    int    `json:"type"`
+		Name    string `json:"name"`
+		Raw     []byte `json:"name_raw"` // if it is no UTF-8
+		Size    int64  `json:"size"`
+		Payload []byte `json:"payload"`
+	}
+	if err := a.entries.Decode(&e); err != nil {
+		return err // io.EOF at the end
+	}
+	switch {
+	case e.Type == bytesBetween:
+		a.part = bytes.NewReader(e.Payload)
+	case e.Type == contentOfFile && e.Size > 0:
+		if len(e.Raw) > 0 {
+			e.Name = string(e.Raw)
+		}
+		f, err := a.root.Open(filepath.FromSlash(strings.TrimPrefix(path.Clean("/"+e.Name), "/")))
+		if err != nil {
+			return err
+		}
+		a.file, a.part = f, io.LimitReader(f, e.Size)
+		if info, err := f.Stat(); err != nil || info.Size() != e.Size {
+			return &DamagedError{What: e.Name, Got: "not of the size that it had"}
+		}
+	}
+	return nil
+}
+
+func (a *assembled) drop() {
+	if a.file != nil {
+		a.file.Close()
+	}
+	a.file, a.part = nil, nil
+}
+
+func (a *assembled) Close() error {
+	a.drop()
+	return errors.Join(a.root.Close(), a.notes.Close())
+}

@@ -1,0 +1,140 @@
+package store_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/klauspost/compress/gzip"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/providers/image/store"
+)
+
+func write(t *testing.T, text []byte, path ...string) {
+	t.Helper()
+	file := filepath.Join(path...)
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+}
+
+// split unpacks a layer into a directory, and returns what tar-split notes of it.
+func split(t *testing.T, layer []byte, dir string) []byte {
+	t.Helper()
+	var notes bytes.Buffer
+	z := gzip.NewWriter(&notes)
+	entries := json.NewEncoder(z)
+	from := bytes.NewReader(layer)
+	r := tar.NewReader(from)
+	at := 0
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		start := len(layer) - from.Len()
+		text, err := io.ReadAll(r)
+		require.NoError(t, err)
+		write(t, text, dir, h.Name)
+		require.NoError(t, entries.Encode(map[string]any{"type": 2, "payload": layer[at:start]}))
+		require.NoError(t, entries.Encode(map[string]any{"type": 1, "name": h.Name, "size": h.Size, "payload": "AAAAAAAAAAA="}))
+		at = start + len(text)
+	}
+	require.NoError(t, entries.Encode(map[string]any{"type": 2, "payload": layer[at:]}))
+	require.NoError(t, z.Close())
+	return notes.Bytes()
+}
+
+// dockerStore writes an image as a Docker daemon keeps it, and podmanStore as podman does.
+func dockerStore(t *testing.T, img v1.Image, root string) {
+	config, diffs, plain := parts(t, img)
+	id, err := img.ConfigName()
+	require.NoError(t, err)
+	write(t, config, root, "image/overlay2/imagedb/content/sha256", id.Hex)
+	chain := ""
+	for i, d := range diffs {
+		if chain = "sha256:" + chain + " " + d.String(); i == 0 {
+			chain = d.Hex
+		} else {
+			chain = fmt.Sprintf("%x", sha256.Sum256([]byte(chain)))
+		}
+		cache := fmt.Sprintf("cache%d", i)
+		write(t, []byte(cache), root, "image/overlay2/layerdb/sha256", chain, "cache-id")
+		write(t, split(t, plain[i], filepath.Join(root, "overlay2", cache, "diff")), root, "image/overlay2/layerdb/sha256", chain, "tar-split.json.gz")
+	}
+}
+
+func podmanStore(t *testing.T, img v1.Image, root string) {
+	config, diffs, plain := parts(t, img)
+	id, err := img.ConfigName()
+	require.NoError(t, err)
+	write(t, config, root, "overlay-images", id.Hex, "="+base64.StdEncoding.EncodeToString([]byte(id.String())))
+	var layers []map[string]any
+	for i, d := range diffs {
+		name := fmt.Sprintf("layer%d", i)
+		layers = append(layers, map[string]any{"id": name, "diff-digest": d})
+		write(t, split(t, plain[i], filepath.Join(root, "overlay", name, "diff")), root, "overlay-layers", name+".tar-split.gz")
+	}
+	write(t, marshal(t, layers), root, "overlay-layers", "layers.json")
+}
+
+func TestFromEngine_readsTheStoreInPlace(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fill   func(*testing.T, v1.Image, string)
+		driver string
+	}{"docker": {dockerStore, "overlay2"}, "podman": {podmanStore, "overlay"}} {
+		t.Run(name, func(t *testing.T) {
+			img := sample(t, 3)
+			root := t.TempDir()
+			tc.fill(t, img, root)
+			var asked []string
+			rest := engine(t, img, legacy(t, img), &asked)
+			run := func(ctx context.Context, out io.Writer, args ...string) error {
+				if args[0] == "info" {
+					_, err := fmt.Fprintf(out, "%s\n%s\n", root, tc.driver)
+					return err
+				}
+				return rest(ctx, out, args...)
+			}
+			got, err := store.FromEngine(t.Context(), name, run, "web", store.Options{Known: store.OpenKnown(t.TempDir())})
+			require.NoError(t, err)
+			same(t, img, got)
+			require.Equal(t, []string{"image inspect web"}, asked, "nothing was saved")
+			want, err := got.Digest()
+			require.NoError(t, err)
+			require.NoError(t, got.Close())
+
+			for what, harm := range map[string]func(string){
+				"a file is gone":        func(file string) { require.NoError(t, os.Remove(file)) },
+				"a file is not as long": func(file string) { require.NoError(t, os.WriteFile(file, []byte("x"), 0o600)) },
+			} {
+				t.Run("but saves the image if "+what, func(t *testing.T) {
+					files, err := filepath.Glob(filepath.Join(root, "overlay*", "*", "diff", "*"))
+					require.NoError(t, err)
+					require.NotEmpty(t, files)
+					harm(files[0])
+					asked = nil
+					got, err := store.FromEngine(t.Context(), name, run, "web", store.Options{Temp: t.TempDir()})
+					require.NoError(t, err)
+					defer got.Close()
+					same(t, img, got)
+					require.Len(t, asked, 2)
+					digest, err := got.Digest()
+					require.NoError(t, err)
+					require.Equal(t, want, digest)
+				})
+			}
+		})
+	}
+}
