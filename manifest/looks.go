@@ -48,12 +48,21 @@ var signatures = []struct {
 	{regexp.MustCompile(`://[^/\s:@]+:[^/\s@]+@`), "a URL with a password"},
 }
 
-// revealing says what secret the value of a variable seems to be, or "".
-func revealing(name, value string) string {
+// Signature says what secret is in a text by its own form, such as "an AWS access key", or
+// "".
+func Signature(text string) string {
 	for _, s := range signatures {
-		if s.pattern.MatchString(value) {
+		if s.pattern.MatchString(text) {
 			return s.what
 		}
+	}
+	return ""
+}
+
+// revealing says what secret the value of a variable seems to be, or "".
+func revealing(name, value string) string {
+	if what := Signature(value); what != "" {
+		return what
 	}
 	if published(name) || harmless.MatchString(strings.ToUpper(name)) || strings.HasPrefix(value, "pk_") {
 		return ""

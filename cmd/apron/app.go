@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -31,6 +32,8 @@ type app struct {
 	ttyErr   bool
 	width    func() int // of the terminal behind err
 	lookup   func(string) (string, bool)
+	// cache is a directory for what is worth remembering from run to run; empty is none.
+	cache string
 	// connect finds the sandbox of a manifest's directory.
 	connect func(ctx context.Context, dir, account, region string) (sandbox.Info, error)
 	log     *slog.Logger
@@ -53,6 +56,9 @@ type app struct {
 func newApp(in io.Reader, out, errOut io.Writer) *app {
 	a := &app{in: in, out: render.NewRedactor(out), err: render.NewRedactor(errOut), lookup: os.LookupEnv, width: func() int { return 80 }}
 	a.connect = a.startSandbox
+	if dir, err := os.UserCacheDir(); err == nil { // without a home there is no cache
+		a.cache = filepath.Join(dir, "apron")
+	}
 	a.colorOut, _ = terminal(out)
 	a.ttyIn, _ = terminal(in)
 	var fd int

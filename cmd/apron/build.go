@@ -93,7 +93,7 @@ func (a *app) runBuild(ctx context.Context, o applyFlags, output string) error {
 
 // build makes the image of a service on this machine and tells of its progress.
 func (a *app) build(ctx context.Context, set *manifest.Set, d *manifest.Document, builder string) (img v1.Image, tag string, done func(), err error) {
-	id, err := image.Identify(ctx, d.Spec.Dir, *d.Spec.Image.Build, image.Options{Exclude: set.EnvFiles})
+	id, err := image.Identify(ctx, d.Spec.Dir, *d.Spec.Image.Build, image.Options{Exclude: set.EnvFiles, Cache: a.cacheOf(d.Spec.Dir)})
 	if err != nil {
 		return nil, "", nil, placed(d, err)
 	}
@@ -101,7 +101,7 @@ func (a *app) build(ctx context.Context, set *manifest.Set, d *manifest.Document
 	action := plan.Action{ID: plan.ID("build " + r.Address.String()), Op: plan.Create, Target: r.Address}
 	stream := render.Events(a.err, a.events())
 	stream.Observe(apply.Event{Action: action, Status: apply.Started})
-	p := image.NewProvider(nil, image.ProviderOptions{Exclude: set.EnvFiles, Builder: builder, Withhold: withhold(d.Spec)})
+	p := image.NewProvider(nil, a.imageOptions(set, builder, withhold(d.Spec)))
 	img, done, err = p.Build(ctx, r, func(s apply.Progress) {
 		s.Action = action.ID
 		stream.Progress(s)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -33,21 +34,26 @@ func (p planFlags) options() plan.Options {
 func (a *app) planCommand() *cobra.Command {
 	var flags planFlags
 	var detailed bool
+	var explain string
 	cmd := &cobra.Command{
 		Use:     "plan",
 		Aliases: []string{"diff"},
 		Short:   "Show what apply would do: reads only",
 		Example: "  apron plan\n  apron plan -e production --detailed-exitcode\n  apron plan --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.runPlan(cmd.Context(), flags, detailed)
+			if explain != "" && explain != "inputs" {
+				return &usageError{err: fmt.Errorf("--explain %q: there is inputs", explain), command: cmd.CommandPath()}
+			}
+			return a.runPlan(cmd.Context(), flags, detailed, explain == "inputs")
 		},
 	}
 	flags.register(cmd)
+	cmd.Flags().StringVar(&explain, "explain", "", "inputs: say, on stderr, which inputs of the image changed since the one that runs")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there are changes, 0 when there are none")
 	return cmd
 }
 
-func (a *app) runPlan(ctx context.Context, flags planFlags, detailed bool) error {
+func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, explain bool) error {
 	s, err := a.open(ctx, true)
 	if err != nil {
 		return err
@@ -62,6 +68,9 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed bool) error
 	}
 	if err := a.write(s.view(p)); err != nil {
 		return err
+	}
+	if explain {
+		s.explainInputs(p)
 	}
 	if detailed && !p.plan.Empty() {
 		return errChanges

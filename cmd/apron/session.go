@@ -96,7 +96,7 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 		ids := make([]image.Identity, len(s.specs))
 		for i, spec := range s.specs {
 			g.Go(func() (err error) {
-				ids[i], err = image.Identify(gctx, spec.Dir, *spec.Image.Build, image.Options{Exclude: set.EnvFiles})
+				ids[i], err = image.Identify(gctx, spec.Dir, *spec.Image.Build, image.Options{Exclude: set.EnvFiles, Cache: a.cacheOf(spec.Dir)})
 				return placed(&set.Documents[i], err)
 			})
 		}

@@ -57,10 +57,16 @@ func (s *session) wire(o applyFlags) wiring {
 		out, _ := env.Lookup(apprunner.Service(service))
 		return w.apprunner.Verify(ctx, service, out.URL)
 	}
-	images := image.NewProvider(registry, image.ProviderOptions{Exclude: s.set.EnvFiles, Builder: o.builder, Withhold: hidden})
+	images := image.NewProvider(registry, s.a.imageOptions(s.set, o.builder, hidden))
 	w.registry = registry
 	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg))}
 	return w
+}
+
+// imageOptions are those of every build.
+func (a *app) imageOptions(set *manifest.Set, builder string, hidden []string) image.ProviderOptions {
+	return image.ProviderOptions{Exclude: set.EnvFiles, Builder: builder, Withhold: hidden,
+		SecretLooking: manifest.SecretLooking, Signature: manifest.Signature}
 }
 
 // withhold names the variables that hold a service's secrets: no builder and no hook gets

@@ -74,6 +74,7 @@ func (w *world) run(ctx context.Context, args ...string) (int, string) {
 		}
 		return "", false
 	}
+	a.cache = ""
 	a.connect = func(context.Context, string, string, string) (sandbox.Info, error) { return w.Info(), nil }
 	code := a.run(ctx, append(args, "--sandbox", "-f", filepath.Join(w.dir, "deploy.yaml")))
 	return code, out.String()

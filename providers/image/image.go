@@ -3,15 +3,14 @@ package image
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
-	"strconv"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/hashicorp/go-multierror"
 
 	"github.com/apron-deploy/apron/providers/image/build"
+	"github.com/apron-deploy/apron/providers/image/inspect"
 	"github.com/apron-deploy/apron/providers/image/push"
 	"github.com/apron-deploy/apron/providers/image/source"
 	"github.com/apron-deploy/apron/reconcile"
@@ -36,6 +35,10 @@ type ProviderOptions struct {
 	Builder string
 	// Withhold names variables that no builder and no hook may see: those of secrets.
 	Withhold []string
+	// SecretLooking and Signature tell secrets in an image by the name of a variable and
+	// by a value's form. Nil looks for none.
+	SecretLooking func(name string) bool
+	Signature     func(text string) string
 	// Temp is where layers are spooled; empty is the system's directory.
 	Temp string
 	// Push steers pushes; its FirstWins and Progress are the provider's.
@@ -168,14 +171,32 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 	if err := unchanged(ctx, c, d.Build, o, seen, WhileBuilding); err != nil {
 		return nil, err
 	}
-	config, err := build.Check(img, d.Build.Platform, d.Command)
-	if err != nil {
+	if err := p.inspect(img, d, report); err != nil {
 		return nil, err
 	}
-	if warning := portWarning(config, d.Port); warning != "" {
-		report(apply.Progress{Line: warning, Source: "apron"})
-	}
 	return img, nil
+}
+
+// inspect refuses an image that cannot work, and says what else is noteworthy of it.
+func (p *Provider) inspect(img v1.Image, d Detail, report func(apply.Progress)) error {
+	config, err := img.ConfigFile()
+	if err != nil {
+		return fmt.Errorf("read the image's configuration: %w", err)
+	}
+	found := inspect.Check(config, inspect.Wanted{Key: "image.build", Platform: d.Build.Platform, Port: d.Port, Command: d.Command,
+		SecretLooking: p.o.SecretLooking, Signature: p.o.Signature})
+	var refused *multierror.Error
+	for _, f := range found {
+		switch f.Severity {
+		case inspect.Refuse:
+			refused = multierror.Append(refused, &source.Error{Key: f.Key, Why: f.Text, Fix: f.Fix})
+		case inspect.Warn:
+			report(apply.Progress{Line: "warning: " + f.Key + ": " + f.Text + ": " + f.Fix, Source: "apron"})
+		default:
+			report(apply.Progress{Line: f.Key + ": " + f.Text, Source: "apron"})
+		}
+	}
+	return refused.ErrorOrNil()
 }
 
 // unchanged fails if the inputs are no longer those that were seen.
@@ -188,15 +209,6 @@ func unchanged(ctx context.Context, c *source.Context, b state.Build, o Options,
 		return &ChangedError{Names: Diff(seen, now), When: when}
 	}
 	return nil
-}
-
-// portWarning compares EXPOSE, which is a promise and binds nobody, with the manifest.
-func portWarning(c *v1.ConfigFile, port int) string {
-	exposed := slices.Sorted(maps.Keys(c.Config.ExposedPorts))
-	if port == 0 || len(exposed) == 0 || slices.Contains(exposed, strconv.Itoa(port)+"/tcp") {
-		return ""
-	}
-	return fmt.Sprintf("warning: the image exposes %s, and the manifest's port is %d", strings.Join(exposed, ", "), port)
 }
 
 // sizeOf is the compressed size of an image's layers.

@@ -308,7 +308,7 @@ func TestExecute_pushesNoImageWhoseSourcesMoved(t *testing.T) {
 }
 
 func TestExecute_warnsOfAPortThatTheImageDoesNotExpose(t *testing.T) {
-	for port, want := range map[int]string{8000: "apron: warning: the image exposes 80/tcp, 9000/udp, and the manifest's port is 8000", 80: "", 0: ""} {
+	for port, want := range map[int]string{8000: "apron: warning: port: the image exposes 80, and port is 8000: set port: 80, unless the application follows PORT", 80: "", 0: ""} {
 		j := newJob(t, map[string]string{"Dockerfile": "FROM scratch\nEXPOSE 80 9000/udp\nCOPY Dockerfile /\n"}, nil)
 		j.detail = func(d *image.Detail) { d.Port, d.Command = port, true }
 		_, err := j.do(t)
