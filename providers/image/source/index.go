@@ -12,8 +12,11 @@ func readIndex(root string) (index, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := index{}
-	err = r.Index(func(e git.Entry) {
+	var files index
+	err = r.Index(func(e git.Entry, count int) {
+		if files == nil {
+			files = make(index, count)
+		}
 		if e.Mode == git.File || e.Mode == git.Executable {
 			files[e.Path] = e.Mode == git.Executable
 		}

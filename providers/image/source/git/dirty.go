@@ -36,7 +36,10 @@ func (r *Repository) Dirty(ctx context.Context) (bool, error) {
 	dirty := false
 	looked, err := os.Stat(filepath.Join(r.dir, "index"))
 	if err == nil {
-		err = r.Index(func(e Entry) {
+		err = r.Index(func(e Entry, count int) {
+			if entries == nil {
+				entries = make([]Entry, 0, count)
+			}
 			dirty = dirty || e.Stage != 0 || e.Intended
 			entries = append(entries, e)
 		})

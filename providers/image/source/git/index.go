@@ -37,11 +37,11 @@ type Entry struct {
 // ErrIndex says that an index is damaged or of a kind that is not read.
 var ErrIndex = errors.New("not a git index that can be read")
 
-// Index calls yield for each entry of the index, in the order of paths; what it is given
-// is valid until it returns. The formats are versions 2 to 4. It returns [ErrIndex],
+// Index calls yield for each of the index's entries, of which there are count, in the
+// order of paths; what it is given is valid until Index returns. The formats are versions 2 to 4. It returns [ErrIndex],
 // perhaps after some calls, and also for a split index, the rest of which is elsewhere.
 // https://git-scm.com/docs/index-format
-func (r *Repository) Index(yield func(Entry)) error {
+func (r *Repository) Index(yield func(e Entry, count int)) error {
 	data, err := os.ReadFile(filepath.Join(r.dir, "index"))
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (r *Repository) Index(yield func(Entry)) error {
 }
 
 // parseIndex reads entries whose object names have the given length.
-func parseIndex(data []byte, hash int, yield func(Entry)) error {
+func parseIndex(data []byte, hash int, yield func(e Entry, count int)) error {
 	be := binary.BigEndian
 	if len(data) < 12+hash || string(data[:4]) != "DIRC" {
 		return ErrIndex
@@ -64,7 +64,7 @@ func parseIndex(data []byte, hash int, yield func(Entry)) error {
 		return ErrIndex
 	}
 	body := data[:len(data)-hash]
-	var name []byte
+	var name, next []byte
 	at := 12
 	for range count {
 		start := at
@@ -93,11 +93,11 @@ func parseIndex(data []byte, hash int, yield func(Entry)) error {
 		if end < 0 {
 			return ErrIndex
 		}
-		next := append(name[:keep:keep], body[at:at+end]...)
+		next = append(append(next[:0], name[:keep]...), body[at:at+end]...)
 		if bytes.Compare(next, name) < 0 || len(next) == 0 {
 			return ErrIndex
 		}
-		name = next
+		name, next = next, name
 		if at += end + 1; version < 4 {
 			at = start + (at-start+7)/8*8
 		}
@@ -107,7 +107,7 @@ func parseIndex(data []byte, hash int, yield func(Entry)) error {
 			return ErrIndex
 		}
 		e.Path = string(name)
-		yield(e)
+		yield(e, int(count))
 	}
 	for at+8 <= len(body) { // extensions
 		if string(body[at:at+4]) == "link" {
