@@ -38,6 +38,8 @@ var formats = map[string]format{
 		"a builder", "use auto, docker, buildx, buildx:INSTANCE, podman, buildah or builtin"),
 	"cache": shape(`^(gha(:[A-Za-z0-9][A-Za-z0-9._/-]*)?|registry:[a-z0-9][A-Za-z0-9._:/@-]*|local:[^\\\x00-\x1f,]+)$`,
 		"a build cache", "write gha, gha:SCOPE, registry:REFERENCE or local:DIRECTORY"),
+	"date": shape(`^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`,
+		"a date", "write it like 2027-01-31"),
 	"line": shape(`^[^\x00-\x1f]+$`,
 		"a single line of text", ""),
 	// https://docs.aws.amazon.com/apprunner/latest/api/API_ImageConfiguration.html

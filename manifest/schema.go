@@ -175,6 +175,17 @@ type Scan struct {
 	OnPush *bool `yaml:"on_push"`
 	// The least severity that stops a rollout.
 	FailOn string `yaml:"fail_on" enum:"CRITICAL|HIGH|MEDIUM|LOW|INFORMATIONAL"`
+	// Findings that stop nothing.
+	Allow []Allowance `yaml:"allow" most:"100"`
+}
+
+// Allowance lets one finding of a scan through.
+type Allowance struct {
+	// The finding, such as CVE-2026-12345; UNSUPPORTED_IMAGE for images that ECR cannot
+	// scan, those made from scratch among them.
+	ID string `yaml:"id" format:"line" required:"CVE-2026-12345"`
+	// The last day, in UTC, on which it holds. An allowance without an end is forgotten.
+	Until string `yaml:"until" format:"date" required:"2027-01-31"`
 }
 
 // Retention is how long images are kept.

@@ -83,11 +83,28 @@ func (im *Image) spec(service string, lookup func(string) (string, bool)) state.
 	}
 	if im.Scan != nil {
 		s.ScanOnPush = im.Scan.OnPush
+		s.Gate = im.Scan.gate()
 	}
 	if r := im.Retention; r != nil {
 		s.Keep, s.Untagged = r.Keep, r.UntaggedDays
 	}
 	return s
+}
+
+// gate is what a scan must not find, or nil when nothing stops a rollout.
+func (s *Scan) gate() *state.Gate {
+	if s.FailOn == "" {
+		return nil
+	}
+	g := &state.Gate{FailOn: s.FailOn}
+	for _, a := range s.Allow {
+		until, err := time.Parse(time.DateOnly, a.Until)
+		if err != nil {
+			until = time.Unix(0, 0) // 31 February: it never holds
+		}
+		g.Allow = append(g.Allow, state.Allowance{ID: a.ID, Until: until})
+	}
+	return g
 }
 
 func (b *Build) spec(lookup func(string) (string, bool)) *state.Build {

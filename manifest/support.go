@@ -31,7 +31,6 @@ var table = []row{
 	{path: "target"},
 	{path: "image"},
 	{path: "image.from", later: true},
-	{path: "image.scan.fail_on", later: true},
 	{path: "env"},
 	{path: "secrets"},
 	{path: "command", express: approximated, why: "ECS replaces CMD and keeps the image's ENTRYPOINT"},

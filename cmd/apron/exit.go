@@ -80,6 +80,7 @@ func exitCodeOf(err error) int {
 		failed     interface{ DeploymentFailed() bool }
 		late       interface{ DeadlineExceeded() bool }
 		refused    *plan.RefusedError
+		policy     interface{ PolicyRefused() bool }
 		bad        *manifest.Error
 		usage      *usageError
 		unapproved *unapprovedError
@@ -99,7 +100,7 @@ func exitCodeOf(err error) int {
 		return exitUnapproved
 	case errors.As(err, &account), errors.As(err, &api) && api.Credentials:
 		return exitCredentials
-	case errors.As(err, &refused) && refused.Policy:
+	case errors.As(err, &refused) && refused.Policy, errors.As(err, &policy) && policy.PolicyRefused():
 		return exitPolicy
 	}
 	return exitError

@@ -47,7 +47,7 @@ func (s *session) wire(o applyFlags) wiring {
 		hidden = append(hidden, withhold(spec)...)
 	}
 	w := wiring{
-		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), Probes: probes, SecretLooking: manifest.SecretLooking}),
+		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate}),
 		iam:       iam.New(iamsdk.NewFromConfig(s.cfg)),
 		ssm:       ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region}),
 		secrets:   secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),

@@ -23,6 +23,7 @@ import (
 
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -76,6 +77,8 @@ type Options struct {
 	ProbeFor time.Duration
 	// Probes are the requests to make of each service, by its name.
 	Probes map[string][]state.Probe
+	// Gate, if set, must agree before a service gets an image, and says what it waits for.
+	Gate func(ctx context.Context, service string, env apply.Env, waiting func(string)) error
 	// SecretLooking says which plain variables of a live service are masked by name.
 	SecretLooking func(name string) bool
 }

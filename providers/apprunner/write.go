@@ -122,12 +122,25 @@ func (r run) define(have *types.HealthCheckConfiguration) (state.Resource, defin
 	return want, d, aws.String(out.ID), nil
 }
 
+// gate asks whether the service may have the image. A service that keeps its image is not
+// asked about: it runs already.
+func (r run) gate(ctx context.Context) error {
+	image := slices.ContainsFunc(r.a.Changes, func(c plan.Change) bool { return c.Path == "image" })
+	if r.p.o.Gate == nil || r.a.Op == plan.Update && !r.a.Rebuild && !image {
+		return nil
+	}
+	return r.p.o.Gate(ctx, r.name(), r.env, r.progress)
+}
+
 func (r run) create(ctx context.Context) (done state.Outcome, err error) {
 	want, d, scaling, err := r.define(nil)
 	if err != nil {
 		return state.Outcome{}, err
 	}
 	defer func() { err = hide(err, want.Fields) }()
+	if err := r.gate(ctx); err != nil {
+		return state.Outcome{}, err
+	}
 	r.progress("creating")
 	var out *sdk.CreateServiceOutput
 	err = r.whenRolesReady(ctx, func() (err error) {
@@ -214,6 +227,9 @@ func (r run) update(ctx context.Context) (done state.Outcome, err error) {
 	var op string
 	switch {
 	case change || r.a.Rebuild:
+		if err := r.gate(ctx); err != nil {
+			return state.Outcome{}, err
+		}
 		r.progress("updating")
 		var out *sdk.UpdateServiceOutput
 		err = r.whenIdle(ctx, arn, func() (err error) {

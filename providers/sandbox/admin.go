@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/apron-deploy/apron/providers/sandbox/ecr"
 )
 
 // Health is what /_apron/health tells. It holds no secret.
@@ -80,4 +82,14 @@ func (s *Server) Reset(ctx context.Context) error {
 		return fmt.Errorf("sandbox: reset: %w", err)
 	}
 	return nil
+}
+
+// SetScan decides what ECR says it found in an image: a rehearsal's vulnerabilities.
+func (s *Server) SetScan(repository, digest string, scan ecr.Scan) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.world == nil {
+		return ErrStopped
+	}
+	return s.world.registry.SetScan(repository, digest, scan)
 }

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"hash/fnv"
-	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,7 +22,7 @@ import (
 // world is one state's services, put together.
 type world struct {
 	apis      *wire.Mux
-	registry  http.Handler
+	registry  *ecr.Service
 	apprunner *apprunner.Service
 }
 

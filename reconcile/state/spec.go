@@ -38,8 +38,21 @@ type Image struct {
 	Version    string   // release tag, never moved; may be empty
 	Tags       []string // moving tags, at most four
 	ScanOnPush *bool
-	Keep       *int // built images kept
-	Untagged   *int // days an untagged image is kept
+	Gate       *Gate // what stops a rollout; nil when nothing does
+	Keep       *int  // built images kept
+	Untagged   *int  // days an untagged image is kept
+}
+
+// Gate is what a scan for vulnerabilities must not find.
+type Gate struct {
+	FailOn string // the least severity that counts, as ECR spells it
+	Allow  []Allowance
+}
+
+// Allowance lets one finding through, up to and on a day in UTC.
+type Allowance struct {
+	ID    string
+	Until time.Time
 }
 
 // Build is a container build. Paths are slash-separated and relative: Context to the
