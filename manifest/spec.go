@@ -78,6 +78,7 @@ func (im *Image) spec(service string, lookup func(string) (string, bool)) state.
 		Repository: cmp.Or(im.Repository, service),
 		Version:    im.Version, Tags: im.Tags,
 	}
+	s.From = im.From
 	if im.From == "" {
 		s.Build = im.Build.spec(lookup)
 	}

@@ -30,7 +30,6 @@ var table = []row{
 	{path: "account"},
 	{path: "target"},
 	{path: "image"},
-	{path: "image.from", later: true},
 	{path: "env"},
 	{path: "secrets"},
 	{path: "command", express: approximated, why: "ECS replaces CMD and keeps the image's ENTRYPOINT"},

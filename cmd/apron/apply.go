@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +24,7 @@ import (
 type applyFlags struct {
 	yes         bool
 	builder     string
+	noCache     bool
 	timeout     time.Duration
 	parallelism int
 }
@@ -39,6 +39,7 @@ func (o *applyFlags) register(cmd *cobra.Command) {
 func (o *applyFlags) registerBuilder(a *app, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.builder, "builder", a.fallback("APRON_BUILDER", "auto"),
 		"what builds the image: "+strings.Join(build.Names(), ", ")+"; also APRON_BUILDER")
+	cmd.Flags().BoolVar(&o.noCache, "no-cache", false, "have the builder reuse nothing of earlier builds")
 }
 
 // check finds what cannot work before anything is done.
@@ -48,8 +49,8 @@ func (o *applyFlags) check() error {
 		return fmt.Errorf("--timeout %s: must be more than nothing", o.timeout)
 	case o.parallelism < 1:
 		return fmt.Errorf("--parallelism %d: must be at least 1", o.parallelism)
-	case o.builder != "" && !slices.Contains(build.Names(), o.builder):
-		return fmt.Errorf("--builder %q: must be one of %s", o.builder, strings.Join(build.Names(), ", "))
+	case o.builder != "":
+		return build.CheckName(o.builder)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (a *app) runBuild(ctx context.Context, o applyFlags, output string) error {
 	if err != nil {
 		return err
 	}
-	img, tag, done, err := a.build(ctx, set, d, o.builder)
+	img, tag, done, err := a.build(ctx, set, d, o)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (a *app) runBuild(ctx context.Context, o applyFlags, output string) error {
 }
 
 // build makes the image of a service on this machine and tells of its progress.
-func (a *app) build(ctx context.Context, set *manifest.Set, d *manifest.Document, builder string) (img v1.Image, tag string, done func(), err error) {
+func (a *app) build(ctx context.Context, set *manifest.Set, d *manifest.Document, o applyFlags) (img v1.Image, tag string, done func(), err error) {
 	id, err := image.Identify(ctx, d.Spec.Dir, *d.Spec.Image.Build, image.Options{Exclude: set.EnvFiles, Cache: a.cacheOf(d.Spec.Dir)})
 	if err != nil {
 		return nil, "", nil, placed(d, err)
@@ -101,7 +101,7 @@ func (a *app) build(ctx context.Context, set *manifest.Set, d *manifest.Document
 	action := plan.Action{ID: plan.ID("build " + r.Address.String()), Op: plan.Create, Target: r.Address}
 	stream := render.Events(a.err, a.events())
 	stream.Observe(apply.Event{Action: action, Status: apply.Started})
-	p := image.NewProvider(nil, a.imageOptions(set, builder, withhold(d.Spec)))
+	p := image.NewProvider(nil, a.imageOptions(set, o, withhold(d.Spec)))
 	img, done, err = p.Build(ctx, r, func(s apply.Progress) {
 		s.Action = action.ID
 		stream.Progress(s)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/providers/image/origin"
 	"github.com/apron-deploy/apron/reconcile/plan"
 )
 
@@ -86,6 +87,7 @@ func exitCodeOf(err error) int {
 		unapproved *unapprovedError
 		account    *accountError
 		api        *awsapi.Error
+		from       *origin.Error
 	)
 	switch {
 	case errors.Is(err, errChanges):
@@ -98,7 +100,7 @@ func exitCodeOf(err error) int {
 		return exitUsage
 	case errors.As(err, &unapproved):
 		return exitUnapproved
-	case errors.As(err, &account), errors.As(err, &api) && api.Credentials:
+	case errors.As(err, &account), errors.As(err, &api) && api.Credentials, errors.As(err, &from) && from.Credentials:
 		return exitCredentials
 	case errors.As(err, &refused) && refused.Policy, errors.As(err, &policy) && policy.PolicyRefused():
 		return exitPolicy

@@ -23,6 +23,10 @@ func (a *app) cacheOf(dir string) string {
 // those were is known to machines that have planned it; AWS keeps only their hash.
 func (s *session) explainInputs(p planned) {
 	for _, spec := range s.specs {
+		if pin := s.pins[spec.Service]; pin != nil {
+			s.a.say("%s: the image is %s", spec.Service, pin.Reference)
+			continue
+		}
 		now := s.images[spec.Service]
 		running := p.facts.live[serviceAddress(spec)].Value("image")
 		_, tag, _ := strings.Cut(running, ":")

@@ -40,7 +40,7 @@ func (a *app) runCommand() *cobra.Command {
 			if err := o.check(); err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
-			return a.runLocally(cmd.Context(), o.builder, port)
+			return a.runLocally(cmd.Context(), o, port)
 		},
 	}
 	o.registerBuilder(a, cmd)
@@ -48,7 +48,7 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) runLocally(ctx context.Context, builder string, port int) error {
+func (a *app) runLocally(ctx context.Context, o applyFlags, port int) error {
 	set, d, err := a.single()
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (a *app) runLocally(ctx context.Context, builder string, port int) error {
 	if err != nil {
 		return err
 	}
-	img, tag, done, err := a.build(ctx, set, d, builder)
+	img, tag, done, err := a.build(ctx, set, d, o)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/image"
+	"github.com/apron-deploy/apron/providers/image/origin"
 	"github.com/apron-deploy/apron/providers/image/source"
 	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -31,6 +32,8 @@ type session struct {
 	speed float64 // of the sandbox
 	// images are the identities of the images to run, by service.
 	images map[string]image.Identity
+	// pins are what image.from stands for, of the services that have it.
+	pins map[string]*origin.Pin
 }
 
 // load reads the manifests and says what is noteworthy of them on stderr.
@@ -72,7 +75,7 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{a: a, set: set, guard: &awsapi.Guard{}, images: map[string]image.Identity{}}
+	s := &session{a: a, set: set, guard: &awsapi.Guard{}, images: map[string]image.Identity{}, pins: map[string]*origin.Pin{}}
 	var unsupported *multierror.Error
 	for i := range set.Documents {
 		for _, u := range set.Documents[i].Unsupported {
@@ -93,9 +96,13 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 		return err
 	})
 	if identify {
-		ids := make([]image.Identity, len(s.specs))
+		ids, pins := make([]image.Identity, len(s.specs)), make([]*origin.Pin, len(s.specs))
 		for i, spec := range s.specs {
 			g.Go(func() (err error) {
+				if spec.Image.From != "" {
+					pins[i], err = s.pin(gctx, &set.Documents[i])
+					return err
+				}
 				ids[i], err = image.Identify(gctx, spec.Dir, *spec.Image.Build, image.Options{Exclude: set.EnvFiles, Cache: a.cacheOf(spec.Dir)})
 				return placed(&set.Documents[i], err)
 			})
@@ -103,6 +110,9 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 		defer func() {
 			for i, spec := range s.specs {
 				s.images[spec.Service] = ids[i]
+				if pins[i] != nil {
+					s.pins[spec.Service], s.images[spec.Service] = pins[i], image.Identity{Tag: pins[i].Tag()}
+				}
 			}
 		}()
 	}

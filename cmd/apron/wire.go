@@ -57,15 +57,15 @@ func (s *session) wire(o applyFlags) wiring {
 		out, _ := env.Lookup(apprunner.Service(service))
 		return w.apprunner.Verify(ctx, service, out.URL)
 	}
-	images := image.NewProvider(registry, s.a.imageOptions(s.set, o.builder, hidden))
+	images := image.NewProvider(registry, s.a.imageOptions(s.set, o, hidden))
 	w.registry = registry
 	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg))}
 	return w
 }
 
 // imageOptions are those of every build.
-func (a *app) imageOptions(set *manifest.Set, builder string, hidden []string) image.ProviderOptions {
-	return image.ProviderOptions{Exclude: set.EnvFiles, Builder: builder, Withhold: hidden,
+func (a *app) imageOptions(set *manifest.Set, o applyFlags, hidden []string) image.ProviderOptions {
+	return image.ProviderOptions{Exclude: set.EnvFiles, Builder: o.builder, NoCache: o.noCache, Withhold: hidden,
 		SecretLooking: manifest.SecretLooking, Signature: manifest.Signature}
 }
 
@@ -270,7 +270,7 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 // desire asks every provider what one manifest means to it.
 func (s *session) desire(spec state.Spec, f facts, applying bool, missing **multierror.Error) ([]state.Resource, []state.Note, error) {
 	in := apprunner.Inputs{Image: s.imageAddress(spec), Secrets: map[string]string{}}
-	resources := []state.Resource{image.Desired(spec, s.images[spec.Service])}
+	resources := []state.Resource{s.imageOf(spec)}
 	resources = append(resources, ecr.Desired(spec, in.Image, serviceAddress(spec))...)
 
 	kept, err := ssm.Desired(spec, ssm.Inputs{Live: f.live, Apply: applying})

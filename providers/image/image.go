@@ -33,6 +33,8 @@ type ProviderOptions struct {
 	Bases   func(ctx context.Context, dockerfile []byte, b state.Build) map[string]string
 	// Builder is one of [build.Names]; empty is auto.
 	Builder string
+	// NoCache has the builder reuse nothing of earlier builds.
+	NoCache bool
 	// Withhold names variables that no builder and no hook may see: those of secrets.
 	Withhold []string
 	// SecretLooking and Signature tell secrets in an image by the name of a variable and
@@ -66,30 +68,30 @@ func (*Provider) Observe(context.Context, reconcile.Query) (state.Live, []state.
 	return nil, nil, nil
 }
 
-// Execute builds and pushes the image of a create, unless its tag is in the registry by
+// Execute builds or copies the image of a create, and pushes it, unless its tag is in the registry by
 // then. The outcome's ID is the digest.
 func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
-	d, ok := a.Want.Detail.(Detail)
-	if a.Op != plan.Create || !ok {
-		return state.Outcome{}, fmt.Errorf("%s: an image is only ever created", a.ID)
-	}
 	report := func(s apply.Progress) {
 		if s.Action = a.ID; env.Progress != nil {
 			env.Progress(s)
 		}
 	}
-	endpoint, user, pass, err := p.registry.Registry(ctx)
-	if err != nil {
-		return state.Outcome{}, fmt.Errorf("log in to the registry: %w; nothing was built", err)
+	if a.Op == plan.Create {
+		switch d := a.Want.Detail.(type) {
+		case Detail:
+			return p.make(ctx, d, report)
+		case CopyDetail:
+			return p.copy(ctx, d, report)
+		}
 	}
-	to := push.Destination{Endpoint: endpoint, Repository: d.Repository, Tag: d.Identity.Tag}
-	report(apply.Progress{Phase: "looking for the image"})
-	digest, err := push.Lookup(ctx, to, p.credentials(user, pass), p.o.Push)
-	if err != nil {
-		return state.Outcome{}, err
-	}
-	if digest != "" {
-		return state.Outcome{ID: digest}, nil
+	return state.Outcome{}, fmt.Errorf("%s: an image is only ever created", a.ID)
+}
+
+// make builds what the plan saw and pushes it.
+func (p *Provider) make(ctx context.Context, d Detail, report func(apply.Progress)) (state.Outcome, error) {
+	to, credentials, digest, err := p.look(ctx, d.Repository, d.Identity.Tag, report)
+	if err != nil || digest != "" {
+		return state.Outcome{ID: digest}, err
 	}
 	spool, err := os.MkdirTemp(p.o.Temp, "apron-image-")
 	if err != nil {
@@ -109,7 +111,7 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 	o.Progress = func(done, total int64) {
 		report(apply.Progress{Phase: "pushing " + bytes(size), Done: done, Total: total})
 	}
-	if digest, _, err = push.Push(ctx, img, to, p.credentials(user, pass), o); err != nil {
+	if digest, _, err = push.Push(ctx, img, to, credentials, o); err != nil {
 		return state.Outcome{}, err
 	}
 	return state.Outcome{ID: digest}, nil
@@ -145,7 +147,7 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 	r := build.Request{
 		Context: c, Build: d.Build, Spool: spool,
 		Name:    "apron.local/" + d.Repository + ":latest", // moves, so that old ones can be pruned
-		Environ: build.Environ(p.o.Withhold),
+		Environ: build.Environ(p.o.Withhold), NoCache: p.o.NoCache,
 		Line:    func(source, line string) { report(apply.Progress{Line: line, Source: source}) },
 	}
 	builder, err := build.Choose(ctx, p.o.Builder, r)

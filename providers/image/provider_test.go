@@ -335,11 +335,11 @@ func TestExecute_asksForANewTokenOnlyWhenOneHasExpired(t *testing.T) {
 	require.Equal(t, 2, j.shop.given)
 }
 
-func TestExecute_saysThatNothingWasBuiltWithoutARegistry(t *testing.T) {
+func TestExecute_saysThatNothingWasPushedWithoutARegistry(t *testing.T) {
 	j := newJob(t, map[string]string{"Dockerfile": scratch}, nil)
 	j.shop.fail = errors.New("ExpiredToken")
 	_, err := j.do(t)
-	require.EqualError(t, err, "log in to the registry: ExpiredToken; nothing was built")
+	require.EqualError(t, err, "log in to the registry: ExpiredToken; nothing was pushed")
 }
 
 func TestExecute_endsPromptlyWithItsContext(t *testing.T) {

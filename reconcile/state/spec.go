@@ -35,6 +35,7 @@ type Spec struct {
 type Image struct {
 	Repository string // ECR repository name; defaults to the service's name
 	Build      *Build
+	From       string   // an image that exists already, instead of a build
 	Version    string   // release tag, never moved; may be empty
 	Tags       []string // moving tags, at most four
 	ScanOnPush *bool

@@ -1,0 +1,69 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/apron-deploy/apron/providers/image/origin"
+	"github.com/apron-deploy/apron/providers/image/push"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// CopyDetail is what is needed to copy an image that exists already.
+type CopyDetail struct {
+	Repository string
+	Pin        *origin.Pin
+	Options    origin.Options
+}
+
+// Copied returns the image that a manifest asks for by image.from, as pin says what that
+// stands for now. It is pure.
+func Copied(spec state.Spec, pin *origin.Pin, o origin.Options) state.Resource {
+	repository := cmp.Or(spec.Image.Repository, spec.Service)
+	return state.Resource{
+		Address: Address(repository, pin.Tag()),
+		Fields: state.Sort([]state.Field{
+			{Path: "repository", Value: state.Address{Target: "ecr", Kind: "repository", Name: repository}.String(), Ref: true, Order: true},
+			// The tag covers both, and ECR does not tell them: shown, never compared.
+			{Path: "from", Value: pin.Reference, Provenance: true},
+			{Path: "platform", Value: pin.Platform, Provenance: true},
+		}),
+		Detail: CopyDetail{repository, pin, o},
+	}
+}
+
+// copy brings what was pinned into the registry, unless its tag is there by then.
+func (p *Provider) copy(ctx context.Context, d CopyDetail, report func(apply.Progress)) (state.Outcome, error) {
+	to, credentials, digest, err := p.look(ctx, d.Repository, d.Pin.Tag(), report)
+	if err != nil || digest != "" {
+		return state.Outcome{ID: digest}, err
+	}
+	s, err := origin.Open(ctx, d.Pin, d.Options)
+	if err != nil {
+		return state.Outcome{}, err
+	}
+	defer s.Close()
+	o := p.o.Push
+	o.FirstWins = true
+	o.Progress = func(done, total int64) {
+		report(apply.Progress{Phase: "copying " + d.Pin.From, Done: done, Total: total})
+	}
+	report(apply.Progress{Phase: "copying " + d.Pin.From})
+	digest, _, err = origin.Copy(ctx, s, to, credentials, o)
+	return state.Outcome{ID: digest}, err
+}
+
+// look logs in to the registry and asks whether it has the tag: then its digest is
+// returned.
+func (p *Provider) look(ctx context.Context, repository, tag string, report func(apply.Progress)) (push.Destination, push.Credentials, string, error) {
+	endpoint, user, pass, err := p.registry.Registry(ctx)
+	if err != nil {
+		return push.Destination{}, nil, "", fmt.Errorf("log in to the registry: %w; nothing was pushed", err)
+	}
+	to := push.Destination{Endpoint: endpoint, Repository: repository, Tag: tag}
+	report(apply.Progress{Phase: "looking for the image"})
+	digest, err := push.Lookup(ctx, to, p.credentials(user, pass), p.o.Push)
+	return to, p.credentials(user, pass), digest, err // each takes the token that there is first
+}
