@@ -20,6 +20,7 @@ import (
 	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/providers/iam"
 	"github.com/apron-deploy/apron/providers/image"
+	"github.com/apron-deploy/apron/providers/image/store"
 	"github.com/apron-deploy/apron/providers/logs"
 	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/providers/ssm"
@@ -65,8 +66,12 @@ func (s *session) wire(o applyFlags) wiring {
 
 // imageOptions are those of every build.
 func (a *app) imageOptions(set *manifest.Set, o applyFlags, hidden []string) image.ProviderOptions {
-	return image.ProviderOptions{Exclude: set.EnvFiles, Builder: o.builder, NoCache: o.noCache, Withhold: hidden,
+	p := image.ProviderOptions{Exclude: set.EnvFiles, Builder: o.builder, NoCache: o.noCache, Withhold: hidden,
 		SecretLooking: manifest.SecretLooking, Signature: manifest.Signature}
+	if a.cache != "" { // of digests, which are the same for every manifest
+		p.Push.Memory = store.OpenKnown(a.cache)
+	}
+	return p
 }
 
 // withhold names the variables that hold a service's secrets: no builder and no hook gets
