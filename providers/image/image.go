@@ -148,7 +148,7 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 		Context: c, Build: d.Build, Spool: spool,
 		Name:    "apron.local/" + d.Repository + ":latest", // moves, so that old ones can be pruned
 		Environ: build.Environ(p.o.Withhold), NoCache: p.o.NoCache,
-		Line:    func(source, line string) { report(apply.Progress{Line: line, Source: source}) },
+		Line: func(source, line string) { report(apply.Progress{Line: line, Source: source}) },
 	}
 	builder, err := build.Choose(ctx, p.o.Builder, r)
 	if err != nil {

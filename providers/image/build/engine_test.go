@@ -152,9 +152,9 @@ func TestChoose_prefersADockerThatAnswers(t *testing.T) {
 	}
 }
 
-// stub puts a program called docker, and nothing else, into the PATH. It notes how it
-// was called in the directory that stub returns.
-func stub(t *testing.T, client, help string) string {
+// fakeDocker puts a program called docker, and nothing else, into the PATH. It notes how it
+// was called in the directory that fakeDocker returns.
+func fakeDocker(t *testing.T, client, help string) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("there is no /bin/sh")
@@ -206,7 +206,7 @@ func TestDocker_isCalledAsItsVersionWants(t *testing.T) {
 		t.Run(desc, func(t *testing.T) {
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "hidden")
 			t.Setenv("CLERK_SECRET_KEY", "hidden")
-			notes := stub(t, tc.client, tc.help)
+			notes := fakeDocker(t, tc.client, tc.help)
 			b := state.Build{Args: map[string]string{"KEY": "an-argument"}, Target: "final"}
 			r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch AS final\n", "a": "1", ".env": "KEY=1"}), b)
 			r.Environ = build.Environ([]string{"CLERK_SECRET_KEY"})
@@ -233,7 +233,7 @@ func TestDocker_isCalledAsItsVersionWants(t *testing.T) {
 }
 
 func TestDocker_takesNoArgumentsThatWouldChangeItself(t *testing.T) {
-	stub(t, "28.2.2", "")
+	fakeDocker(t, "28.2.2", "")
 	for _, key := range []string{"PATH", "HOME", "DOCKER_HOST", "A=B", ""} {
 		r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{Args: map[string]string{key: "x"}})
 		builder, err := build.Choose(t.Context(), "docker", r)

@@ -12,7 +12,7 @@ import (
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
-// called builds with the docker that [stub] made and returns how it was called.
+// called builds with the docker that [fakeDocker] made and returns how it was called.
 func called(t *testing.T, notes, builder string, r build.Request) (args []string, env string) {
 	t.Helper()
 	b, err := build.Choose(t.Context(), builder, r)
@@ -49,7 +49,7 @@ func TestDocker_cachesWhereItsVersionCan(t *testing.T) {
 		t.Run(desc, func(t *testing.T) {
 			t.Setenv("ACTIONS_RUNTIME_TOKEN", "for-the-cache")
 			t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "for-nobody")
-			notes := stub(t, tc.client, tc.help)
+			notes := fakeDocker(t, tc.client, tc.help)
 			r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{Cache: all})
 			var told []string
 			r.Line = func(_, line string) { told = append(told, line) }
@@ -77,7 +77,7 @@ func TestDocker_cachesWhereItsVersionCan(t *testing.T) {
 }
 
 func TestDocker_getsSecretsThroughItsEnvironment(t *testing.T) {
-	notes := stub(t, "28.2.2", pluginHelp)
+	notes := fakeDocker(t, "28.2.2", pluginHelp)
 	t.Setenv("SOURCE_DATE_EPOCH", "5") // of whoever calls apron, and no input of the image
 	dir := checkout(t, map[string]string{"app/Dockerfile": "FROM scratch\n", "npmrc": "hidden-too"})
 	b := state.Build{Context: "app", Args: map[string]string{"KEY": "value-1"}, Labels: map[string]string{"note": "value-2"}, Secrets: map[string]state.BuildSecret{
@@ -95,7 +95,7 @@ func TestDocker_getsSecretsThroughItsEnvironment(t *testing.T) {
 }
 
 func TestSecrets_mustBeThere(t *testing.T) {
-	stub(t, "28.2.2", pluginHelp)
+	fakeDocker(t, "28.2.2", pluginHelp)
 	for desc, tc := range map[string]struct {
 		secret    state.BuildSecret
 		why, hint string
@@ -122,7 +122,7 @@ func TestSecrets_mustBeThere(t *testing.T) {
 
 // TestBuildx_usesRemoteInstances has a client and no daemon beside it.
 func TestBuildx_usesRemoteInstances(t *testing.T) {
-	notes := stub(t, "", pluginHelp)
+	notes := fakeDocker(t, "", pluginHelp)
 	require.NoError(t, os.WriteFile(filepath.Join(notes, "driver"), []byte("Name:   remote\nDriver: remote\n"), 0o600))
 	r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{Builder: "buildx:remote"})
 	args, _ := called(t, notes, "auto", r)
@@ -133,7 +133,7 @@ func TestBuildx_usesRemoteInstances(t *testing.T) {
 }
 
 func TestChoose_takesTheManifestsBuilderUnlessToldOtherwise(t *testing.T) {
-	stub(t, "28.2.2", "")
+	fakeDocker(t, "28.2.2", "")
 	r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{Builder: "builtin"})
 	for asked, want := range map[string]string{"": "builtin", "auto": "builtin", "docker": "docker"} {
 		b, err := build.Choose(t.Context(), asked, r)
@@ -150,7 +150,7 @@ func TestChoose_takesTheManifestsBuilderUnlessToldOtherwise(t *testing.T) {
 
 // TestChoose_avoidsTheLegacyBuilderForSecrets has nothing else that could build.
 func TestChoose_avoidsTheLegacyBuilderForSecrets(t *testing.T) {
-	stub(t, "28.2.2", "")
+	fakeDocker(t, "28.2.2", "")
 	r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\nRUN --mount=type=secret,id=npm x\n"}),
 		state.Build{Secrets: map[string]state.BuildSecret{"npm": {Env: "TOKEN", Value: "x", Set: true}}})
 	_, err := build.Choose(t.Context(), "", r)
@@ -162,7 +162,7 @@ func TestChoose_avoidsTheLegacyBuilderForSecrets(t *testing.T) {
 }
 
 func TestDocker_followsDOCKER_BUILDKIT(t *testing.T) {
-	notes := stub(t, "28.2.2", pluginHelp)
+	notes := fakeDocker(t, "28.2.2", pluginHelp)
 	r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{})
 	r.Environ = append(r.Environ, "DOCKER_BUILDKIT=0")
 	args, env := called(t, notes, "", r)
@@ -179,7 +179,7 @@ func TestOthers_cacheInARepository(t *testing.T) {
 		"buildah": "--cache-from r.example:5000/app --cache-to r.example/cache/app --layers -f ",
 	} {
 		t.Run(engineName, func(t *testing.T) {
-			notes, saved := t.TempDir(), filepath.Join(stub(t, "", ""), "saved.tar")
+			notes, saved := t.TempDir(), filepath.Join(fakeDocker(t, "", ""), "saved.tar")
 			require.NoError(t, os.WriteFile(filepath.Join(notes, engineName), []byte(`#!/bin/sh
 case "$*" in
 info) exit ;;
