@@ -8,6 +8,7 @@ import (
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/providers/image/origin"
 	"github.com/apron-deploy/apron/reconcile/plan"
 )
@@ -88,6 +89,7 @@ func exitCodeOf(err error) int {
 		account    *accountError
 		api        *awsapi.Error
 		from       *origin.Error
+		dockerfile *build.ParseError
 	)
 	switch {
 	case errors.Is(err, errChanges):
@@ -96,7 +98,7 @@ func exitCodeOf(err error) int {
 		return exitFailed
 	case errors.As(err, &late) && late.DeadlineExceeded():
 		return exitTimeout
-	case errors.As(err, &bad), errors.As(err, &usage):
+	case errors.As(err, &bad), errors.As(err, &usage), errors.As(err, &dockerfile):
 		return exitUsage
 	case errors.As(err, &unapproved):
 		return exitUnapproved

@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 
+	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/providers/image/source"
 	"github.com/apron-deploy/apron/providers/image/statcache"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -59,6 +61,9 @@ func identify(ctx context.Context, c *source.Context, b state.Build, o Options) 
 		before = &state.Before{}
 	}
 	id := Identity{}
+	if err := build.Validate(path.Join(b.Context, cmp.Or(b.Dockerfile, "Dockerfile")), c.Text, b); err != nil {
+		return id, err
+	}
 	id.add("dockerfile", text(string(c.Text)))
 	id.add("target", text(b.Target))
 	id.add("platform", text(cmp.Or(b.Platform, platform)))

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/image"
+	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -216,6 +217,28 @@ func TestIdentify_followsASymlinkNowhere(t *testing.T) {
 	want := tag(t, root, b)
 	write(t, outside, map[string]string{"secret.go": "2", "more.go": ""})
 	require.Equal(t, want, tag(t, root, b))
+}
+
+func TestIdentify_refusesADockerfileThatIsNone(t *testing.T) {
+	for name, tc := range map[string]struct{ text, want string }{
+		"nothing in it":          {"# empty\n", "app/Dockerfile:1: file with no instructions"},
+		"no such instruction":    {"FROM scratch\nCOPPY a /\n", "app/Dockerfile:2: "},
+		"a builder's own matter": {"FROM scratch\nRUN make\n", ""},
+		"another frontend's":     {"# syntax=example.com/other\nNONSENSE\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			write(t, root, map[string]string{"app/Dockerfile": tc.text})
+			_, err := image.Identify(t.Context(), root, state.Build{Context: "app", Dockerfile: "Dockerfile"}, image.Options{})
+			if tc.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			var wrong *build.ParseError
+			require.ErrorAs(t, err, &wrong)
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
 }
 
 func TestIdentify_readsNothingOutsideOfTheRepository(t *testing.T) {

@@ -240,7 +240,6 @@ func TestExecute_pushesNothingThatFails(t *testing.T) {
 		"an undeclared output":           {scratch, sh("echo > made; echo > more", "made"), "", "changed what the image is made of: context more"},
 		"a file that is missing":         {scratch, nil, "", "Dockerfile:2: COPY: there is no made in the context"},
 		"nothing to run":                 {"FROM scratch\nCOPY Dockerfile /\n", nil, "", "neither ENTRYPOINT nor CMD"},
-		"a Dockerfile of nothing":        {"# empty\n", nil, "", "Dockerfile"},
 		"a builder nobody knows":         {scratch, nil, "kaniko", `builder "kaniko" is none of`},
 		"a builder that cannot RUN":      {"FROM scratch\nRUN make\n", sh("echo > ran", "ran"), "", "Dockerfile:2: RUN needs docker, podman or buildah"},
 	} {

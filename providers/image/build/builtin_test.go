@@ -251,19 +251,3 @@ func TestBuiltin_noticesAFileThatChangesWhileItIsRead(t *testing.T) {
 	_, err := builtin(t).Build(t.Context(), r)
 	require.ErrorContains(t, err, "/grows")
 }
-
-func TestCheck_wantsThePlatformAndSomethingToRun(t *testing.T) {
-	config := func(arch string, cmd ...string) v1.Image {
-		img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: arch, Config: v1.Config{Cmd: cmd}})
-		require.NoError(t, err)
-		return img
-	}
-	_, err := build.Check(config("amd64", "/app"), "", false)
-	require.NoError(t, err)
-	_, err = build.Check(config("arm64", "/app"), "linux/amd64", false)
-	require.ErrorContains(t, err, "built for linux/arm64, not for linux/amd64")
-	_, err = build.Check(config("amd64"), "linux/amd64", false)
-	require.ErrorContains(t, err, "neither ENTRYPOINT nor CMD")
-	_, err = build.Check(config("amd64"), "linux/amd64", true)
-	require.NoError(t, err, "a start command is enough")
-}

@@ -65,6 +65,20 @@ func (e *UnsupportedError) Hint() string {
 	return "install and start docker (or podman, buildah), or move the step into image.build.before"
 }
 
+// Validate finds what no builder could carry out: a Dockerfile that is none. Its errors are
+// of type [*ParseError]. What a "# syntax=" line gives into other hands is not looked at.
+func Validate(name string, text []byte, b state.Build) error {
+	if _, _, _, elsewhere := parser.DetectSyntax(text); elsewhere {
+		return nil
+	}
+	_, err := parse(name, text, b)
+	var wrong *ParseError
+	if errors.As(err, &wrong) {
+		return wrong
+	}
+	return nil // what is left depends on the builder
+}
+
 // parse reads a Dockerfile and the build's arguments.
 func parse(name string, text []byte, b state.Build) (*dockerfile, error) {
 	d := &dockerfile{name: name, args: b.Args, global: map[string]string{}}

@@ -129,7 +129,7 @@ func TestEngines_buildWhatTheBuiltinBuilds(t *testing.T) {
 				"run.sh": "0755 0:0 exec app", "web/index": "0644 0:0 <p>", "link": "-> web/index", "made": "0644 0:0 by the hook",
 				"Containerfile": "0644 0:0 not this one", "srv/web/index": "0644 7:8 <p>",
 			}, got)
-			config, err := build.Check(img, b.Platform, false)
+			config, err := img.ConfigFile()
 			require.NoError(t, err)
 			require.Equal(t, []string{"/run.sh"}, config.Config.Entrypoint)
 			require.Equal(t, []string{"serve"}, config.Config.Cmd)
