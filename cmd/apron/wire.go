@@ -48,7 +48,7 @@ func (s *session) wire(o applyFlags) wiring {
 		hidden = append(hidden, withhold(spec)...)
 	}
 	w := wiring{
-		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate}),
+		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate}),
 		iam:       iam.New(iamsdk.NewFromConfig(s.cfg)),
 		ssm:       ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region}),
 		secrets:   secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
@@ -62,6 +62,15 @@ func (s *session) wire(o applyFlags) wiring {
 	w.registry = registry
 	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg))}
 	return w
+}
+
+// patience is how long the URL may take to answer as asked: the provider's own time, but
+// in a sandbox that is in a hurry.
+func (s *session) patience() time.Duration {
+	if !s.a.sandbox.on || s.speed <= 1 {
+		return 0
+	}
+	return max(time.Duration(float64(time.Minute)/s.speed), 2*time.Second)
 }
 
 // imageOptions are those of every build.
