@@ -56,11 +56,11 @@ var errLoop = errors.New("too many symlinks")
 // resolve follows name from the root as the image's own kernel would, the last element
 // too, and returns the path without symlinks. The node is nil if nothing is there.
 func (n *node) resolve(name string) (string, *node, error) {
-	todo := strings.Split(path.Clean("/" + name)[1:], "/")
+	rest := strings.Split(path.Clean("/" + name)[1:], "/")
 	at, trail := "/", []*node{n}
-	for links := 0; len(todo) > 0; {
-		part := todo[0]
-		todo = todo[1:]
+	for links := 0; len(rest) > 0; {
+		part := rest[0]
+		rest = rest[1:]
 		here := trail[len(trail)-1]
 		switch part {
 		case "", ".":
@@ -82,7 +82,7 @@ func (n *node) resolve(name string) (string, *node, error) {
 			if path.IsAbs(kid.link) {
 				at, trail = "/", trail[:1]
 			}
-			todo = append(strings.Split(kid.link, "/"), todo...)
+			rest = append(strings.Split(kid.link, "/"), rest...)
 			continue
 		}
 		at, trail = path.Join(at, part), append(trail, kid)
