@@ -184,7 +184,7 @@ func (s *Service) deleteService(_ context.Context, in arnInput) (started, error)
 func (s *Service) pauseService(_ context.Context, in arnInput) (started, error) {
 	return s.simple(in, opPause, func(r *record) error {
 		if r.Status == paused {
-			return errNothingToDo
+			return errNoOperation
 		}
 		return s.allow(r, "paused", running)
 	})
@@ -206,8 +206,8 @@ func (s *Service) startDeployment(_ context.Context, in arnInput) (started, erro
 	return out, err
 }
 
-// errNothingToDo ends a call well without an operation.
-var errNothingToDo = errors.New("nothing to do")
+// errNoOperation ends a call well without an operation.
+var errNoOperation = errors.New("no operation is needed")
 
 // start lets pick choose a service and an operation, records both and runs it.
 func (s *Service) start(out *started, pick func(*state) (*record, string, error)) error {
@@ -219,12 +219,12 @@ func (s *Service) start(out *started, pick func(*state) (*record, string, error)
 			id, name, op = r.ID, r.Name, s.begin(r, kind)
 			out.OperationId = op.Id
 		}
-		if err == nil || errors.Is(err, errNothingToDo) {
+		if err == nil || errors.Is(err, errNoOperation) {
 			out.Service = new(s.describe(st, r))
 		}
 		return err
 	})
-	if errors.Is(err, errNothingToDo) {
+	if errors.Is(err, errNoOperation) {
 		return nil
 	}
 	if err != nil {
