@@ -37,6 +37,8 @@ var symptoms = []struct {
 			}
 			return "docker system df shows what takes space, docker builder prune and docker image prune free it"
 		}},
+	{regexp.MustCompile(`(?i)(option|flag) requires BuildKit`),
+		"docker's legacy builder does not know what the Dockerfile asks for", always("install docker's buildx plugin, or use the builder builtin, podman or buildah")},
 	{regexp.MustCompile(`(?i)toomanyrequests|pull rate limit`),
 		"the registry of a base image limits how often it is pulled", always("log in to it, docker login for one, or try again later")},
 	{regexp.MustCompile(`(?i)exec format error|exec user process caused`),

@@ -92,6 +92,7 @@ func TestCauses_areKnownByTheirMessages(t *testing.T) {
 		"Got permission denied while trying to connect to the Docker daemon socket":                                           "this user may not talk to the daemon",
 		"Cannot connect to the Docker daemon at tcp://10.0.0.1:2375. Is the docker daemon running?":                           "the daemon does not answer",
 		"error during connect: This error may indicate that the docker daemon is not running.":                                "the daemon does not answer",
+		"the --chmod option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/":                                 "docker's legacy builder does not know what the Dockerfile asks for",
 		"toomanyrequests: You have reached your pull rate limit.":                                                             "the registry of a base image limits how often it is pulled",
 		"ERROR: failed to solve: node:99: failed to resolve source metadata for docker.io/library/node:99: not found":         "a base image cannot be pulled",
 		"pull access denied for nothing/here, repository does not exist or may require 'docker login'":                        "a base image cannot be pulled",

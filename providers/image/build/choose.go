@@ -24,7 +24,9 @@ func CheckName(name string) error {
 
 // Choose returns the builder called name, or, with auto or none, the one that the
 // manifest names. Where that is auto too, it is docker if a daemon answers; else the
-// built-in builder if it can carry out the Dockerfile; else podman or buildah.
+// built-in builder if it can carry out the Dockerfile; else podman or buildah. A docker
+// that has nothing but its legacy builder, which knows less than today's Dockerfiles ask
+// of it, comes after the built-in one.
 func Choose(ctx context.Context, name string, r Request) (Builder, error) {
 	if name == "" || name == "auto" {
 		name = cmp.Or(r.Build.Builder, "auto")
@@ -44,12 +46,9 @@ func Choose(ctx context.Context, name string, r Request) (Builder, error) {
 		return found(e, name, err)
 	}
 	e, err := findDocker(ctx, r.Environ, "docker", "")
-	if err == nil {
-		if _, _, err = e.secrets(r); err == nil || e.kit != legacy {
-			return e, nil
-		}
+	if err == nil && e.kit != legacy {
+		return e, nil
 	}
-	why := []error{err}
 	builtin := Builtin{}.Check(r)
 	if builtin == nil {
 		return Builtin{}, nil
@@ -57,6 +56,12 @@ func Choose(ctx context.Context, name string, r Request) (Builder, error) {
 	if _, ok := errors.AsType[*UnsupportedError](builtin); !ok {
 		return nil, builtin // no engine understands it either
 	}
+	if err == nil {
+		if _, _, err = e.secrets(r); err == nil {
+			return e, nil
+		}
+	}
+	why := []error{err}
 	for _, name := range []string{"podman", "buildah"} {
 		e, err := findOther(ctx, r.Environ, name)
 		if err == nil {

@@ -143,12 +143,21 @@ func TestEngines_buildWhatTheBuiltinBuilds(t *testing.T) {
 }
 
 func TestChoose_prefersADockerThatAnswers(t *testing.T) {
-	r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{})
-	engine(t, "docker", r)
-	for _, auto := range []string{"", "auto"} {
-		b, err := build.Choose(t.Context(), auto, r)
-		require.NoError(t, err)
-		require.Equal(t, "docker", b.Name())
+	for desc, tc := range map[string]struct{ client, help, dockerfile, want string }{
+		"buildx":                              {"28.2.2", "--iidfile", "FROM scratch\n", "docker"},
+		"BuildKit within":                     {"20.10.24", "", "FROM scratch\n", "docker"},
+		"legacy, and the built-in one can":    {"28.2.2", "", "FROM scratch\n", "builtin"},
+		"legacy, and the built-in one cannot": {"28.2.2", "", "FROM scratch\nRUN [\"/x\"]\n", "docker"},
+	} {
+		t.Run(desc, func(t *testing.T) {
+			fakeDocker(t, tc.client, tc.help)
+			r := request(t, checkout(t, map[string]string{"Dockerfile": tc.dockerfile}), state.Build{})
+			for _, auto := range []string{"", "auto"} {
+				b, err := build.Choose(t.Context(), auto, r)
+				require.NoError(t, err)
+				require.Equal(t, tc.want, b.Name())
+			}
+		})
 	}
 }
 
@@ -210,7 +219,7 @@ func TestDocker_isCalledAsItsVersionWants(t *testing.T) {
 			b := state.Build{Args: map[string]string{"KEY": "an-argument"}, Target: "final"}
 			r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch AS final\n", "a": "1", ".env": "KEY=1"}), b)
 			r.Environ = build.Environ([]string{"CLERK_SECRET_KEY"})
-			builder, err := build.Choose(t.Context(), "", r)
+			builder, err := build.Choose(t.Context(), "docker", r)
 			require.NoError(t, err)
 			img, err := builder.Build(t.Context(), r)
 			require.NoError(t, err)

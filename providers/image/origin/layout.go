@@ -193,12 +193,15 @@ func (l *layer) Compressed() (io.ReadCloser, error) {
 		r.Close()
 		return nil, fmt.Errorf("%s has %d bytes, not %d", blobName(l.desc.Digest), size, l.desc.Size)
 	}
-	return &checked{r, sha256.New(), l.desc.Digest}, nil
+	return &checked{r, size, sha256.New(), l.desc.Digest}, nil
 }
 
-// checked fails at the end of a blob that is not what its name says.
+// checked fails before the end of a blob that is not what its name says. It withholds the
+// last bytes: a registry that had them all could refuse the blob before anybody here
+// learns why.
 type checked struct {
 	io.ReadCloser
+	left int64 // bytes until the end
 	sum  hash.Hash
 	want v1.Hash
 }
@@ -206,8 +209,9 @@ type checked struct {
 func (c *checked) Read(b []byte) (int, error) {
 	n, err := c.ReadCloser.Read(b)
 	c.sum.Write(b[:n])
-	if errors.Is(err, io.EOF) && hex.EncodeToString(c.sum.Sum(nil)) != c.want.Hex {
-		return n, fmt.Errorf("%s is not what its name says", blobName(c.want))
+	c.left -= int64(n)
+	if (c.left <= 0 || errors.Is(err, io.EOF)) && hex.EncodeToString(c.sum.Sum(nil)) != c.want.Hex {
+		return 0, fmt.Errorf("%s is not what its name says", blobName(c.want))
 	}
 	return n, err
 }
