@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,14 +118,22 @@ func (s *session) settled(ctx context.Context, w wiring, users bool) (facts, err
 	if err != nil || !s.busy(f.live) {
 		return f, err
 	}
+	if err := s.idle(ctx, w, f.live); err != nil {
+		return facts{}, err
+	}
+	return s.observe(ctx, w, users)
+}
+
+// idle waits until no operation is under way on any of the services.
+func (s *session) idle(ctx context.Context, w wiring, live state.Live) error {
 	for _, spec := range s.specs {
-		if o := f.live[serviceAddress(spec)]; o.Phase != "" {
+		if o := live[serviceAddress(spec)]; o.Phase != "" {
 			if err := w.apprunner.Idle(ctx, o.ID, func(phase string) { s.a.say("%s: %s (%s)", o.Address, phase, o.Note) }); err != nil {
-				return facts{}, interruptible(ctx, err)
+				return interruptible(ctx, err)
 			}
 		}
 	}
-	return s.observe(ctx, w, users)
+	return nil
 }
 
 // verify requests what the manifests want verified where there is nothing to apply: a
@@ -204,7 +213,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		s.learn(ctx, w)
 	}
 	h := s.header(p.facts.live)
-	h.Destroy = p.destroy
+	h.Destroy, h.Verb = p.destroy, p.verb
 	for i := range h.Services {
 		for _, r := range report.Results {
 			if r.Action.Target == apprunner.Service(h.Services[i].Name) && r.Outcome.URL != "" {
@@ -219,7 +228,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		err = writeErr
 	}
 	if ctx.Err() != nil {
-		a.say("What AWS was told to do goes on without apron: look with `apron status`, and apply again to go on.")
+		a.say("What AWS was told to do goes on without apron: follow it with `apron status --wait`, and %s again to go on.", cmp.Or(p.verb, "apply"))
 		return context.Cause(ctx)
 	}
 	return err

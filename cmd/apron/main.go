@@ -98,7 +98,7 @@ func (a *app) root() *cobra.Command {
 		return &usageError{err: err, command: cmd.CommandPath()}
 	})
 	a.globalFlags(root)
-	root.AddCommand(a.planCommand(), a.applyCommand(), a.destroyCommand(), a.statusCommand(),
+	root.AddCommand(a.planCommand(), a.applyCommand(), a.destroyCommand(), a.statusCommand(), a.redeployCommand(), a.pauseCommand(), a.resumeCommand(),
 		a.validateCommand(), a.renderCommand(), a.schemaCommand(), a.sandboxCommand(), a.imagesCommand(), a.buildCommand(), a.pushCommand(), a.runCommand(), a.loginCommand(), a.secretsCommand(), a.docsCommand(), a.versionCommand())
 	wrapArgs(root)
 	return root

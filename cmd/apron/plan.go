@@ -80,7 +80,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, explain bo
 
 func (s *session) view(p planned) *render.Plan {
 	h := s.header(p.facts.live)
-	h.Compared, h.Destroy = p.wanted, p.destroy
+	h.Compared, h.Destroy, h.Verb = p.wanted, p.destroy, p.verb
 	return render.NewPlan(p.plan, h)
 }
 

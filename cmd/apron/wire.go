@@ -234,6 +234,7 @@ type planned struct {
 	missing error
 	wanted  int // how many resources were compared
 	destroy bool
+	verb    string // that changes no setting
 }
 
 // everything is the part of the resources that most commands are about.

@@ -49,6 +49,7 @@ type api interface {
 	ListServices(context.Context, *sdk.ListServicesInput, ...func(*sdk.Options)) (*sdk.ListServicesOutput, error)
 	ListServicesForAutoScalingConfiguration(context.Context, *sdk.ListServicesForAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.ListServicesForAutoScalingConfigurationOutput, error)
 	ListTagsForResource(context.Context, *sdk.ListTagsForResourceInput, ...func(*sdk.Options)) (*sdk.ListTagsForResourceOutput, error)
+	PauseService(context.Context, *sdk.PauseServiceInput, ...func(*sdk.Options)) (*sdk.PauseServiceOutput, error)
 	ResumeService(context.Context, *sdk.ResumeServiceInput, ...func(*sdk.Options)) (*sdk.ResumeServiceOutput, error)
 	StartDeployment(context.Context, *sdk.StartDeploymentInput, ...func(*sdk.Options)) (*sdk.StartDeploymentOutput, error)
 	TagResource(context.Context, *sdk.TagResourceInput, ...func(*sdk.Options)) (*sdk.TagResourceOutput, error)

@@ -124,6 +124,11 @@ func (f *fake) end(op *fakeOp) {
 		f.s.Status = types.ServiceStatusDeleted
 	case op.Type == types.OperationTypeDeleteService:
 		f.s.Status = types.ServiceStatusDeleteFailed
+	case op.Type == types.OperationTypePauseService && good:
+		f.s.Status = types.ServiceStatusPaused
+		if f.slips != nil {
+			f.slips(f.s)
+		}
 	case op.Type == types.OperationTypeResumeService && !good:
 		f.s.Status = types.ServiceStatusPaused
 	case good:
@@ -241,6 +246,18 @@ func (f *fake) ResumeService(context.Context, *sdk.ResumeServiceInput, ...func(*
 			return nil, err
 		}
 		return &sdk.ResumeServiceOutput{OperationId: f.begin(types.OperationTypeResumeService, *f.s), Service: f.s}, nil
+	})
+}
+
+func (f *fake) PauseService(context.Context, *sdk.PauseServiceInput, ...func(*sdk.Options)) (*sdk.PauseServiceOutput, error) {
+	return write(f, "PauseService", func() (*sdk.PauseServiceOutput, error) {
+		if err := f.allow("paused", types.ServiceStatusRunning, types.ServiceStatusPaused); err != nil {
+			return nil, err
+		}
+		if f.s.Status == types.ServiceStatusPaused { // nothing to do, and no operation
+			return &sdk.PauseServiceOutput{Service: f.s}, nil
+		}
+		return &sdk.PauseServiceOutput{OperationId: f.begin(types.OperationTypePauseService, *f.s), Service: f.s}, nil
 	})
 }
 

@@ -34,6 +34,10 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 		return r.update(ctx)
 	case a.Target.Kind == kindService && a.Op == plan.Resume:
 		return r.resume(ctx)
+	case a.Target.Kind == kindService && a.Op == plan.Redeploy:
+		return r.redeploy(ctx)
+	case a.Target.Kind == kindService && a.Op == plan.Pause:
+		return r.pause(ctx)
 	case a.Target.Kind == kindService && a.Op == plan.Delete:
 		return r.delete(ctx)
 	}
@@ -324,32 +328,6 @@ func (r run) whenIdle(ctx context.Context, arn string, call func() error) error 
 		}
 	}
 	return errBusy
-}
-
-// resume starts a paused service. One that runs already is not an error: the answer to
-// an earlier attempt may have got lost.
-func (r run) resume(ctx context.Context) (state.Outcome, error) {
-	arn := r.a.Have.ID
-	done := state.Outcome{ID: arn, URL: r.a.Have.URL}
-	r.progress("resuming")
-	for range attempts {
-		s, err := r.p.idle(ctx, arn, r.progress)
-		if err != nil || s.Status == types.ServiceStatusRunning {
-			return done, err
-		}
-		out, err := r.p.api.ResumeService(ctx, &sdk.ResumeServiceInput{ServiceArn: &arn})
-		if awsapi.Is(err, "InvalidStateException") {
-			continue
-		}
-		if err != nil {
-			return r.fail("resume", err)
-		}
-		if op := aws.ToString(out.OperationId); op != "" { // absent when there is nothing to do
-			return done, r.follow(ctx, arn, op)
-		}
-		return done, nil
-	}
-	return r.fail("resume", errBusy)
 }
 
 func (r run) delete(ctx context.Context) (state.Outcome, error) {

@@ -15,6 +15,10 @@ const (
 	Delete Op = "delete"
 	// Resume starts a paused service again, before anything else is done to it.
 	Resume Op = "resume"
+	// Redeploy deploys a service again as it is configured.
+	Redeploy Op = "redeploy"
+	// Pause takes a service's instances away until it is resumed.
+	Pause Op = "pause"
 )
 
 // ID names an action within a plan: "update apprunner/service/web".
@@ -46,7 +50,7 @@ type Action struct {
 	ID      ID
 	Op      Op
 	Target  state.Address
-	Want    state.Resource // zero for delete and resume
+	Want    state.Resource // zero for all but create and update
 	Have    state.Observed // zero for create
 	Changes []Change       // in path order
 	// Replace says that the action is one half of a delete and create.
@@ -55,6 +59,9 @@ type Action struct {
 	Rebuild bool
 	// Second says that this is a service's second pass, after its URL became known.
 	Second bool
+	// Alone says that the action is all that happens to the resource, so that it must be
+	// in order afterwards: a service must answer as its manifest says.
+	Alone  bool
 	Reason string // for people; never to be used for a decision
 	Needs  []ID   // sorted
 }
@@ -90,7 +97,7 @@ func (p *Plan) Counts() (creates, updates, deletes int) {
 			seen[a.Target] = true
 		case Delete:
 			deletes++
-		case Update, Resume:
+		case Update, Resume, Redeploy, Pause:
 			if !seen[a.Target] {
 				updates++
 				seen[a.Target] = true

@@ -15,7 +15,9 @@ const markdownWidth = 120
 func (v *Plan) markdown() string {
 	var b strings.Builder
 	shown := v.shown()
-	if len(shown) == 0 {
+	if len(shown) == 0 && v.Header.Verb != "" {
+		fmt.Fprintf(&b, "**%s**\n\n", v.headline())
+	} else if len(shown) == 0 {
 		fmt.Fprintf(&b, "**No changes.** Live matches %s.", v.Header.codeSources())
 		if more := v.compared(); more != "" {
 			b.WriteString(" " + more)

@@ -32,7 +32,7 @@ type Summary struct {
 // Action is one step of a plan.
 type Action struct {
 	ID      string `json:"id"`
-	Op      string `json:"op"`     // create, update, delete, resume
+	Op      string `json:"op"`     // create, update, delete, resume, redeploy, pause
 	Symbol  string `json:"symbol"` // + ~ - -/+
 	Address string `json:"address"`
 	// Live is what the API calls the resource: an ARN, a digest or a name.
@@ -216,8 +216,8 @@ func (a Action) remark() string {
 		return "second pass"
 	case a.Rebuild:
 		return "rebuild"
-	case a.Op == string(plan.Resume):
-		return "resume"
+	case a.Op == string(plan.Resume), a.Op == string(plan.Redeploy), a.Op == string(plan.Pause):
+		return a.Op
 	}
 	return ""
 }

@@ -48,6 +48,9 @@ func (v *Plan) headline() string {
 	if len(v.Actions) == 0 && v.Header.Destroy {
 		return "Nothing to destroy."
 	}
+	if len(v.Actions) == 0 && v.Header.Verb != "" {
+		return "Nothing to " + v.Header.Verb + "."
+	}
 	warned := slices.ContainsFunc(v.Notes, func(n Note) bool { return n.Warning })
 	switch {
 	case len(v.Actions) == 0 && warned:

@@ -70,8 +70,11 @@ func statusColor(status string) string {
 
 // what names the run.
 func (v *Report) what() string {
-	if v.Header.Destroy {
+	switch {
+	case v.Header.Destroy:
 		return "Destroy"
+	case v.Header.Verb != "":
+		return strings.ToUpper(v.Header.Verb[:1]) + v.Header.Verb[1:]
 	}
 	return "Apply"
 }
@@ -179,6 +182,10 @@ func verb(op plan.Op) (doing, did string) {
 		return "deleting", "deleted"
 	case plan.Resume:
 		return "resuming", "resumed"
+	case plan.Redeploy:
+		return "redeploying", "redeployed"
+	case plan.Pause:
+		return "pausing", "paused"
 	}
 	return "updating", "updated"
 }

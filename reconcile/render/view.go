@@ -70,6 +70,8 @@ type Header struct {
 	Compared int `json:"compared,omitempty"`
 	// Destroy says that everything of the services is to go.
 	Destroy bool `json:"destroy,omitempty"`
+	// Verb is the command that changes no setting: redeploy, pause or resume.
+	Verb string `json:"verb,omitempty"`
 }
 
 // Service is one of those that a plan is about.
