@@ -12,6 +12,7 @@ import (
 	"github.com/apron-deploy/apron/providers/sandbox/ecr"
 	"github.com/apron-deploy/apron/providers/sandbox/iam"
 	"github.com/apron-deploy/apron/providers/sandbox/logs"
+	"github.com/apron-deploy/apron/providers/sandbox/route53"
 	"github.com/apron-deploy/apron/providers/sandbox/secretsmanager"
 	"github.com/apron-deploy/apron/providers/sandbox/ssm"
 	"github.com/apron-deploy/apron/providers/sandbox/store"
@@ -24,6 +25,7 @@ type world struct {
 	apis      *wire.Mux
 	registry  *ecr.Service
 	apprunner *apprunner.Service
+	zones     *route53.Service
 }
 
 // close stops what runs. The engine belongs to the server.
@@ -77,13 +79,20 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	zones, err := route53.New(route53.Options{
+		Store: st, Now: o.Clock.Now, Propagation: o.Clock.Scale(route53.DefaultPropagation), Limited: o.Limited,
+	})
+	if err != nil {
+		return nil, err
+	}
 	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall})
 	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API()} {
 		mux.Add(api)
 	}
 	mux.AddQuery(sts.API(o.Account))
 	mux.AddQuery(roles.API())
-	return &world{apis: mux, registry: images, apprunner: services}, nil
+	mux.AddREST(zones.API())
+	return &world{apis: mux, registry: images, apprunner: services, zones: zones}, nil
 }
 
 // propagation is IAM's delay on the sandbox's clock.
@@ -102,7 +111,7 @@ func (s *Server) verifier() *wire.Verifier {
 	return &wire.Verifier{
 		Secret: func(accessKey string) (string, bool) { return s.options.SecretKey, accessKey == s.options.AccessKey },
 		Region: s.options.Region,
-		Global: []string{"iam", "sts"},
+		Global: []string{"iam", "sts", "route53"},
 		Now:    s.options.Clock.Now,
 	}
 }

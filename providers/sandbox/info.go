@@ -43,7 +43,13 @@ type source struct {
 // Endpoint is the sandbox's URL, without a slash at its end.
 func (i Info) Endpoint() string { return "http://127.0.0.1:" + strconv.Itoa(i.Port) }
 
-// Env returns the variables, as NAME=value, that make AWS's own tools use the sandbox.
+// Resolver is the address, over UDP, of the name server that has the hosted zones. It
+// answers as their authority, too: their own name servers' names are 127.0.0.1, and who
+// asks those asks at this same port.
+func (i Info) Resolver() string { return "127.0.0.1:" + strconv.Itoa(i.Port) }
+
+// Env returns the variables, as NAME=value, that make AWS's own tools use the
+// sandbox, and apron its name server.
 func Env(i Info) []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + i.Endpoint(),
@@ -53,6 +59,7 @@ func Env(i Info) []string {
 		"AWS_REGION=" + i.Region,
 		"AWS_DEFAULT_REGION=" + i.Region,
 		"AWS_ACCOUNT_ID=" + i.Account,
+		"APRON_RESOLVER=" + i.Resolver(),
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,6 +64,7 @@ type Server struct {
 	id       string // of this run
 	started  time.Time
 	listener net.Listener
+	packets  net.PacketConn // of the name server
 	engine   runner.Engine
 	log      *slog.Logger
 	calls    atomic.Int64
@@ -99,7 +99,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.stopped, s.stop = context.WithCancelCause(context.Background())
 	s.used.Store(s.started.UnixNano())
 	var err error
-	if s.listener, err = listen(o.Port); err != nil {
+	if s.listener, s.packets, err = listen(o.Port); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	if s.engine == nil {
@@ -139,15 +139,6 @@ func (o *Options) defaults() {
 // newAccessKey has the form of AWS's and cannot be taken for a real one.
 func newAccessKey() string { return "AKIASANDBOX" + rand.Text()[:9] }
 
-// listen takes the port on the loopback, or any other if it is not free.
-func listen(port int) (net.Listener, error) {
-	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil && port != 0 {
-		return net.Listen("tcp4", "127.0.0.1:0")
-	}
-	return l, err
-}
-
 // Endpoint is the server's URL, without a slash at its end.
 func (s *Server) Endpoint() string { return "http://" + s.listener.Addr().String() }
 
@@ -175,6 +166,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(s.listener) }()
+	go s.serveDNS()
 	if s.options.Idle > 0 {
 		go s.watch(ctx, cancel)
 	}
@@ -200,6 +192,7 @@ const closeTimeout = 15 * time.Second
 // close releases what New took, as far as it got.
 func (s *Server) close(ctx context.Context) error {
 	_ = s.listener.Close() // is closed already after Run
+	_ = s.packets.Close()  // ends its goroutine
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error

@@ -2,7 +2,9 @@ package sandbox_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -207,4 +210,20 @@ func TestServer_logsCallsWithoutTheirBodies(t *testing.T) {
 	require.Contains(t, log.String(), "code=ParameterAlreadyExists")
 	require.NotContains(t, log.String(), "hunter2")
 	require.Equal(t, 2, strings.Count(log.String(), "msg=call"))
+}
+
+func TestServer_isTheNameServerOfItsZones(t *testing.T) {
+	s := serve(t, func(o *sandbox.Options) { o.Speed = 1e9 })
+	zones := route53.NewFromConfig(config(s))
+	made, err := zones.CreateHostedZone(t.Context(), &route53.CreateHostedZoneInput{Name: aws.String("example.com"), CallerReference: aws.String("1")})
+	require.NoError(t, err)
+	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", s.Info().Resolver())
+	}}
+	servers, err := r.LookupNS(t.Context(), "example.com")
+	require.NoError(t, err)
+	require.Len(t, servers, len(made.DelegationSet.NameServers))
+	hosts, err := r.LookupHost(t.Context(), made.DelegationSet.NameServers[0])
+	require.NoError(t, err)
+	require.Equal(t, []string{"127.0.0.1"}, hosts)
 }

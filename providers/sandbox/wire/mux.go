@@ -47,11 +47,12 @@ type MuxOptions struct {
 }
 
 // Mux answers for many services on one address. A JSON service is told by the prefix of
-// X-Amz-Target, a query service by the scope of the signature.
+// X-Amz-Target, query and REST services by the scope of the signature.
 type Mux struct {
 	options MuxOptions
 	json    map[string]API
 	query   map[string]QueryAPI
+	rest    map[string]RESTAPI
 }
 
 var _ http.Handler = (*Mux)(nil)
@@ -64,7 +65,7 @@ func NewMux(options MuxOptions) *Mux {
 	if options.Log == nil {
 		options.Log = func(Entry) {}
 	}
-	return &Mux{options: options, json: map[string]API{}, query: map[string]QueryAPI{}}
+	return &Mux{options: options, json: map[string]API{}, query: map[string]QueryAPI{}, rest: map[string]RESTAPI{}}
 }
 
 // Add mounts a JSON service.
@@ -101,7 +102,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isForm && r.Method == http.MethodPost:
 		m.serveQuery(x)
 	default:
-		m.failJSON(x, API{}, unknownOperation())
+		m.serveREST(x)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -300,4 +301,37 @@ func TestQuery_refuses(t *testing.T) {
 			require.Contains(t, body, "<RequestId>"+res.Header.Get("x-amzn-RequestId")+"</RequestId></ErrorResponse>")
 		})
 	}
+}
+
+func TestREST_tellsRoutesApart(t *testing.T) {
+	t.Parallel()
+	mux := wire.NewMux(wire.MuxOptions{Verifier: wiretest.Verifier()})
+	run := func(_ context.Context, r wire.RESTRequest) (wire.RESTAnswer, error) {
+		if r.Path["Id"] == "none" {
+			return wire.RESTAnswer{}, &wire.Error{Code: "NoSuchThing", Message: "not <here>", Status: 404}
+		}
+		return wire.RESTAnswer{Status: 201, Body: struct {
+			XMLName  struct{} `xml:"Thing"`
+			ID, Size string
+		}{ID: r.Path["Id"], Size: r.Query.Get("size")}}, nil
+	}
+	mux.AddREST(wire.RESTAPI{SigningName: "things", Namespace: "https://things/", Operations: []wire.RESTOperation{
+		{Name: "PutThing", Method: http.MethodPost, Path: "/1/thing/{Id}", Run: run}}})
+	w := &world{TB: t, url: wiretest.Serve(t, mux)}
+	for path, want := range map[string]string{
+		"/1/thing/a%20b/?size=2": "201 <Thing><ID>a b</ID><Size>2</Size></Thing>",
+		"/1/thing/none":          "404 <ErrorResponse xmlns=\"https://things/\"><Error><Type>Sender</Type><Code>NoSuchThing</Code><Message>not &lt;here&gt;</Message></Error>",
+		"/1/other/a":             "404 <ErrorResponse xmlns=\"https://things/\"><Error><Type>Sender</Type><Code>UnknownOperationException</Code>",
+	} {
+		r := signedFor("things")
+		r.path = path
+		res, body := w.send(r, "")
+		_, body, _ = strings.Cut(body, "\n")
+		require.True(t, strings.HasPrefix(fmt.Sprint(res.StatusCode, " ", body), want), body)
+	}
+	r := signedFor("things")
+	r.path, r.secret = "/1/thing/a", "wrong"
+	res, body := w.send(r, "")
+	require.Equal(t, 403, res.StatusCode)
+	require.Contains(t, body, "<Code>SignatureDoesNotMatch</Code>")
 }
