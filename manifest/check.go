@@ -288,9 +288,23 @@ func inside(dir, p string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
+// none, where a role is named, asks for no role at all.
+const none = "none"
+
 func (c *checker) roles() {
 	r := c.m.Roles
-	if r == nil || len(c.m.Permissions) == 0 {
+	if r == nil {
+		return
+	}
+	if r.Access == none {
+		c.fail(c.at("roles.access"), "roles.access", "leave it out: apron makes one", "none cannot pull an image from a private repository")
+	}
+	if r.Instance == none && len(c.m.Secrets)+len(c.m.Permissions) > 0 {
+		c.fail(c.at("roles.instance"), "roles.instance", "leave it out: apron makes one that may do just that",
+			"none cannot read secrets or use permissions, which this manifest has")
+		return
+	}
+	if len(c.m.Permissions) == 0 {
 		return
 	}
 	key, role := "roles.instance", r.Instance

@@ -43,12 +43,12 @@ var formats = map[string]format{
 	"line": shape(`^[^\x00-\x1f]+$`,
 		"a single line of text", ""),
 	// https://docs.aws.amazon.com/apprunner/latest/api/API_ImageConfiguration.html
-	"command": shape(`^[^\x00\x0a\x0d]+$`,
+	"command": shape(`^[^\x00\x0a\x0d]*$`,
 		"a command on one line", "leave the key out to use the image's own command"),
 	"word": shape(`^[^\x00]+$`,
 		"a word of a command", ""),
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-	"role": shape(`^(auto|[A-Za-z0-9+=,.@_-]{1,64}|arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]{1,576})$`,
+	"role": shape(`^(auto|none|[A-Za-z0-9+=,.@_-]{1,64}|arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]{1,576})$`,
 		"auto, the name of an IAM role or its ARN", "auto lets apron make the role; a role of your own looks like arn:aws:iam::123456789012:role/NAME"),
 	"domain": shape(`^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$`,
 		"a domain name", "write the name alone, without https:// and path"),

@@ -126,6 +126,10 @@ func (l *linter) secrets() {
 		p := "secrets." + name
 		l.awsKey(p, name)
 		l.reservedPrefix(p, name)
+		if s := l.m.Secrets[name]; s.Version != "" {
+			l.warn(l.at(p), p, "leave the version out to follow the current one",
+				"is fixed to one version of the secret: a rotation does not reach the application")
+		}
 		if s := l.m.Secrets[name]; s.Source == state.FromEnv && !l.spec.Secrets[name].Set {
 			if _, ok := l.vars.lookup(s.Name); ok {
 				l.warn(l.at(p), p, "give "+s.Name+" a value, or leave it unset to keep the one that is stored",

@@ -30,10 +30,15 @@ type Manifest struct {
 	// https://docs.aws.amazon.com/apprunner/latest/dg/env-variable.html
 	Env map[string]Value `yaml:"env" keys:"env"`
 	// Secret environment variables, by reference: env:NAME, ssm:/path,
-	// secretsmanager:name#key, or a full ARN. When given, it is the whole map.
+	// secretsmanager:name#key, or a full ARN. One version of a secret is
+	// secretsmanager:name#key:STAGE or name#key::ID, as at the end of App Runner's own ARNs.
+	// When given, it is the whole map.
 	// https://docs.aws.amazon.com/apprunner/latest/dg/env-variable-manage.html
 	Secrets map[string]Secret `yaml:"secrets" keys:"env"`
-	// The start command, instead of the image's own.
+	// The start command, instead of the image's own. App Runner can change one and not take
+	// it away: an empty text asks for the image's own, and needs --replace on a service
+	// that has one.
+	// https://docs.aws.amazon.com/apprunner/latest/api/API_ImageConfiguration.html
 	Command *string `yaml:"command" format:"command"`
 	// The port the application listens on, 1 to 65535. The application finds it in PORT.
 	Port *int `yaml:"port" range:"1-65535"`
@@ -267,7 +272,8 @@ type Roles struct {
 	// Pulls the image; App Runner.
 	// https://docs.aws.amazon.com/apprunner/latest/dg/security_iam_service-with-iam.html
 	Access string `yaml:"access" format:"role"`
-	// What the application may do; App Runner.
+	// What the application may do; App Runner. none asks for no role at all, and needs
+	// --replace on a service that has one.
 	Instance string `yaml:"instance" format:"role"`
 	// Pulls the image and reads secrets; ECS Express.
 	Execution string `yaml:"execution" format:"role"`

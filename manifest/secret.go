@@ -8,11 +8,14 @@ import (
 )
 
 // Secret is a reference to a secret: env:NAME, ssm:/path, secretsmanager:name#key, or
-// a full ARN of the latter two.
+// a full ARN of the latter two. What follows # is KEY:STAGE:VERSION, of which each may be
+// left out: App Runner's own form, at the end of an ARN.
+// https://docs.aws.amazon.com/apprunner/latest/dg/env-variable-manage.html
 type Secret struct {
-	Source state.SecretSource
-	Name   string
-	Key    string
+	Source         state.SecretSource
+	Name           string
+	Key            string
+	Stage, Version string
 }
 
 var (
@@ -23,6 +26,12 @@ var (
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
 	secretARN  = regexp.MustCompile(`^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)(?::([^:]*):([^:]*):([^:]*))?$`)
+)
+
+var (
+	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+	versionStage = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,256}$`)
+	versionID    = regexp.MustCompile(`^[A-Za-z0-9-]{32,64}$`)
 )
 
 const secretForms = "write env:NAME, ssm:/path, secretsmanager:name#key or a full ARN"
@@ -51,18 +60,16 @@ func (s *Secret) parse(text string) (wrong, fix string) {
 		if !secretName.MatchString(name) {
 			return "does not name a secret after secretsmanager:", "write secretsmanager:name, or secretsmanager:name#key for one key of a JSON secret"
 		}
-		*s = Secret{Source: state.FromSecretsManager, Name: name, Key: key}
-		return "", ""
+		return s.part(name, key)
 	case strings.HasPrefix(body, "arn:") && secretARN.MatchString(body):
 		m := secretARN.FindStringSubmatch(body)
-		if m[3] != "" || m[4] != "" {
-			return "names a version of the secret", "leave the version out: every rollout reads the current one"
+		if m[2]+m[3]+m[4] != "" && keyed {
+			return "names the JSON key or the version twice", "write ARN#key, or ARN:key:stage:version"
 		}
-		if m[2] != "" && keyed {
-			return "names the JSON key twice", "write ARN#key"
+		if !keyed && m[2]+m[3]+m[4] != "" {
+			key = m[2] + ":" + m[3] + ":" + m[4]
 		}
-		*s = Secret{Source: state.FromSecretsManager, Name: m[1], Key: m[2] + key}
-		return "", ""
+		return s.part(m[1], key)
 	case strings.HasPrefix(body, "arn:"):
 		return "is not the ARN of a parameter or a secret", secretForms
 	default:
@@ -71,6 +78,23 @@ func (s *Secret) parse(text string) (wrong, fix string) {
 	if keyed {
 		return "has a #key, which only secrets in Secrets Manager have", "leave out #key"
 	}
+	return "", ""
+}
+
+// part reads which part of a secret and which version of it is meant.
+func (s *Secret) part(name, text string) (wrong, fix string) {
+	const forms = "write name#key, name#key:STAGE or name#key::VERSION-ID"
+	key, version, _ := strings.Cut(text, ":")
+	stage, id, _ := strings.Cut(version, ":")
+	switch {
+	case stage != "" && !versionStage.MatchString(stage):
+		return "does not name a version stage after the key", forms + "; AWSPREVIOUS is one"
+	case id != "" && !versionID.MatchString(id):
+		return "does not name a version after the key", forms + "; aws secretsmanager list-secret-version-ids shows them"
+	case stage != "" && id != "":
+		return "names a version twice, by its stage and by its id", "keep one of the two"
+	}
+	*s = Secret{Source: state.FromSecretsManager, Name: name, Key: key, Stage: stage, Version: id}
 	return "", ""
 }
 

@@ -60,7 +60,7 @@ func secretRefs(secrets map[string]Secret, lookup func(string) (string, bool)) m
 	}
 	refs := map[string]state.SecretRef{}
 	for name, s := range secrets {
-		ref := state.SecretRef{Source: s.Source, Name: s.Name, Key: s.Key}
+		ref := state.SecretRef{Source: s.Source, Name: s.Name, Key: s.Key, Stage: s.Stage, Version: s.Version}
 		if s.Source == state.FromEnv {
 			value, _ := lookup(s.Name)
 			ref.Value, ref.Set = state.Sensitive(value), value != ""

@@ -14,6 +14,7 @@ import (
 
 	"github.com/apron-deploy/apron/providers/apprunner"
 	"github.com/apron-deploy/apron/providers/image/build"
+	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -156,14 +157,15 @@ func (s *session) verify(ctx context.Context, w wiring, p planned) error {
 // learn reads the secrets that the manifests refer to, which apron has no use for but
 // this: an application that fails may print them, and its last lines are shown.
 func (s *session) learn(ctx context.Context, w wiring) {
-	var parameters, secrets []string
+	var parameters []string
+	var secrets []secretsmanager.Value
 	for _, spec := range s.specs {
 		for _, ref := range spec.Secrets {
 			switch ref.Source {
 			case state.FromSSM:
 				parameters = append(parameters, ref.Name)
 			case state.FromSecretsManager:
-				secrets = append(secrets, ref.Name)
+				secrets = append(secrets, secretsmanager.Value{Name: ref.Name, Stage: ref.Stage, Version: ref.Version})
 			}
 		}
 	}

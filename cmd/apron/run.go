@@ -19,6 +19,7 @@ import (
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/sandbox/runner"
+	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -209,7 +210,7 @@ func (w *wiring) value(ctx context.Context, ref state.SecretRef) (string, error)
 		}
 		return strings.Join(found, ""), err
 	}
-	found, err := w.secrets.Values(ctx, []string{ref.Name})
+	found, err := w.secrets.Values(ctx, []secretsmanager.Value{{Name: ref.Name, Stage: ref.Stage, Version: ref.Version}})
 	switch {
 	case err != nil:
 		return "", err

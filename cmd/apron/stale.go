@@ -32,7 +32,9 @@ func stale(spec state.Spec, f facts) string {
 		case state.FromSSM:
 			changed = f.parameters[ref.Name].LastModified
 		case state.FromSecretsManager:
-			changed = f.secrets[ref.Name].LastModified
+			if ref.Version == "" { // one version never changes; a stage moves
+				changed = f.secrets[ref.Name].LastModified
+			}
 		}
 		if changed.After(detail.DeployedAt) {
 			names = append(names, key)

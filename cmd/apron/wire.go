@@ -188,7 +188,7 @@ func namedRoles(spec state.Spec) []namedRole {
 	if r := spec.Roles.Access; r != "auto" && r != "" {
 		named = append(named, namedRole{r, iam.Access})
 	}
-	if r := spec.Roles.Instance; r != "auto" && r != "" {
+	if r := spec.Roles.Instance; r != "auto" && r != "" && r != apprunner.None {
 		named = append(named, namedRole{r, iam.Instance})
 	}
 	return named
@@ -365,7 +365,7 @@ func (s *session) secretARNs(spec state.Spec, f facts, from map[string]string) (
 				gone("secret")
 				continue
 			}
-			from[key] = secretsmanager.ValueFrom(r.ARN, ref.Key)
+			from[key] = secretsmanager.ValueFrom(r.ARN, ref.Key, ref.Stage, ref.Version)
 			arns = append(arns, r.ARN)
 		}
 	}

@@ -63,8 +63,8 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 			ref("image", aws.ToString(image.ImageIdentifier), scope.image(aws.ToString(image.ImageIdentifier)))
 			if c := image.ImageConfiguration; c != nil {
 				add("port", aws.ToString(c.Port))
-				if c.StartCommand != nil {
-					add("command", *c.StartCommand)
+				if c.StartCommand != nil { // UpdateService keeps it unless it is sent another
+					f = append(f, state.Field{Path: "command", Value: *c.StartCommand, Lasting: true})
 				}
 				for k, v := range c.RuntimeEnvironmentVariables {
 					f = append(f, state.Field{Path: "env." + k, Value: v, Secret: hidden(k)})
@@ -80,6 +80,9 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 		add("cpu", aws.ToString(i.Cpu))
 		add("memory", aws.ToString(i.Memory))
 		ref("instance_role", aws.ToString(i.InstanceRoleArn), scope.role(aws.ToString(i.InstanceRoleArn)))
+		if i.InstanceRoleArn != nil {
+			f[len(f)-1].Lasting = true
+		}
 	}
 	if h := s.HealthCheckConfiguration; h != nil {
 		add("health.protocol", string(h.Protocol))

@@ -23,6 +23,9 @@ type Inputs struct {
 	Stale string
 }
 
+// None, as the name of the instance role, asks for a service without one.
+const None = "none"
+
 // DefaultScaling is what App Runner uses where a manifest gives only some of the three.
 // https://docs.aws.amazon.com/apprunner/latest/api/API_CreateAutoScalingConfiguration.html
 var DefaultScaling = struct{ Min, Max, Concurrency int }{1, 25, 100}
@@ -42,7 +45,7 @@ func Desired(spec state.Spec, in Inputs) []state.Resource {
 	}
 	role("access_role", in.Access)
 	role("instance_role", in.Instance)
-	if spec.Command != nil {
+	if spec.Command != nil && *spec.Command != "" {
 		add("command", *spec.Command)
 	}
 	if spec.Port != nil {
@@ -55,6 +58,12 @@ func Desired(spec state.Spec, in Inputs) []state.Resource {
 		add("memory", strconv.Itoa(*spec.Memory))
 	}
 	service := state.Resource{Address: Service(spec.Service)}
+	if spec.Command != nil && *spec.Command == "" {
+		service.Whole = append(service.Whole, "command")
+	}
+	if spec.Roles.Instance == None {
+		service.Whole = append(service.Whole, "instance_role")
+	}
 	if spec.Env != nil {
 		service.Whole = append(service.Whole, "env.")
 		for name, v := range spec.Env {

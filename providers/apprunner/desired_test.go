@@ -31,11 +31,12 @@ func TestDesired_managesEachSettingThatIsGiven(t *testing.T) {
 		in   Inputs
 		want []state.Field // beside those of the least manifest
 	}{
-		"command": {spec: state.Spec{Command: ptr("serve --fast")}, want: []state.Field{{Path: "command", Value: "serve --fast"}}},
-		"port":    {spec: state.Spec{Port: ptr(8000)}, want: []state.Field{{Path: "port", Value: "8000"}}},
-		"cpu":     {spec: state.Spec{CPU: ptr(1024)}, want: []state.Field{{Path: "cpu", Value: "1024"}}},
-		"memory":  {spec: state.Spec{Memory: ptr(2048)}, want: []state.Field{{Path: "memory", Value: "2048"}}},
-		"tags":    {spec: state.Spec{Tags: map[string]string{"b": "2", "a": ""}}, want: []state.Field{{Path: "tags.a"}, {Path: "tags.b", Value: "2"}}},
+		"command":                 {spec: state.Spec{Command: ptr("serve --fast")}, want: []state.Field{{Path: "command", Value: "serve --fast"}}},
+		"the image's own command": {spec: state.Spec{Command: ptr("")}},
+		"port":                    {spec: state.Spec{Port: ptr(8000)}, want: []state.Field{{Path: "port", Value: "8000"}}},
+		"cpu":                     {spec: state.Spec{CPU: ptr(1024)}, want: []state.Field{{Path: "cpu", Value: "1024"}}},
+		"memory":                  {spec: state.Spec{Memory: ptr(2048)}, want: []state.Field{{Path: "memory", Value: "2048"}}},
+		"tags":                    {spec: state.Spec{Tags: map[string]string{"b": "2", "a": ""}}, want: []state.Field{{Path: "tags.a"}, {Path: "tags.b", Value: "2"}}},
 		"env": {spec: state.Spec{Env: map[string]state.EnvValue{
 			"PLAIN": {Value: "x"}, "TOKEN": {Value: "y", Hidden: true}, "SHA": {Value: "z", Provenance: true},
 			"URL": {Template: "${services.api.url}/v1", Omit: true}}},
@@ -75,6 +76,8 @@ func TestDesired_managesMapsAsAWhole(t *testing.T) {
 		want []string
 	}{
 		"neither":       {state.Spec{}, nil},
+		"no command":    {state.Spec{Command: ptr("")}, []string{"command"}},
+		"no role":       {state.Spec{Roles: state.Roles{Instance: None}}, []string{"instance_role"}},
 		"env":           {state.Spec{Env: map[string]state.EnvValue{}}, []string{"env."}},
 		"secrets":       {state.Spec{Secrets: map[string]state.SecretRef{}}, []string{"secrets."}},
 		"both":          {state.Spec{Env: map[string]state.EnvValue{}, Secrets: map[string]state.SecretRef{}}, []string{"env.", "secrets."}},

@@ -51,6 +51,8 @@ func Desired(spec state.Spec, in Inputs) ([]state.Resource, []state.Note, error)
 		roles = append(roles, resource(spec, in.Region, Access, state.Field{Path: "policy." + policy, Value: attached, Grant: true}))
 	}
 	switch {
+	case spec.Roles.Instance == "none":
+		// asked for: the manifest's check has refused what would need one
 	case len(grants) == 0 && !(in.Instance && (spec.Permissions != nil || spec.Secrets != nil)):
 	case spec.Roles.Instance == auto:
 		r := resource(spec, in.Region, Instance, grants...)

@@ -49,11 +49,20 @@ func TestSandbox_agreesOnReferences(t *testing.T) {
 	require.True(t, refs["deleted"].Deleting)
 	require.False(t, refs["deleted"].Exists)
 
-	values, err := r.Values(t.Context(), []string{"prod/openai", "deleted", "missing"})
+	values, err := r.Values(t.Context(), []Value{{Name: "prod/openai"}, {Name: "deleted"}, {Name: "missing"}})
 	require.NoError(t, err)
 	require.Equal(t, []string{`{"key":"value"}`, "value"}, values)
 
-	whole := ValueFrom(got.ARN, "key")
+	_, err = client.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: aws.String("prod/openai"), SecretString: aws.String("new")})
+	require.NoError(t, err)
+	values, err = r.Values(t.Context(), []Value{{Name: "prod/openai"}, {Name: "prod/openai", Stage: "AWSPREVIOUS"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"new", `{"key":"value"}`, "value"}, values)
+	refs, err = r.Resolve(t.Context(), []string{"prod/openai"})
+	require.NoError(t, err)
+	got = refs["prod/openai"]
+
+	whole := ValueFrom(got.ARN, "key", "AWSPREVIOUS", "")
 	refs, err = r.Resolve(t.Context(), []string{whole})
 	require.NoError(t, err)
 	require.Equal(t, got, refs[whole])

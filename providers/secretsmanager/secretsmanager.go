@@ -111,11 +111,12 @@ func split(ref string) (id, region string) {
 }
 
 // ValueFrom is what App Runner reads: the whole secret, or the value of one key of a
-// secret that holds a JSON object.
+// secret that holds a JSON object, of the current version or of one named by its stage or
+// its id.
 // https://docs.aws.amazon.com/apprunner/latest/dg/env-variable-manage.html
-func ValueFrom(arn, key string) string {
-	if key == "" {
+func ValueFrom(arn, key, stage, version string) string {
+	if key+stage+version == "" {
 		return arn
 	}
-	return arn + ":" + key + "::"
+	return strings.Join([]string{arn, key, stage, version}, ":")
 }

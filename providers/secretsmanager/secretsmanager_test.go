@@ -51,10 +51,10 @@ func (f *fake) GetSecretValue(_ context.Context, in *sdk.GetSecretValueInput, _ 
 }
 
 func TestValues_saysWhatItCannotRead(t *testing.T) {
-	_, err := New(&fake{deny: true}, Options{Region: "us-east-1"}).Values(t.Context(), []string{"a", base + "b-a1b2c3"})
+	_, err := New(&fake{deny: true}, Options{Region: "us-east-1"}).Values(t.Context(), []Value{{Name: "a"}, {Name: base + "b-a1b2c3"}})
 	require.ErrorContains(t, err, "read secret a")
 	require.ErrorContains(t, err, "read secret "+base+"b")
-	values, err := New(&fake{}, Options{Region: "eu-west-1"}).Values(t.Context(), []string{"a", base + "b-a1b2c3"})
+	values, err := New(&fake{}, Options{Region: "eu-west-1"}).Values(t.Context(), []Value{{Name: "a"}, {Name: base + "b-a1b2c3"}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"of a"}, values, "another Region's is left alone")
 }
@@ -130,6 +130,8 @@ func TestResolve_needsTheLookUpForANameOnly(t *testing.T) {
 }
 
 func TestValueFrom(t *testing.T) {
-	require.Equal(t, base+"a", ValueFrom(base+"a", ""))
-	require.Equal(t, base+"a:key::", ValueFrom(base+"a", "key"))
+	require.Equal(t, base+"a", ValueFrom(base+"a", "", "", ""))
+	require.Equal(t, base+"a:key::", ValueFrom(base+"a", "key", "", ""))
+	require.Equal(t, base+"a::AWSPREVIOUS:", ValueFrom(base+"a", "", "AWSPREVIOUS", ""))
+	require.Equal(t, base+"a:key::0123", ValueFrom(base+"a", "key", "", "0123"))
 }

@@ -12,19 +12,30 @@ import (
 	"github.com/apron-deploy/apron/providers/awsapi"
 )
 
+// Value names a secret whose value is read: by name or ARN, and the version by its stage
+// or its id, which are empty for the current one.
+type Value struct{ Name, Stage, Version string }
+
 // Values reads what secrets hold, so that it can be kept out of what is printed: the text
 // of each, and every value in it when it is JSON. It goes on after a secret that cannot be
 // read. Those of other Regions are left out.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
-func (r *Resolver) Values(ctx context.Context, refs []string) ([]string, error) {
+func (r *Resolver) Values(ctx context.Context, refs []Value) ([]string, error) {
 	var values []string
 	var errs []error
 	for _, ref := range refs {
-		id, region := split(ref)
+		id, region := split(ref.Name)
 		if region != "" && region != r.region {
 			continue
 		}
-		out, err := r.api.GetSecretValue(ctx, &sdk.GetSecretValueInput{SecretId: &id})
+		in := &sdk.GetSecretValueInput{SecretId: &id}
+		if ref.Stage != "" {
+			in.VersionStage = &ref.Stage
+		}
+		if ref.Version != "" {
+			in.VersionId = &ref.Version
+		}
+		out, err := r.api.GetSecretValue(ctx, in)
 		switch {
 		case awsapi.Is(err, "ResourceNotFoundException", "InvalidRequestException"): // the latter when it is being deleted
 		case err != nil:

@@ -155,8 +155,9 @@ func (b *builder) want(w state.Resource) {
 	widen(changes)
 	slices.SortStableFunc(changes, func(x, y Change) int { return cmp.Compare(x.Path, y.Path) })
 	b.checkGrants(w.Address, changes)
+	b.lasting(w, have)
 	if fixed := immutable(changes); len(fixed) > 0 {
-		b.replace(w, have, fixed)
+		b.replace(w, have, fixed, !slices.ContainsFunc(changes, func(c Change) bool { return slices.Contains(fixed, c.Path) && !lost(c) }))
 		return
 	}
 	if have.Phase == state.Failed {
@@ -226,6 +227,16 @@ func (b *builder) create(w state.Resource, replace bool) {
 	}
 }
 
+// lasting notes what stays because the manifest leaves it out, and would stay even if
+// somebody asked the service to drop it.
+func (b *builder) lasting(w state.Resource, have state.Observed) {
+	for _, f := range have.Fields {
+		if _, wanted := w.Get(f.Path); f.Lasting && !wanted && !w.Covers(f.Path) {
+			b.note(w.Address, "%s stays %s: the manifest leaves it out, and nothing but a delete and create takes it away", f.Path, f.Text())
+		}
+	}
+}
+
 // once drops the changes of fields that are set once, and notes what stays.
 func (b *builder) once(addr state.Address, changes []Change) []Change {
 	return slices.DeleteFunc(changes, func(c Change) bool {
@@ -237,27 +248,37 @@ func (b *builder) once(addr state.Address, changes []Change) []Change {
 	})
 }
 
+// lost reports whether a change takes away what can only be changed.
+func lost(c Change) bool { return c.New == nil && c.Old != nil && c.Old.Lasting }
+
+// immutable lists the changes that need delete and create.
 func immutable(changes []Change) []string {
 	var paths []string
 	for _, c := range changes {
-		if c.New != nil && c.New.Immutable || c.Old != nil && c.Old.Immutable {
+		if c.New != nil && c.New.Immutable || c.Old != nil && c.Old.Immutable || lost(c) {
 			paths = append(paths, c.Path)
 		}
 	}
 	return paths
 }
 
-func (b *builder) replace(w state.Resource, have state.Observed, fixed []string) {
+// replace plans delete and create, or refuses. taken says that the fixed fields are
+// taken away and not changed.
+func (b *builder) replace(w state.Resource, have state.Observed, fixed []string, taken bool) {
 	list := strings.Join(fixed, ", ")
+	verb, since := "changed", "exists"
+	if taken {
+		verb, since = "taken away", "is set"
+	}
 	if !b.o.Replace {
-		b.refuse(w.Address, "change it back, or plan a delete and create with --replace", "%s cannot be changed once it exists", list)
+		b.refuse(w.Address, "change it back, or plan a delete and create with --replace", "%s cannot be %s once it %s", list, verb, since)
 		return
 	}
 	if users := b.liveUsers(w.Address); len(users) > 0 {
 		b.refuse(w.Address, "point these elsewhere first", "%s cannot be changed while %s uses it", list, users[0])
 		return
 	}
-	reason := list + " cannot be changed in place"
+	reason := list + " cannot be " + verb + " in place"
 	if have.URL != "" {
 		reason += "; its default domain " + have.URL + " is lost"
 	}

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +54,16 @@ var (
 	}
 	reads = state.Field{Path: "secrets.KEY", Value: key.String(), Ref: true, Restart: true}
 )
+
+func lasting(path, value string) state.Field {
+	return state.Field{Path: path, Value: value, Lasting: true}
+}
+
+// without is a resource that must not have a setting.
+func without(path string, r state.Resource) state.Resource {
+	r.Whole = append(slices.Clone(r.Whole), path)
+	return r
+}
 
 func TestBuild(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -152,6 +163,31 @@ func TestBuild(t *testing.T) {
 			have:    lives(live(state.Ours, state.Ready, service("web", field("kms", "a")))),
 			options: plan.Options{Replace: true},
 			actions: []string{"delete apprunner/service/web ", "create apprunner/service/web kms"},
+		},
+		"changes what lasts": {
+			want:    desired(service("web", field("command", "b"))),
+			have:    lives(live(state.Ours, state.Ready, service("web", lasting("command", "a")))),
+			actions: []string{"update apprunner/service/web command"},
+		},
+		"leaves what lasts alone when the manifest does, and says so": {
+			want:  desired(service("web")),
+			have:  lives(live(state.Ours, state.Ready, service("web", lasting("command", "a")))),
+			notes: []string{"apprunner/service/web command stays a: the manifest leaves it out, and nothing but a delete and create takes it away"},
+		},
+		"refuses to take away what lasts": {
+			want:    desired(without("command", service("web"))),
+			have:    lives(live(state.Ours, state.Ready, service("web", lasting("command", "a")))),
+			refused: []string{"command cannot be taken away once it is set"},
+		},
+		"replaces to take away what lasts": {
+			want:    desired(without("command", service("web"))),
+			have:    lives(live(state.Ours, state.Ready, service("web", lasting("command", "a")))),
+			options: plan.Options{Replace: true},
+			actions: []string{"delete apprunner/service/web ", "create apprunner/service/web "},
+		},
+		"has nothing to take away": {
+			want: desired(without("command", service("web", field("port", "80")))),
+			have: lives(live(state.Ours, state.Ready, service("web", field("port", "80")))),
 		},
 		"says all refusals at once": {
 			want: desired(service("a"), service("b")),

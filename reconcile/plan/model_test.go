@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -55,8 +54,7 @@ func (w world) do(a plan.Action) error {
 func (w world) put(a plan.Action, have state.Observed) error {
 	fields := map[string]state.Field{}
 	for _, f := range have.Fields {
-		whole := slices.ContainsFunc(a.Want.Whole, func(p string) bool { return strings.HasPrefix(f.Path, p) })
-		if !whole {
+		if !a.Want.Covers(f.Path) || f.Lasting { // AWS says nothing, and keeps it
 			fields[f.Path] = f
 		}
 	}

@@ -41,6 +41,13 @@ func drawDesired(t *rapid.T, label string) state.Desired {
 			{Path: "image", Value: image.String(), Ref: true},
 			{Path: "kms", Value: fmt.Sprint(pick("kms", 1)), Immutable: true},
 			{Path: "tags.service", Value: name}}}
+		switch n := pick("command", 3); n {
+		case 0:
+		case 1:
+			s.Whole = append(s.Whole, "command")
+		default:
+			s.Fields = append(s.Fields, state.Field{Path: "command", Value: fmt.Sprint(n), Lasting: true})
+		}
 		if n := pick("cpu", 2); n > 0 {
 			s.Fields = append(s.Fields, state.Field{Path: "cpu", Value: fmt.Sprint(n)})
 		}

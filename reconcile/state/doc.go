@@ -11,6 +11,7 @@
 //	Order                a reference that orders and is never compared
 //	Secret               the value is never printed, only whether it changed
 //	Immutable            a change needs delete and create
+//	Lasting              can be changed and not taken away
 //	Once                 set once: a live value that differs stays and is noted
 //
 // The package is pure: no I/O, no clock, and no AWS type.

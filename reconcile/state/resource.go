@@ -23,6 +23,9 @@ type Field struct {
 	Restart bool
 	// Immutable says that a change needs delete and create.
 	Immutable bool
+	// Lasting says that the setting can be changed, and taken away by nothing but delete
+	// and create.
+	Lasting bool
 	// Once says that a live value that differs stays, with a note: an immutable tag.
 	Once bool
 	// Provenance is sent when something else changes and is never itself a change.

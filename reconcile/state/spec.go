@@ -17,7 +17,7 @@ type Spec struct {
 	Env     map[string]EnvValue
 	Secrets map[string]SecretRef
 
-	Command *string // start command
+	Command *string // start command; empty asks for the image's own
 	Port    *int
 	CPU     *int // CPU units, 1024 = 1 vCPU
 	Memory  *int // MiB
@@ -127,6 +127,9 @@ type SecretRef struct {
 	// name or ARN.
 	Name string
 	Key  string // JSON key within the secret; Secrets Manager only
+	// Stage and Version name one version of the secret, by its label or its id, instead
+	// of the current one; Secrets Manager only.
+	Stage, Version string
 	// Value is the environment variable's value; Set says whether it had one.
 	Value Sensitive
 	Set   bool
@@ -159,7 +162,7 @@ type Probe struct {
 // else is the name or ARN of a role it only uses.
 type Roles struct {
 	Access   string // pulls the image
-	Instance string // what the application may do
+	Instance string // what the application may do; none for a service that must have none
 }
 
 // Permission is one thing the application may do.
