@@ -48,7 +48,7 @@ func (s *session) wire(o applyFlags) wiring {
 		hidden = append(hidden, withhold(spec)...)
 	}
 	w := wiring{
-		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate}),
+		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate, Place: s.place}),
 		iam:       iam.New(iamsdk.NewFromConfig(s.cfg)),
 		ssm:       ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region}),
 		secrets:   secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
@@ -332,6 +332,19 @@ func (s *session) position(spec state.Spec, path string) (line, column int) {
 		}
 	}
 	return 0, 0
+}
+
+// place is where a service's manifest has a key, as FILE:LINE, or "".
+func (s *session) place(service, path string) string {
+	for _, spec := range s.specs {
+		if spec.Service != service {
+			continue
+		}
+		if line, _ := s.position(spec, path); line > 0 {
+			return fmt.Sprintf("%s:%d", spec.File, line)
+		}
+	}
+	return ""
 }
 
 // secretARNs fills what App Runner reads for each secret variable, and returns the ARNs

@@ -7,7 +7,7 @@
 //
 // Anatomy: desired.go says what a manifest asks, read.go what is live, write.go and
 // scaling.go change it, wait.go follows operations, settle.go compares what is live
-// afterwards, cause.go explains failures, verify.go asks the real URL, and only
+// afterwards, cause.go and evidence.go explain failures, verify.go asks the real URL, and only
 // convert.go names SDK types and fields together.
 package apprunner
 
@@ -58,6 +58,7 @@ type api interface {
 
 // logsAPI reads what a rollout and the application said.
 type logsAPI interface {
+	DescribeLogStreams(context.Context, *cloudwatchlogs.DescribeLogStreamsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.DescribeLogStreamsOutput, error)
 	FilterLogEvents(context.Context, *cloudwatchlogs.FilterLogEventsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error)
 }
 
@@ -80,6 +81,12 @@ type Options struct {
 	Probes map[string][]state.Probe
 	// Gate, if set, must agree before a service gets an image, and says what it waits for.
 	Gate func(ctx context.Context, service string, env apply.Env, waiting func(string)) error
+	// Recheck looks again at what a rollout of a service needs, after one has failed. Nil
+	// looks at nothing.
+	Recheck func(ctx context.Context, service string) []state.Check
+	// Place says where the manifest of a service has a key, as FILE:LINE, or "". Nil knows no
+	// place.
+	Place func(service, path string) string
 	// SecretLooking says which plain variables of a live service are masked by name.
 	SecretLooking func(name string) bool
 }

@@ -2,19 +2,26 @@ package apprunner
 
 import (
 	"context"
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
-	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
+
+// A rollout that failed gets one probable cause. An operation itself carries no text, so
+// that the cause comes from what is around it, in this order:
+//
+//	the application's log    what it says of itself counts more than what is seen from outside
+//	App Runner's log         the first line that tells of a failure; those after it are
+//	                         consequences, some of them false
+//	roles, secrets, image    looked at again, where App Runner only says that it failed
+//
+// cause_start.go knows why containers end, cause_health.go why health checks fail, and
+// cause_pull.go what keeps a container from being started at all.
 
 // How much of the logs an error shows.
 const (
@@ -22,130 +29,116 @@ const (
 	outputLines   = 15
 )
 
-// explain gathers what the logs say about an operation that failed. The operation itself
-// carries no text. What cannot be read is left out: the failure is reported all the
-// same.
+// evidence is all that is known of a rollout that failed.
+type evidence struct {
+	service []logLine // App Runner's log of the operation
+	output  []logLine // of the instances that the operation started
+	absent  bool      // the application has no log at all: no container of it ever started
+	silent  bool      // it has one, and nothing of this operation is in it
+	want    state.Resource
+	checks  []state.Check            // that are broken
+	place   func(path string) string // FILE:LINE of a key of the manifest, or ""
+	lookup  func() []state.Check     // what fills checks, once
+	looked  bool
+}
+
+// logLine is one event of a log.
+type logLine struct {
+	at   time.Time
+	text string
+}
+
+// finding is a probable cause, and what to do about it.
+type finding struct{ cause, fix string }
+
+// explain gathers what is known of an operation that failed. What cannot be read is left
+// out: the failure is reported all the same. want is what the operation was to make of the
+// service, as far as the caller knows.
 // https://docs.aws.amazon.com/apprunner/latest/dg/monitor-cwl.html
-func (p *Provider) explain(ctx context.Context, arn string, op types.OperationSummary) error {
-	e := &OperationError{Service: serviceName(arn), ID: aws.ToString(op.Id), Type: op.Type, Status: op.Status, StartedAt: aws.ToTime(op.StartedAt)}
-	group := "/aws/apprunner/" + e.Service + "/" + arn[strings.LastIndexByte(arn, '/')+1:]
-	stream := "deployment/" + strings.ReplaceAll(e.ID, "-", "")
-	service, _ := p.tail(ctx, group+"/service", stream, e.StartedAt, 200)
-	output, started := p.tail(ctx, group+"/application", "", e.StartedAt, outputLines)
-	e.Output = output
-	e.Cause, e.Fix = cause(service, output, started)
-	e.Evidence = failures(service)
+func (p *Provider) explain(ctx context.Context, arn string, op types.OperationSummary, want state.Resource) error {
+	e := &OperationError{Service: serviceName(arn), ARN: arn, ID: aws.ToString(op.Id), Type: op.Type, Status: op.Status,
+		StartedAt: aws.ToTime(op.StartedAt), EndedAt: aws.ToTime(op.EndedAt)}
+	ev := p.gather(ctx, arn, op)
+	ev.want = want
+	ev.place = func(path string) string {
+		if p.o.Place == nil {
+			return ""
+		}
+		return p.o.Place(e.Service, path)
+	}
+	ev.lookup = func() []state.Check {
+		if p.o.Recheck == nil {
+			return nil
+		}
+		return p.o.Recheck(ctx, e.Service)
+	}
+	found := ev.find()
+	e.Cause, e.Fix = found.cause, found.fix
+	e.Evidence = failures(ev.service)
+	for _, l := range ev.output[max(0, len(ev.output)-outputLines):] {
+		e.Output = append(e.Output, l.text)
+	}
 	return e
 }
 
-// tail returns the last lines of a log group since some time, and whether it exists.
-func (p *Provider) tail(ctx context.Context, group, streamPrefix string, since time.Time, n int) (lines []string, exists bool) {
-	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: aws.Int64(since.UnixMilli())}
-	if streamPrefix != "" {
-		in.LogStreamNamePrefix = &streamPrefix
-	}
-	var events []logtypes.FilteredLogEvent
-	pages := cloudwatchlogs.NewFilterLogEventsPaginator(p.logs, in)
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, !awsapi.Is(err, "ResourceNotFoundException")
-		}
-		events = append(events, page.Events...)
-		if len(events) > 10*n { // only the end is wanted, and the order is by time
-			events = events[len(events)-n:]
+// find names the probable cause.
+func (e *evidence) find() finding {
+	for _, look := range []func() (finding, bool){e.spoken, e.ended, e.unhealthy, e.unpulled, e.anything} {
+		if f, ok := look(); ok {
+			return f
 		}
 	}
-	slices.SortStableFunc(events, func(a, b logtypes.FilteredLogEvent) int {
-		return int(aws.ToInt64(a.Timestamp) - aws.ToInt64(b.Timestamp))
-	})
-	for _, ev := range events[max(0, len(events)-n):] {
-		lines = append(lines, clean(aws.ToString(ev.Message)))
+	const try = "check the image's entrypoint and architecture: apron run starts it on this machine"
+	switch {
+	case e.absent:
+		return finding{"the container never started", try}
+	case e.silent:
+		return finding{"the new version's container never started, or ended without a word", try}
 	}
-	return lines, true
+	return finding{"", "the logs say nothing that apron knows; all of them: apron logs, or the App Runner console"}
 }
 
-// clean takes from a foreign line what could steer a terminal.
-func clean(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return ' '
+// anything is whatever is broken, where the logs do not say what to look for.
+func (e *evidence) anything() (finding, bool) { return e.broken() }
+
+// broken is what was found when the rollout's needs were looked at again.
+func (e *evidence) broken(paths ...string) (finding, bool) {
+	if !e.looked {
+		e.looked = true
+		for _, c := range e.lookup() {
+			if c.Verdict == state.Broken {
+				e.checks = append(e.checks, c)
+			}
 		}
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return -1
+	}
+	for _, c := range e.checks {
+		about := func(path string) bool { return c.Path == path || strings.HasPrefix(c.Path, path+".") }
+		if len(paths) == 0 || slices.ContainsFunc(paths, about) {
+			return finding{c.Text, e.at(c.Fix, c.Path)}, true
 		}
-		return r
-	}, line)
+	}
+	return finding{}, false
+}
+
+// at adds to a piece of advice where the manifest has the first of some keys, or would.
+func (e *evidence) at(fix string, paths ...string) string {
+	for _, path := range paths {
+		if place := e.place(path); place != "" {
+			return fix + " (" + place + ")"
+		}
+	}
+	return fix
 }
 
 // failures are the lines of a deployment that tell of a failure, the first ones first:
 // those after it are consequences.
-func failures(service []string) []string {
+func failures(service []logLine) []string {
 	var lines []string
 	for _, l := range service {
-		low := strings.ToLower(l)
+		low := strings.ToLower(l.text)
 		if strings.Contains(low, "fail") || strings.Contains(low, "exit code") || strings.Contains(low, "stopped") {
-			lines = append(lines, strings.TrimPrefix(l, "[AppRunner] "))
+			lines = append(lines, strings.TrimPrefix(l.text, "[AppRunner] "))
 		}
 	}
 	return lines[:min(len(lines), evidenceLines)]
-}
-
-// sign is one line in the logs that gives a cause away.
-type sign struct {
-	output bool // look in the application's output instead of the service's log
-	match  *regexp.Regexp
-	cause  string // $1 … are the groups of match
-	fix    string
-}
-
-// signs are tried in order: what the application said of itself counts more than what
-// App Runner saw from outside. The "Invalid Access Role" line comes last, because App
-// Runner also prints it while it rolls back after a mere health failure.
-var signs = []sign{
-	{output: true, match: regexp.MustCompile(`exec format error`),
-		cause: "the image is built for another CPU: App Runner runs linux/amd64 only",
-		fix:   "build with platform: linux/amd64"},
-	{output: true, match: regexp.MustCompile(`KeyError: '([A-Z][A-Z0-9_]*)'`),
-		cause: "the application needs the environment variable $1", fix: "set $1 under env: or secrets:"},
-	{output: true, match: regexp.MustCompile(`(?i:missing|required)\b.*\b(?i:environment variables?):? *['"]?([A-Z][A-Z0-9_]+)\b`),
-		cause: "the application needs the environment variable $1", fix: "set $1 under env: or secrets:"},
-	{match: regexp.MustCompile(`Container exit code: (\d+)`),
-		cause: "the container stopped with exit code $1", fix: "see the application's last lines, and try the image on this machine"},
-	{match: regexp.MustCompile("Health check failed on protocol `HTTP` ?\\[Path: '([^']*)'\\], \\[Port: '(\\d+)'\\]"),
-		cause: "the health check GET $1 on port $2 did not answer 2xx",
-		fix:   "the application must listen on 0.0.0.0:$2 and answer $1 without a login; compare port: and health.path: with it"},
-	{match: regexp.MustCompile("Health check failed on protocol `TCP` ?\\[Port: '(\\d+)'\\]"),
-		cause: "nothing listens on port $1", fix: "the application must listen on 0.0.0.0:$1; compare port: with it"},
-	{match: regexp.MustCompile(`ECR image doesn't exist`),
-		cause: "the image is not in the repository", fix: "apply again: it is built and pushed before the rollout"},
-	{match: regexp.MustCompile(`Failed to copy the image from ECR`),
-		cause: "App Runner could not copy the image: it has no linux/amd64 part, or the access role may not read it",
-		fix:   "build with platform: linux/amd64"},
-	{match: regexp.MustCompile(`(?i)\bsecrets?\b.*(?:has no key|did not contain json key)`),
-		cause: "a secret does not have the key that is asked of it", fix: "compare what follows the # under secrets: with the keys of the secret"},
-	{match: regexp.MustCompile(`(?i)(?:unable to|could not|failed to|can't) (?:retrieve|pull|read|fetch|get) .*\b(?:secrets?|parameters?)\b|\b(?:secrets?|parameters?)\b .*(?:denied|not authorized|may not|not ?found|not exist|doesn't exist|can't|invalid)`),
-		cause: "a secret could not be read", fix: "each reference under secrets: must exist, and the instance role must be allowed to read it"},
-	{match: regexp.MustCompile(`Invalid Access Role`),
-		cause: "App Runner could not use the access role",
-		fix:   "it must trust build.apprunner.amazonaws.com and carry AWSAppRunnerServicePolicyForECRAccess"},
-}
-
-// cause names the probable cause of a failure, and what to do about it.
-func cause(service, output []string, started bool) (string, string) {
-	for _, s := range signs {
-		lines := service
-		if s.output {
-			lines = output
-		}
-		for _, l := range lines {
-			if m := s.match.FindStringSubmatchIndex(l); m != nil {
-				return string(s.match.ExpandString(nil, s.cause, l, m)), string(s.match.ExpandString(nil, s.fix, l, m))
-			}
-		}
-	}
-	if !started {
-		return "the container never started", "check the image's entrypoint and architecture"
-	}
-	return "", fmt.Sprintf("the logs say nothing that apron knows; all of them: %s", "aws logs tail --follow, or the App Runner console")
 }

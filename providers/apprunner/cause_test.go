@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 func TestCause(t *testing.T) {
@@ -22,7 +23,7 @@ func TestCause(t *testing.T) {
 	}{
 		"the health path answers something else": {
 			service: []string{"[AppRunner] Health check failed on protocol `HTTP`[Path: '/health'], [Port: '8000']. Check your configured port number. For more information, see the application logs."},
-			started: true, cause: "the health check GET /health on port 8000 did not answer 2xx"},
+			started: true, cause: "the health check GET /health on port 8000 did not answer 2xx; the application's log says neither what it answered nor where it listens"},
 		"nothing listens": {
 			service: []string{"[AppRunner] Health check failed on protocol `TCP`[Port: '8080']. Check your configured port number."},
 			started: true, cause: "nothing listens on port 8080"},
@@ -41,7 +42,7 @@ func TestCause(t *testing.T) {
 			service: []string{
 				"[AppRunner] Health check failed on protocol `HTTP`[Path: '/'], [Port: '80'].",
 				"[AppRunner] Failed to pull your application image. Reason: Invalid Access Role in AuthenticationConfiguration."},
-			started: true, cause: "the health check GET / on port 80 did not answer 2xx"},
+			started: true, cause: "the health check GET / on port 80 did not answer 2xx; the application's log says neither what it answered nor where it listens"},
 		"a secret without the key": {
 			service: []string{`[AppRunner] Failed to deploy your application image. Reason: secret K: secret arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/openai-PNVdcN: its value has no key "nokey"`},
 			started: true, cause: "a secret does not have the key that is asked of it"},
@@ -53,10 +54,10 @@ func TestCause(t *testing.T) {
 			cause:   "App Runner could not use the access role"},
 		"the container exits by a signal": {
 			service: []string{"[AppRunner] Your application stopped or failed to start. See logs for more information.  Container exit code: 139"},
-			started: true, cause: "the container stopped with exit code 139"},
+			started: true, cause: "the container stopped with exit code 139: a memory violation (SIGSEGV)"},
 		"the health path, as newer lines write it": {
 			service: []string{"[AppRunner] Health check failed on protocol `HTTP` [Path: '/up'], [Port: '3000']."},
-			started: true, cause: "the health check GET /up on port 3000 did not answer 2xx"},
+			started: true, cause: "the health check GET /up on port 3000 did not answer 2xx; the application's log says neither what it answered nor where it listens"},
 		"a variable is missing, in the words of a library": {
 			output:  []string{"Error: Missing required environment variable: DATABASE_URL"},
 			started: true, cause: "the application needs the environment variable DATABASE_URL"},
@@ -68,7 +69,7 @@ func TestCause(t *testing.T) {
 			started: true, cause: ""},
 		"what the application says is not taken from App Runner's log": {
 			service: []string{"[AppRunner] exec format error"},
-			started: true, cause: ""},
+			output:  []string{"started"}, started: true, cause: ""},
 		"the image is not there": {
 			service: []string{"[AppRunner] Failed to pull your application image. Reason: ECR image doesn't exist."},
 			cause:   "the image is not in the repository"},
@@ -90,24 +91,30 @@ func TestCause(t *testing.T) {
 				"[AppRunner] Failed to pull your application image. Reason: Invalid Access Role in AuthenticationConfiguration."},
 			cause: "App Runner could not use the access role"},
 		"no logs at all": {cause: "the container never started"},
+		"an application that says nothing": {
+			service: []string{"[AppRunner] Deployment started."}, started: true, cause: "the new version's container never started, or ended without a word"},
 		"logs that say nothing": {
-			service: []string{"[AppRunner] Deployment started."}, started: true, cause: ""},
+			service: []string{"[AppRunner] Deployment started."}, output: []string{"started"}, started: true, cause: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cause, fix := cause(tc.service, tc.output, tc.started)
-			require.Equal(t, tc.cause, cause)
-			require.NotEmpty(t, fix)
+			got := told(tc.service, tc.output, tc.started).find()
+			require.Equal(t, tc.cause, got.cause)
+			require.NotEmpty(t, got.fix)
 		})
 	}
 }
 
-// Every sign is tried by some case above, and each has a way out.
-func TestSigns_allHaveAWayOut(t *testing.T) {
-	require.Len(t, signs, 11, "a new sign needs its case in TestCause")
-	for _, s := range signs {
-		require.NotEmpty(t, s.cause)
-		require.NotEmpty(t, s.fix)
+// told is the evidence of logs whose lines come a second apart, without a manifest.
+func told(service, output []string, logged bool) *evidence {
+	start := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
+	lines := func(all []string) (made []logLine) {
+		for i, l := range all {
+			made = append(made, logLine{start.Add(time.Duration(i) * time.Second), l})
+		}
+		return made
 	}
+	return &evidence{service: lines(service), output: lines(output), absent: !logged && len(output) == 0, silent: logged && len(output) == 0,
+		place: func(string) string { return "" }, lookup: func() []state.Check { return nil }}
 }
 
 func TestFailures_areTheFirstOnes(t *testing.T) {
@@ -115,10 +122,10 @@ func TestFailures_areTheFirstOnes(t *testing.T) {
 	for range 20 {
 		lines = append(lines, "[AppRunner] Deployment failed.")
 	}
-	got := failures(lines)
+	got := failures(told(lines, nil, true).service)
 	require.Len(t, got, evidenceLines)
 	require.Equal(t, "Container exit code: 1", got[0])
-	require.Empty(t, failures(lines[:1]))
+	require.Empty(t, failures(told(lines[:1], nil, true).service))
 }
 
 // The lines of earlier operations, and those of other streams, are no evidence.
@@ -147,7 +154,7 @@ func TestExplain_readsTheEndOfWhatThisOperationLogged(t *testing.T) {
 		f.ends = []types.OperationStatus{types.OperationStatusRollbackSucceeded}
 		f.says["service"], f.says["application"] = nil, nil
 		require.ErrorAs(t, converge(t.Context(), t, p, plain(bigger), plan.Options{}), &failed)
-		require.Empty(t, failed.Cause)
+		require.Equal(t, "the new version's container never started, or ended without a word", failed.Cause)
 		require.Empty(t, failed.Output)
 	})
 }

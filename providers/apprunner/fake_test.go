@@ -153,7 +153,7 @@ func (f *fake) begin(kind types.OperationType, before types.Service) *string {
 	f.ops = append([]*fakeOp{op}, f.ops...)
 	f.s.Status = types.ServiceStatusOperationInProgress
 	for group, lines := range f.says {
-		stream := "instance/1"
+		stream := "instance/" + id
 		if group == "service" {
 			stream = "deployment/" + strings.ReplaceAll(id, "-", "")
 		}
@@ -335,6 +335,22 @@ func (f *fake) ListOperations(_ context.Context, in *sdk.ListOperationsInput, _ 
 	})
 }
 
+// DescribeLogStreams knows the streams of the events that there are.
+func (f *fake) DescribeLogStreams(_ context.Context, in *cloudwatchlogs.DescribeLogStreamsInput, _ ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.DescribeLogStreamsOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	group := strings.TrimPrefix(*in.LogGroupName, "/aws/apprunner/web/"+*f.s.ServiceId+"/")
+	out := &cloudwatchlogs.DescribeLogStreamsOutput{}
+	seen := map[string]bool{}
+	for _, e := range f.events[group] {
+		if name := *e.LogStreamName; !seen[name] {
+			seen[name] = true
+			out.LogStreams = append(out.LogStreams, logtypes.LogStream{LogStreamName: &name, CreationTime: e.Timestamp})
+		}
+	}
+	return out, nil
+}
+
 // FilterLogEvents shows two events a page, and knows no group without any.
 func (f *fake) FilterLogEvents(_ context.Context, in *cloudwatchlogs.FilterLogEventsInput, _ ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error) {
 	f.mu.Lock()
@@ -409,6 +425,10 @@ func planned(ctx context.Context, t *testing.T, p *Provider, want state.Resource
 
 // mute is a CloudWatch Logs that answers nothing but an error.
 type mute struct{ err error }
+
+func (m mute) DescribeLogStreams(context.Context, *cloudwatchlogs.DescribeLogStreamsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.DescribeLogStreamsOutput, error) {
+	return nil, m.err
+}
 
 func (m mute) FilterLogEvents(context.Context, *cloudwatchlogs.FilterLogEventsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error) {
 	return nil, m.err

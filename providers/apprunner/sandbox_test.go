@@ -1,6 +1,7 @@
 package apprunner
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -111,11 +112,12 @@ func TestSandbox_failuresNameTheirCause(t *testing.T) {
 	}{
 		"the container exits": {spec: mode("exit3"), cause: "the container stopped with exit code 3", output: "cannot open the database"},
 		"the health check fails": {spec: mode("sick"),
-			cause: "the health check GET /health on port 8000 did not answer 2xx", output: "started"},
+			cause: "the health check GET /health on port 8000 did not answer 2xx; the application's log says neither what it answered nor where it listens", output: "started"},
 		"the image is missing": {spec: full, before: func(r *rig) { r.absent = "web:src-1" }, cause: "the image is not in the repository"},
 		"the role may not pull": {spec: full, before: func(r *rig) { r.denied["ecr:BatchGetImage"] = true },
 			cause: "App Runner could not use the access role"},
-		"a secret may not be read": {spec: full, before: func(r *rig) { r.denied["ssm:GetParameters"] = true }, cause: "a secret could not be read"},
+		"a secret may not be read": {spec: full, before: func(r *rig) { r.denied["ssm:GetParameters"] = true },
+			cause: "the container was not started, most likely because one of its secrets could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,6 +156,24 @@ func TestSandbox_aRollbackIsAFailure(t *testing.T) {
 	require.Equal(t, "the container stopped with exit code 3", failed.Cause)
 	require.Contains(t, failed.Evidence[0], "exit code: 3")
 	require.Equal(t, before.Fields, r.settled(full).Fields, "the version before it still serves")
+}
+
+// App Runner may write during a rollback that the access role is invalid, which it is not.
+func TestSandbox_aHealthFailureIsNotBlamedOnTheRole(t *testing.T) {
+	r := newRig(t, 1, Options{Recheck: func(context.Context, string) []state.Check {
+		return []state.Check{{Path: "roles.access", Verdict: state.Passed, Text: "can be used"}}
+	}})
+	spec := with(full, func(s *state.Spec) {
+		s.Health = &state.Health{Protocol: ptr("HTTP"), Path: ptr("/health"), Interval: ptr(time.Second)}
+	})
+	_, err := r.apply(spec, plan.Options{})
+	require.NoError(t, err)
+	r.faults.BlameRole("shop", true)
+	_, err = r.apply(with(spec, func(s *state.Spec) { s.Env = map[string]state.EnvValue{"MODE": {Value: "sick"}} }), plan.Options{})
+	var failed *OperationError
+	require.ErrorAs(t, err, &failed)
+	require.Contains(t, failed.Cause, "the health check GET /health on port 8000 did not answer 2xx")
+	require.Contains(t, strings.Join(failed.Evidence, "\n"), "Invalid Access Role")
 }
 
 func TestSandbox_convergesAfterABrokenConnection(t *testing.T) {

@@ -56,7 +56,7 @@ func (e *MismatchError) DeploymentFailed() bool { return true }
 func (r run) follow(ctx context.Context, arn, op string) error {
 	summary, err := r.p.wait(ctx, arn, op, r.progress)
 	if err == nil && summary.Status != types.OperationStatusSucceeded {
-		err = r.p.explain(ctx, arn, summary)
+		err = r.p.explain(ctx, arn, summary, r.a.Want)
 	}
 	return err
 }

@@ -18,6 +18,7 @@ import (
 // OperationError says that an operation ended in another way than it should.
 type OperationError struct {
 	Service   string
+	ARN       string // the service's
 	ID        string // the operation's
 	Type      types.OperationType
 	Status    types.OperationStatus
@@ -26,6 +27,7 @@ type OperationError struct {
 	Evidence  []string // log lines of the rollout
 	Output    []string // the application's last lines
 	StartedAt time.Time
+	EndedAt   time.Time
 }
 
 var _ error = (*OperationError)(nil)

@@ -128,9 +128,9 @@ func TestCreate_fails(t *testing.T) {
 		"role may not download": {deny: "ecr:GetDownloadUrlForLayer arn:aws:ecr:us-east-1:123456789012:repository/web", log: []string{invalidRole}},
 		"secret is forbidden": {
 			create: withSecret, deny: "ssm:GetParameters arn:aws:ssm:us-east-1:123456789012:parameter/web/key",
-			log: []string{"Reason: secret KEY: role " + instanceRole + " may not ssm:GetParameters"},
+			log: []string{"[AppRunner] Failed to deploy your application image."},
 		},
-		"secret is missing": {create: withSecret, log: []string{"Reason: secret KEY: /web/key not found"}},
+		"secret is missing": {create: withSecret, log: []string{"[AppRunner] Failed to deploy your application image."}},
 		"health is bad": {create: runs("sick"), started: true, log: []string{
 			"Health check failed on protocol `HTTP`[Path: '/health'], [Port: '8080']. Check your configured port number. For more information, see the application logs.",
 			"failed. Failure reason : Health check failed.",

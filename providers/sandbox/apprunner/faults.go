@@ -12,6 +12,7 @@ type Faults struct {
 	notReady int
 	busy     map[string]bool
 	stuck    map[string]chan struct{}
+	blamed   map[string]bool
 }
 
 // RoleNotReady makes the next n attempts to assume a role fail, as they do for seconds
@@ -49,6 +50,26 @@ func (f *Faults) Stick(service string, on bool) {
 		close(free)
 		delete(f.stuck, service)
 	}
+}
+
+// BlameRole makes the rollbacks of a service write that the access role is invalid, as App
+// Runner does at times after a mere failure of the health check.
+func (f *Faults) BlameRole(service string, on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.blamed == nil {
+		f.blamed = map[string]bool{}
+	}
+	f.blamed[service] = on
+}
+
+func (f *Faults) blames(service string) bool {
+	if f == nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.blamed[service]
 }
 
 // role fails while roles are not ready.

@@ -195,6 +195,9 @@ func (a *app) end(ctx context.Context, op operation, pulled bool, err error) {
 		}
 	}
 	if result == opRolledBack {
+		if a.s.o.Faults.blames(a.name) {
+			a.logs.deployment(op)(invalidAccessRole)
+		}
 		if a.mark(op, opRollingBack) != nil || a.s.o.Clock.Sleep(ctx, a.s.waits.Rollback) != nil {
 			return
 		}

@@ -27,6 +27,8 @@ var _ error = (*failure)(nil)
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
+const invalidAccessRole = "Failed to pull your application image. Reason: Invalid Access Role in AuthenticationConfiguration."
+
 // linger is how long an operation waits for instances that it replaced to be gone.
 // After that they leave in the background, still within their limits.
 const linger = 10 * time.Second
@@ -41,7 +43,8 @@ func (a *app) roll(ctx context.Context, v version, log line) error {
 	f, err := a.newFleet(v, img, release)
 	if err != nil {
 		release()
-		log("Failed to deploy your application image. Reason: %v", err)
+		// AWS says no more than this of secrets that cannot be read.
+		log("Failed to deploy your application image.")
 		return &failure{err: err}
 	}
 	if err := a.bringUp(ctx, f, log); err != nil {
@@ -126,7 +129,7 @@ func (a *app) pull(v *version, log line) (v1.Image, func(), error) {
 	}
 	log("Pulling image %s from ECR repository.", identifier)
 	if err := a.mayPull(v.Config, identifier); err != nil {
-		log("Failed to pull your application image. Reason: Invalid Access Role in AuthenticationConfiguration.")
+		log(invalidAccessRole)
 		return nil, nil, &failure{err: err}
 	}
 	img, digest, err := a.s.o.Images.Image(identifier)
