@@ -98,8 +98,28 @@ func (a *app) root() *cobra.Command {
 		return &usageError{err: err, command: cmd.CommandPath()}
 	})
 	a.globalFlags(root)
-	root.AddCommand(a.planCommand(), a.applyCommand(), a.destroyCommand(), a.statusCommand(), a.redeployCommand(), a.pauseCommand(), a.resumeCommand(),
-		a.validateCommand(), a.renderCommand(), a.schemaCommand(), a.sandboxCommand(), a.imagesCommand(), a.buildCommand(), a.pushCommand(), a.runCommand(), a.loginCommand(), a.secretsCommand(), a.docsCommand(), a.versionCommand())
+	root.AddCommand(
+		a.planCommand(),
+		a.applyCommand(),
+		a.destroyCommand(),
+		a.statusCommand(),
+		a.redeployCommand(),
+		a.pauseCommand(),
+		a.resumeCommand(),
+		a.validateCommand(),
+		a.renderCommand(),
+		a.schemaCommand(),
+		a.setCommand(),
+		a.sandboxCommand(),
+		a.imagesCommand(),
+		a.buildCommand(),
+		a.pushCommand(),
+		a.runCommand(),
+		a.loginCommand(),
+		a.secretsCommand(),
+		a.docsCommand(),
+		a.versionCommand(),
+	)
 	wrapArgs(root)
 	return root
 }
