@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"hash/fnv"
+	"maps"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,9 +15,11 @@ import (
 	"github.com/apron-deploy/apron/providers/sandbox/logs"
 	"github.com/apron-deploy/apron/providers/sandbox/route53"
 	"github.com/apron-deploy/apron/providers/sandbox/secretsmanager"
+	"github.com/apron-deploy/apron/providers/sandbox/servicequotas"
 	"github.com/apron-deploy/apron/providers/sandbox/ssm"
 	"github.com/apron-deploy/apron/providers/sandbox/store"
 	"github.com/apron-deploy/apron/providers/sandbox/sts"
+	"github.com/apron-deploy/apron/providers/sandbox/wafv2"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
@@ -85,14 +88,32 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	firewall, err := wafv2.New(wafv2.Options{
+		Store: st, Account: o.Account, Region: o.Region, Now: o.Clock.Now,
+		Propagation: o.Clock.Scale(wafv2.DefaultPropagation), Status: services.Status,
+	})
+	if err != nil {
+		return nil, err
+	}
+	quotas, err := servicequotas.API(servicequotas.Options{Account: o.Account, Region: o.Region, Values: enforced()})
+	if err != nil {
+		return nil, err
+	}
 	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall})
-	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API()} {
+	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API(), firewall.API(), quotas} {
 		mux.Add(api)
 	}
 	mux.AddQuery(sts.API(o.Account))
 	mux.AddQuery(roles.API())
 	mux.AddREST(zones.API())
 	return &world{apis: mux, registry: images, apprunner: services, zones: zones}, nil
+}
+
+// enforced are the quotas of all services by their codes.
+func enforced() map[string]int {
+	all := apprunner.Quotas()
+	maps.Copy(all, ecr.Quotas())
+	return all
 }
 
 // propagation is IAM's delay on the sandbox's clock.

@@ -91,6 +91,10 @@ func (s *Service) createRepository(_ context.Context, in createRepositoryIn) (*o
 		return nil, refuse("RepositoryAlreadyExistsException",
 			"The repository with name '%s' already exists in the registry with id '%s'", r.Name, s.account)
 	}
+	if len(s.repositories) >= maxRepositories {
+		return nil, refuse("LimitExceededException",
+			"The registry with id '%s' already has the maximum allowed number of repositories which is '%d'", s.account, maxRepositories)
+	}
 	if err := s.disk.save(r); err != nil {
 		return nil, failed(err)
 	}
