@@ -110,6 +110,7 @@ func (a *app) root() *cobra.Command {
 		a.renderCommand(),
 		a.schemaCommand(),
 		a.setCommand(),
+		a.initCommand(),
 		a.sandboxCommand(),
 		a.imagesCommand(),
 		a.buildCommand(),

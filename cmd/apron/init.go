@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/manifest/discover"
+)
+
+// initFlags answer what would be asked.
+type initFlags struct {
+	service string
+	from    string
+	port    int
+	health  string
+	yes     bool
+}
+
+func (a *app) initCommand() *cobra.Command {
+	var o initFlags
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Write a first manifest from what the directory holds",
+		Long: "init looks at the Dockerfile, the names in .env and the package files, and writes a\n" +
+			"manifest with comments that say what is from where. On a terminal it asks; a file\n" +
+			"that exists is never overwritten.",
+		Example: "  apron init\n  apron init --service shop --port 8080 --health /healthz --yes",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.port < 0 || o.port > 65535 {
+				return &usageError{err: fmt.Errorf("--port %d is no port", o.port), command: cmd.CommandPath()}
+			}
+			return a.runInit(o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.service, "service", "", "name of the service (default from package files or the directory)")
+	f.StringVar(&o.from, "from", "", "deploy this image, which exists already, instead of a build")
+	f.IntVar(&o.port, "port", 0, "port the application listens on (default from the Dockerfile)")
+	f.StringVar(&o.health, "health", "", "path of the health check (default from the Dockerfile or the sources)")
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func (a *app) runInit(o initFlags) error {
+	file, err := a.oneManifest()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return &manifest.Error{File: file, Msg: "exists already, and is not overwritten", Fix: "change it with apron set, or choose another name with -f"}
+	}
+	found, err := discover.Look(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	if found.Dockerfile == "" && o.from == "" {
+		return &usageError{err: errors.New("there is no Dockerfile here, nor two directories below: nothing to build"), command: "apron init; --from names an image that exists already"}
+	}
+	for _, w := range found.Warnings {
+		a.say("apron: warning: %s", w)
+	}
+	a.answers(&found, o)
+	text := a.firstManifest(found, o).Text()
+	if err := a.createManifest(file, text); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s is written.\n", filepath.ToSlash(file))
+	a.say("Look it over, then: apron validate; apron apply --sandbox deploys it on this machine, without an account.")
+	return nil
+}
+
+// createManifest writes a manifest that does not exist yet, if it is a right one.
+func (a *app) createManifest(file string, text []byte) error {
+	for _, bad := range a.mistakes(file, text) {
+		if strings.HasSuffix(bad.Msg, " is not set") {
+			continue // a variable, which is set when it counts
+		}
+		return fmt.Errorf("nothing was written: %w", bad)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
+}
+
+// answers takes what flags say, and asks for the rest where somebody can answer.
+func (a *app) answers(found *discover.Found, o initFlags) {
+	if o.service != "" {
+		found.Service, found.NameFrom = o.service, ""
+	}
+	if o.port != 0 {
+		found.Port, found.PortFrom = o.port, ""
+	}
+	if o.health != "" {
+		found.Health, found.HealthFrom = o.health, ""
+	}
+	if o.yes || !a.ttyIn {
+		return
+	}
+	in := bufio.NewReader(a.in)
+	ask := func(question, otherwise string) string {
+		fmt.Fprintf(a.err, "%s [%s]: ", question, otherwise)
+		_ = a.err.Close() // the question must not be held back
+		answer, err := in.ReadString('\n')
+		if answer = strings.TrimSpace(answer); err != nil || answer == "" {
+			return otherwise
+		}
+		return answer
+	}
+	if o.service == "" {
+		if name := ask("name of the service", found.Service); name != found.Service {
+			found.Service, found.NameFrom = name, ""
+		}
+	}
+	if o.port == 0 {
+		known := strconv.Itoa(found.Port)
+		if found.Port == 0 {
+			known = "8080"
+		}
+		if answer := ask("port it listens on", known); answer != strconv.Itoa(found.Port) {
+			if n, err := strconv.Atoi(answer); err == nil {
+				found.Port, found.PortFrom = n, ""
+			}
+		}
+	}
+	if o.health == "" {
+		if answer := ask("path of its health check, - for none", found.Health); answer == "-" {
+			found.Health = ""
+		} else if answer != found.Health {
+			found.Health, found.HealthFrom = answer, ""
+		}
+	}
+}
+
+// firstManifest lays out what was found.
+func (a *app) firstManifest(f discover.Found, o initFlags) manifest.Draft {
+	because := func(from string) string {
+		if from == "" {
+			return ""
+		}
+		return "from " + from
+	}
+	region, from := a.region, ""
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if region == "" {
+			region, from = a.fallback(name, ""), name
+		}
+	}
+	if region == "" {
+		region, from = "us-east-1", ""
+	}
+	d := manifest.Draft{
+		{Above: []string{
+			"yaml-language-server: $schema=https://raw.githubusercontent.com/apron-deploy/apron/main/manifest/schema.json",
+			"What is left out is unmanaged: never compared, never changed. apron schema describes every key."}},
+		{Key: "version", Value: 1},
+		{Key: "service", Value: f.Service, Behind: because(f.NameFrom)},
+		{Key: "region", Value: region, Behind: because(from)},
+		{Key: "account", Value: "123456789012", Off: true, Behind: "refuse to touch any other account"},
+		{Key: "image", Value: firstImage(f, o)},
+	}
+	var env, secrets manifest.Draft
+	for _, v := range f.Env {
+		if v.Secret {
+			secrets = append(secrets, manifest.Entry{Key: v.Name, Value: "env:" + v.Name})
+		} else {
+			env = append(env, manifest.Entry{Key: v.Name, Value: "${" + v.Name + "}"})
+		}
+	}
+	if len(env) > 0 {
+		d = append(d, manifest.Entry{Key: "env", Value: env, Above: []string{"Plain variables, by the names in " + f.EnvFrom + ". Everybody who may look at the service can read them."}})
+	}
+	if len(secrets) > 0 {
+		d = append(d, manifest.Entry{Key: "secrets", Value: secrets, Above: []string{"By their look these are secrets. apron keeps the values in Parameter Store; nothing prints them."}})
+	}
+	port := manifest.Entry{Key: "port", Value: f.Port, Behind: because(f.PortFrom)}
+	if f.Port == 0 {
+		port.Value, port.Off, port.Behind = 8080, true, "the Dockerfile does not say; the application finds it in PORT"
+	}
+	d = append(d, port,
+		manifest.Entry{Key: "cpu", Value: "0.25 vCPU", Above: []string{"The smallest size. https://docs.aws.amazon.com/apprunner/latest/dg/architecture.html"}},
+		manifest.Entry{Key: "memory", Value: "0.5 GB"},
+		manifest.Entry{Key: "scaling", Inline: true, Value: manifest.Draft{{Key: "min", Value: 1}, {Key: "max", Value: 2}, {Key: "concurrency", Value: 100}}})
+	health := manifest.Entry{Key: "health", Inline: true, Value: manifest.Draft{{Key: "path", Value: f.Health}}, Behind: because(f.HealthFrom)}
+	if f.Health == "" {
+		health.Value, health.Off = manifest.Draft{{Key: "path", Value: "/health"}}, true
+		health.Behind = "without a path only the port is tried, and an application that answers errors counts as healthy"
+	}
+	return append(d, health)
+}
+
+func firstImage(f discover.Found, o initFlags) manifest.Draft {
+	var image manifest.Draft
+	if o.from != "" {
+		image = manifest.Draft{{Key: "from", Value: o.from}}
+	} else {
+		build := manifest.Draft{{Key: "context", Value: f.Context}}
+		if f.Dockerfile != "Dockerfile" {
+			build = append(build, manifest.Entry{Key: "dockerfile", Value: f.Dockerfile})
+		}
+		if len(f.Others) > 0 {
+			build[0].Above = []string{"There are others: " + strings.Join(f.Others, ", ")}
+		}
+		var args, secrets manifest.Draft
+		for _, name := range f.Args {
+			if manifest.SecretLooking(name) {
+				secrets = append(secrets, manifest.Entry{Key: name, Value: "env:" + name})
+				continue
+			}
+			args = append(args, manifest.Entry{Key: name, Value: "${" + name + "}"})
+		}
+		if len(args) > 0 {
+			build = append(build, manifest.Entry{Key: "args", Value: args, Above: []string{"ARGs of the Dockerfile that have no default. They stay readable in the image."}})
+		}
+		if len(secrets) > 0 {
+			build = append(build, manifest.Entry{Key: "secrets", Value: secrets, Above: []string{
+				"ARGs that look like secrets would stay readable in the image: have the Dockerfile read", "them with RUN --mount=type=secret,id=NAME instead."}})
+		}
+		image = manifest.Draft{{Key: "build", Value: build}}
+	}
+	return append(image,
+		manifest.Entry{Key: "version", Value: "v1.0.0", Off: true, Behind: "a release tag, put once a rollout has succeeded"},
+		manifest.Entry{Key: "tags", Value: []string{"latest"}, Behind: "moved once a rollout has succeeded"},
+		manifest.Entry{Key: "retention", Inline: true, Value: manifest.Draft{{Key: "keep", Value: 10}, {Key: "untagged_days", Value: 7}}})
+}
