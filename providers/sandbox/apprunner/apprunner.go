@@ -46,7 +46,7 @@ type Logs interface {
 	Put(group, stream string, at time.Time, message string)
 }
 
-// Options say what the emulator stands on. All but Waits and Faults are required.
+// Options say what the emulator stands on. All but the last three are required.
 type Options struct {
 	Dir     string // where apprunner.json and the copies of images live
 	Account string
@@ -60,6 +60,9 @@ type Options struct {
 	Secrets  Secrets
 	Logs     Logs
 	Engine   runner.Engine
+
+	// Resolver validates custom domains; without one they stay pending.
+	Resolver Resolver
 
 	Waits  *Waits  // default [Rehearsal]
 	Faults *Faults // default none
@@ -95,7 +98,7 @@ func New(o Options) (*Service, error) {
 		s.copies, err = openCopies(dir)
 	}
 	if err == nil {
-		err = s.doc.Update(func(st *state) error { s.seed(st); s.purge(st); return nil })
+		err = s.doc.Update(func(st *state) error { s.seed(st); s.seedObservability(st); s.purge(st); return nil })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("app runner: %w", err)
@@ -172,6 +175,17 @@ func (s *Service) API() wire.API {
 			"ListAutoScalingConfigurations":           wire.Handle(s.listScaling),
 			"UpdateDefaultAutoScalingConfiguration":   wire.Handle(s.updateDefaultScaling),
 			"ListServicesForAutoScalingConfiguration": wire.Handle(s.listServicesForScaling),
+			"CreateVpcConnector":                      wire.Handle(s.createConnector),
+			"DescribeVpcConnector":                    wire.Handle(s.describeConnector),
+			"DeleteVpcConnector":                      wire.Handle(s.deleteConnector),
+			"ListVpcConnectors":                       wire.Handle(s.listConnectors),
+			"CreateObservabilityConfiguration":        wire.Handle(s.createObservability),
+			"DescribeObservabilityConfiguration":      wire.Handle(s.describeObservabilityConfiguration),
+			"DeleteObservabilityConfiguration":        wire.Handle(s.deleteObservability),
+			"ListObservabilityConfigurations":         wire.Handle(s.listObservability),
+			"AssociateCustomDomain":                   wire.Handle(s.associateDomain),
+			"DescribeCustomDomains":                   wire.Handle(s.describeDomains),
+			"DisassociateCustomDomain":                wire.Handle(s.disassociateDomain),
 			"TagResource":                             wire.Handle(s.tagResource),
 			"UntagResource":                           wire.Handle(s.untagResource),
 			"ListTagsForResource":                     wire.Handle(s.listTags),

@@ -12,15 +12,17 @@ import (
 
 // The patterns of AWS's model, which its errors quote.
 var (
-	serviceName = whole(`[A-Za-z0-9][A-Za-z0-9-_]{3,39}`)
-	scalingName = whole(`[A-Za-z0-9][A-Za-z0-9\-_]{3,31}`)
-	cpuSize     = whole(`256|512|1024|2048|4096|(0.25|0.5|1|2|4) vCPU`)
-	memorySize  = whole(`512|1024|2048|3072|4096|6144|8192|10240|12288|(0.5|1|2|3|4|6|8|10|12) GB`)
-	roleARN     = whole(`arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):iam::[0-9]{12}:(role|role\/service-role)\/[\w+=,.@\-/]{1,1000}`)
-	resourceARN = whole(`arn:aws(-[\w]+)*:[a-z0-9-\.]{0,63}:[a-z0-9-\.]{0,63}:[0-9]{12}:(\w|\/|-){1,1011}`)
-	kmsKeyARN   = whole(`arn:aws(-[\w]+)*:kms:[a-z\-]+-[0-9]{1}:[0-9]{12}:key\/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
-	command     = whole(`[^\x0a\x0d]+`)
-	imageName   = whole(`([0-9]{12}.dkr.ecr.[a-z\-]+-[0-9]{1}.amazonaws.com\/((?:[a-z0-9]+(?:[._-][a-z0-9]+)*\/)*[a-z0-9]+(?:[._-][a-z0-9]+)*)(:([\w\d+\-=._:\/@])+|@([\w\d\:]+))?)|(^public\.ecr\.aws\/.+\/((?:[a-z0-9]+(?:[._-][a-z0-9]+)*\/)*[a-z0-9]+(?:[._-][a-z0-9]+)*)(:([\w\d+\-=._:\/@])+|@([\w\d\:]+))?)`)
+	serviceName   = whole(`[A-Za-z0-9][A-Za-z0-9-_]{3,39}`)
+	scalingName   = whole(`[A-Za-z0-9][A-Za-z0-9\-_]{3,31}`) // and those of observability configurations and connections
+	connectorName = whole(`[A-Za-z0-9][A-Za-z0-9\-_]{3,39}`) // and those of VPC ingress connections
+	domainName    = whole(`[A-Za-z0-9*.-]{1,255}`)
+	cpuSize       = whole(`256|512|1024|2048|4096|(0.25|0.5|1|2|4) vCPU`)
+	memorySize    = whole(`512|1024|2048|3072|4096|6144|8192|10240|12288|(0.5|1|2|3|4|6|8|10|12) GB`)
+	roleARN       = whole(`arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):iam::[0-9]{12}:(role|role\/service-role)\/[\w+=,.@\-/]{1,1000}`)
+	resourceARN   = whole(`arn:aws(-[\w]+)*:[a-z0-9-\.]{0,63}:[a-z0-9-\.]{0,63}:[0-9]{12}:(\w|\/|-){1,1011}`)
+	kmsKeyARN     = whole(`arn:aws(-[\w]+)*:kms:[a-z\-]+-[0-9]{1}:[0-9]{12}:key\/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	command       = whole(`[^\x0a\x0d]+`)
+	imageName     = whole(`([0-9]{12}.dkr.ecr.[a-z\-]+-[0-9]{1}.amazonaws.com\/((?:[a-z0-9]+(?:[._-][a-z0-9]+)*\/)*[a-z0-9]+(?:[._-][a-z0-9]+)*)(:([\w\d+\-=._:\/@])+|@([\w\d\:]+))?)|(^public\.ecr\.aws\/.+\/((?:[a-z0-9]+(?:[._-][a-z0-9]+)*\/)*[a-z0-9]+(?:[._-][a-z0-9]+)*)(:([\w\d+\-=._:\/@])+|@([\w\d\:]+))?)`)
 )
 
 // pattern is an expression that a whole value must match.
@@ -47,11 +49,30 @@ func (c *checks) match(path string, v *string, p pattern) {
 // arn checks a required resource ARN.
 func (c *checks) arn(path string, v *string) {
 	c.Present(path, v != nil)
+	c.optionalARN(path, v)
+}
+
+func (c *checks) optionalARN(path string, v *string) {
+	c.LengthOf(path, v, 1, 1011)
 	c.match(path, v, resourceARN)
 }
 
-// page checks how many results are asked for.
-func (c *checks) page(n *int, most int) { c.Range("maxResults", n, 1, most) }
+// name checks a required name. AWS's validation names each constraint that is broken.
+func (c *checks) name(path string, v *string, p pattern, most int) {
+	c.Present(path, v != nil)
+	c.optionalName(path, v, p, most)
+}
+
+func (c *checks) optionalName(path string, v *string, p pattern, most int) {
+	c.LengthOf(path, v, 4, most)
+	c.match(path, v, p)
+}
+
+// page checks how many results are asked for, and the token.
+func (c *checks) page(in pageInput, most int) {
+	c.LengthOf("nextToken", in.NextToken, 1, 1024)
+	c.Range("maxResults", in.MaxResults, 1, most)
+}
 
 func (c *checks) err() error { return c.Err(invalidRequest) }
 
@@ -76,12 +97,12 @@ func (c *checks) config(in config) {
 	if n := in.NetworkConfiguration; n != nil {
 		c.EnumOf("networkConfiguration.ipAddressType", n.IpAddressType, "IPV4", "DUAL_STACK")
 		if e := n.EgressConfiguration; e != nil {
-			c.EnumOf("networkConfiguration.egressConfiguration.egressType", e.EgressType, "DEFAULT", "VPC")
-			c.match("networkConfiguration.egressConfiguration.vpcConnectorArn", e.VpcConnectorArn, resourceARN)
+			c.EnumOf("networkConfiguration.egressConfiguration.egressType", e.EgressType, "DEFAULT", vpcEgress)
+			c.optionalARN("networkConfiguration.egressConfiguration.vpcConnectorArn", e.VpcConnectorArn)
 		}
 	}
 	if o := in.ObservabilityConfiguration; o != nil {
-		c.match("observabilityConfiguration.observabilityConfigurationArn", o.ObservabilityConfigurationArn, resourceARN)
+		c.optionalARN("observabilityConfiguration.observabilityConfigurationArn", o.ObservabilityConfigurationArn)
 	}
 	if s := in.SourceConfiguration; s != nil {
 		c.source(s)
@@ -93,7 +114,7 @@ func (c *checks) source(s *sourceShape) {
 	if auth := s.AuthenticationConfiguration; auth != nil {
 		c.LengthOf(at+"authenticationConfiguration.accessRoleArn", auth.AccessRoleArn, 29, 1024)
 		c.match(at+"authenticationConfiguration.accessRoleArn", auth.AccessRoleArn, roleARN)
-		c.match(at+"authenticationConfiguration.connectionArn", auth.ConnectionArn, resourceARN)
+		c.optionalARN(at+"authenticationConfiguration.connectionArn", auth.ConnectionArn)
 	}
 	image := s.ImageRepository
 	if image == nil {

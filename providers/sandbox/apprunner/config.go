@@ -174,12 +174,6 @@ func (s *Service) consider(c *config) error {
 	if len(settings.RuntimeEnvironmentSecrets) > 0 && c.instanceRole() == "" {
 		return wire.Errorf(invalidRequest, "Instance Role have to be provided if passing in RuntimeEnvironmentSecrets.")
 	}
-	if o := c.ObservabilityConfiguration; o.ObservabilityEnabled {
-		return wire.Errorf(invalidRequest, "The observability configuration ARN you specified isn't valid. ARN: '%s'", value(o.ObservabilityConfigurationArn))
-	}
-	if e := c.NetworkConfiguration.EgressConfiguration; value(e.EgressType) == "VPC" {
-		return wire.Errorf(invalidRequest, "The VPC connector ARN you specified isn't valid. ARN: '%s'", value(e.VpcConnectorArn))
-	}
 	return s.considerImage(c)
 }
 

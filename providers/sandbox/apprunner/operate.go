@@ -35,6 +35,7 @@ func (s *Service) takeUp() {
 		serves bool
 	}
 	var jobs []job
+	var domains []func()
 	s.doc.View(func(st *state) {
 		for _, r := range st.Services {
 			j := job{a: s.app(r.ID, r.Name)}
@@ -48,8 +49,15 @@ func (s *Service) takeUp() {
 				j.serves = r.Status == running
 			}
 			jobs = append(jobs, j)
+			for _, d := range r.Domains {
+				service, id := r.ID, d.ID
+				domains = append(domains, func() { s.certify(service, id) })
+			}
 		}
 	})
+	for _, follow := range domains {
+		s.spawn(follow)
+	}
 	for _, j := range jobs {
 		switch {
 		case j.op.Id != "":

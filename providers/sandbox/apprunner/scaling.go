@@ -3,10 +3,8 @@ package apprunner
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
@@ -23,18 +21,11 @@ const outOfTheBox = "DefaultConfiguration"
 
 // scaling is one revision as stored. Whether it is in use or the latest is derived.
 type scaling struct {
-	ARN         string
-	Name        string
-	Revision    int
+	revised
 	Concurrency int
 	Min, Max    int
 	Default     bool
-	CreatedAt   wire.Time
-	DeletedAt   wire.Time `json:",omitzero"`
-	Tags        map[string]string
 }
-
-func (c *scaling) active() bool { return c.DeletedAt.IsZero() }
 
 // seed makes the configuration that every account has, once.
 func (s *Service) seed(st *state) {
@@ -42,78 +33,43 @@ func (s *Service) seed(st *state) {
 		return
 	}
 	st.Scalings = []*scaling{{
-		ARN:  s.arn("autoscalingconfiguration/%s/1/%032d", outOfTheBox, 1),
-		Name: outOfTheBox, Revision: 1, Concurrency: 100, Min: 1, Max: 25,
-		Default: true, CreatedAt: s.now(), Tags: map[string]string{},
+		revised: revised{
+			ARN:  s.arn("autoscalingconfiguration/%s/1/%032d", outOfTheBox, 1),
+			Name: outOfTheBox, Revision: 1, CreatedAt: s.now(), Tags: map[string]string{},
+		},
+		Concurrency: 100, Min: 1, Max: 25, Default: true,
 	}}
 	st.Revisions = map[string]int{outOfTheBox: 1}
 }
 
-// scalingARN takes apart the three forms: .../name, .../name/revision and the full one.
-var scalingARN = regexp.MustCompile(`^arn:aws:apprunner:([a-z0-9-]+):([0-9]{12}):autoscalingconfiguration/([A-Za-z0-9][A-Za-z0-9\-_]{3,31})(?:/([0-9]+)(?:/([0-9a-f]{32}))?)?$`)
+var scalingARN = partialARN("autoscalingconfiguration")
 
 // scaling returns the revision that an ARN in any form means, deleted or not; nil if
-// there is none. A name alone means the latest active revision.
+// there is none.
 func (st *state) scaling(arn string) *scaling {
-	parts := scalingARN.FindStringSubmatch(arn)
-	if parts == nil {
-		return nil
-	}
-	if parts[4] == "" {
-		found := st.latest(parts[3])
-		if found == nil || !strings.HasPrefix(found.ARN, arn+"/") {
-			return nil
-		}
-		return found
-	}
-	for _, c := range st.Scalings {
-		if c.ARN == arn || parts[5] == "" && strings.HasPrefix(c.ARN, arn+"/") {
-			return c
-		}
-	}
-	return nil
+	found, _ := lookUp(st.Scalings, scalingARN, arn)
+	return found
 }
 
-// latest is the highest active revision of a name.
-func (st *state) latest(name string) (latest *scaling) {
-	for _, c := range st.Scalings {
-		if c.Name == name && c.active() && (latest == nil || c.Revision > latest.Revision) {
-			latest = c
-		}
-	}
-	return latest
-}
-
-// users are the services, in whatever status, that are bound to a revision, or would
-// be again after a rollback.
+// users are the services that are bound to a revision.
 func (st *state) users(arn string) []string {
-	var arns []string
-	for _, r := range st.Services {
-		bound := *r.Config.AutoScalingConfigurationArn == arn
-		kept := r.Live != nil && *r.Live.Config.AutoScalingConfigurationArn == arn
-		if r.Status != deleted && (bound || kept) {
-			arns = append(arns, r.ARN)
-		}
-	}
-	return slices.Sorted(slices.Values(arns))
+	all := st.usersOf(func(c config) bool { return *c.AutoScalingConfigurationArn == arn })
+	return slices.Sorted(slices.Values(all))
 }
 
 func (st *state) summary(arn string) scalingSummary {
 	c := st.scaling(arn)
-	status := "active"
-	if !c.active() {
-		status = "inactive"
-	}
 	return scalingSummary{
 		AutoScalingConfigurationArn: c.ARN, AutoScalingConfigurationName: c.Name,
 		AutoScalingConfigurationRevision: c.Revision, CreatedAt: c.CreatedAt,
-		HasAssociatedService: len(st.users(c.ARN)) > 0, IsDefault: c.Default, Status: status,
+		HasAssociatedService: len(st.users(c.ARN)) > 0, IsDefault: c.Default, Status: c.status(),
 	}
 }
 
 func (st *state) describeScaling(c *scaling) *scalingShape {
+	newest, _ := latest(st.Scalings, c.Name)
 	return &scalingShape{
-		scalingSummary: st.summary(c.ARN), Latest: st.latest(c.Name) == c,
+		scalingSummary: st.summary(c.ARN), Latest: newest == c,
 		MaxConcurrency: c.Concurrency, MinSize: c.Min, MaxSize: c.Max, DeletedAt: c.DeletedAt,
 	}
 }
@@ -140,17 +96,16 @@ type scalingOutput struct{ AutoScalingConfiguration any }
 
 func (s *Service) createScaling(_ context.Context, in scalingInput) (out scalingOutput, err error) {
 	var c checks
-	c.Present("autoScalingConfigurationName", in.AutoScalingConfigurationName != nil)
-	c.match("autoScalingConfigurationName", in.AutoScalingConfigurationName, scalingName)
+	c.name("autoScalingConfigurationName", in.AutoScalingConfigurationName, scalingName, 32)
 	c.Range("maxConcurrency", in.MaxConcurrency, 1, 200)
 	c.tags(in.Tags)
 	if err := c.err(); err != nil {
 		return out, err
 	}
 	made := &scaling{
-		Name: *in.AutoScalingConfigurationName, Concurrency: *either(in.MaxConcurrency, new(100)),
-		Min: *either(in.MinSize, new(1)), Max: *either(in.MaxSize, new(25)),
-		CreatedAt: s.now(), Tags: map[string]string{},
+		revised:     revised{Name: *in.AutoScalingConfigurationName, CreatedAt: s.now(), Tags: map[string]string{}},
+		Concurrency: *either(in.MaxConcurrency, new(100)),
+		Min:         *either(in.MinSize, new(1)), Max: *either(in.MaxSize, new(25)),
 	}
 	put(made.Tags, in.Tags)
 	switch {
@@ -181,23 +136,12 @@ func (s *Service) createScaling(_ context.Context, in scalingInput) (out scaling
 // scalingQuota refuses one configuration too many. What is deleted does not count, and
 // neither does the name that every account has.
 func (st *state) scalingQuota(name string) error {
-	names, revisions := map[string]bool{}, 0
-	for _, c := range st.Scalings {
-		if !c.active() {
-			continue
-		}
-		if c.Name == name {
-			revisions++
-		}
-		if c.Name != outOfTheBox {
-			names[c.Name] = true
-		}
-	}
+	revisions, others := named(st.Scalings, name, outOfTheBox)
 	if revisions >= maxScalingRevisions {
 		return wire.Errorf(quotaExceeded, "The maximum number of revisions (%d) for the auto scaling configuration %s has been reached.", maxScalingRevisions, name)
 	}
-	if revisions == 0 && name != outOfTheBox && len(names) >= maxScalingNames {
-		return wire.Errorf(quotaExceeded, "The maximum number of auto scaling configurations (%d) for this account in this Region has been reached.", maxScalingNames)
+	if revisions == 0 && name != outOfTheBox && others >= maxScalingNames {
+		return quota(maxScalingNames, "auto scaling configurations")
 	}
 	return nil
 }
@@ -278,7 +222,7 @@ func (s *Service) deleteScaling(_ context.Context, in deleteScalingInput) (out s
 		}
 		doomed := []*scaling{one}
 		if in.DeleteAllRevisions {
-			if parts := scalingARN.FindStringSubmatch(arn); parts[4] != "" {
+			if parts := scalingARN.FindStringSubmatch(arn); parts[2] != "" {
 				return wire.Errorf(invalidRequest, "To delete all revisions, specify an auto scaling configuration ARN that ends with the name. ARN: '%s'", arn)
 			}
 			doomed = slices.DeleteFunc(slices.Clone(st.Scalings), func(c *scaling) bool { return c.Name != one.Name || !c.active() })
@@ -331,8 +275,8 @@ type listScalingOutput struct {
 // listScaling lists active revisions, by default the latest of each name only.
 func (s *Service) listScaling(_ context.Context, in listScalingInput) (out listScalingOutput, err error) {
 	var c checks
-	c.match("autoScalingConfigurationName", in.AutoScalingConfigurationName, scalingName)
-	c.page(in.MaxResults, 100)
+	c.optionalName("autoScalingConfigurationName", in.AutoScalingConfigurationName, scalingName, 32)
+	c.page(in.pageInput, 100)
 	if err := c.err(); err != nil {
 		return out, err
 	}
@@ -340,8 +284,9 @@ func (s *Service) listScaling(_ context.Context, in listScalingInput) (out listS
 	var all []scalingSummary
 	s.doc.View(func(st *state) {
 		for _, c := range st.Scalings {
-			named := in.AutoScalingConfigurationName == nil || *in.AutoScalingConfigurationName == c.Name
-			if named && c.active() && (every || st.latest(c.Name) == c) {
+			wanted := in.AutoScalingConfigurationName == nil || *in.AutoScalingConfigurationName == c.Name
+			newest, _ := latest(st.Scalings, c.Name)
+			if wanted && c.active() && (every || newest == c) {
 				all = append(all, st.summary(c.ARN))
 			}
 		}
@@ -365,7 +310,7 @@ type scalingUsersOutput struct {
 func (s *Service) listServicesForScaling(_ context.Context, in scalingUsersInput) (out scalingUsersOutput, err error) {
 	var c checks
 	c.Present("autoScalingConfigurationArn", in.AutoScalingConfigurationArn != nil)
-	c.page(in.MaxResults, 100)
+	c.page(in.pageInput, 100)
 	if err := c.err(); err != nil {
 		return out, err
 	}

@@ -109,8 +109,9 @@ func TestScaling_refusesWhatAWSRefuses(t *testing.T) {
 		"minSize must be at most 25":                    {MinSize: aws.Int32(26), MaxSize: aws.Int32(26)},
 		"maxSize must be at least 1":                    {MaxSize: aws.Int32(0)},
 		"minSize must be less than or equal to maxSize": {MinSize: aws.Int32(3), MaxSize: aws.Int32(2)},
-		"1 validation error detected: Value '201' at 'maxConcurrency' failed to satisfy constraint: Member must have value less than or equal to 200":                                              {MaxConcurrency: aws.Int32(201)},
-		`1 validation error detected: Value 'abc' at 'autoScalingConfigurationName' failed to satisfy constraint: Member must satisfy regular expression pattern: [A-Za-z0-9][A-Za-z0-9\-_]{3,31}`: {AutoScalingConfigurationName: aws.String("abc")},
+		"1 validation error detected: Value '201' at 'maxConcurrency' failed to satisfy constraint: Member must have value less than or equal to 200": {MaxConcurrency: aws.Int32(201)},
+		`2 validation errors detected: Value 'abc' at 'autoScalingConfigurationName' failed to satisfy constraint: Member must have length greater than or equal to 4; ` +
+			`Value 'abc' at 'autoScalingConfigurationName' failed to satisfy constraint: Member must satisfy regular expression pattern: [A-Za-z0-9][A-Za-z0-9\-_]{3,31}`: {AutoScalingConfigurationName: aws.String("abc")},
 	} {
 		if in.AutoScalingConfigurationName == nil {
 			in.AutoScalingConfigurationName = aws.String("apron")

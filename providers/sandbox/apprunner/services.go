@@ -35,8 +35,7 @@ type started struct {
 
 func (s *Service) createService(_ context.Context, in createInput) (started, error) {
 	var c checks
-	c.Present("serviceName", in.ServiceName != nil)
-	c.match("serviceName", in.ServiceName, serviceName)
+	c.name("serviceName", in.ServiceName, serviceName, 40)
 	c.Present("sourceConfiguration", in.SourceConfiguration != nil)
 	if e := in.EncryptionConfiguration; e != nil {
 		c.match("encryptionConfiguration.kmsKey", e.KmsKey, kmsKeyARN)
@@ -57,6 +56,9 @@ func (s *Service) createService(_ context.Context, in createInput) (started, err
 	admit := func(st *state) (err error) {
 		if err = s.admit(st, *in.ServiceName); err == nil {
 			config.AutoScalingConfigurationArn, err = s.bind(st, in.AutoScalingConfigurationArn)
+		}
+		if err == nil {
+			err = s.refer(st, &config)
 		}
 		return err
 	}
@@ -89,6 +91,14 @@ func (s *Service) createService(_ context.Context, in createInput) (started, err
 	return out, err
 }
 
+// refer resolves what else a configuration refers to by its ARN.
+func (s *Service) refer(st *state, c *config) error {
+	if err := s.attach(st, *c); err != nil {
+		return err
+	}
+	return s.observe(st, c)
+}
+
 // admit refuses a name that is taken, and a service too many. Failed and paused
 // services count.
 func (s *Service) admit(st *state, name string) error {
@@ -102,7 +112,7 @@ func (s *Service) admit(st *state, name string) error {
 		}
 	}
 	if n >= maxServices {
-		return wire.Errorf(quotaExceeded, "The maximum number of services (%d) for this account in this Region has been reached.", maxServices)
+		return quota(maxServices, "services")
 	}
 	return nil
 }
@@ -134,7 +144,7 @@ func (s *Service) updateService(_ context.Context, in updateInput) (started, err
 				return nil, err
 			}
 		}
-		return r, nil
+		return r, s.refer(st, &config)
 	}
 	var refused error
 	s.doc.View(func(st *state) { _, refused = judge(st) })
@@ -267,7 +277,7 @@ func (s *Service) present(r *record) error {
 }
 
 type pageInput struct {
-	NextToken  string
+	NextToken  *string
 	MaxResults *int
 }
 
@@ -281,7 +291,7 @@ func (p pageInput) limit(all int) int {
 
 // paged cuts a page; a token that is not of this list is an invalid request.
 func paged[T any](list string, items []T, key func(T) string, in pageInput) ([]T, string, error) {
-	page, next, err := wire.Page(list, items, key, in.NextToken, in.limit(len(items)))
+	page, next, err := wire.Page(list, items, key, value(in.NextToken), in.limit(len(items)))
 	if err != nil {
 		return nil, "", wire.Errorf(invalidRequest, "The NextToken you specified isn't valid.")
 	}
@@ -299,7 +309,7 @@ type servicesOutput struct {
 // listServices lists all but deleted services.
 func (s *Service) listServices(_ context.Context, in pageInput) (out servicesOutput, err error) {
 	var c checks
-	c.page(in.MaxResults, 20)
+	c.page(in, 20)
 	if err := c.err(); err != nil {
 		return out, err
 	}
@@ -333,7 +343,7 @@ type operationsOutput struct {
 func (s *Service) listOperations(_ context.Context, in operationsInput) (out operationsOutput, err error) {
 	var c checks
 	c.arn("serviceArn", in.ServiceArn)
-	c.page(in.MaxResults, 20)
+	c.page(in.pageInput, 20)
 	if err := c.err(); err != nil {
 		return out, err
 	}

@@ -30,6 +30,9 @@ const (
 	opRolledBack  = "ROLLBACK_SUCCEEDED"
 )
 
+// vpcEgress sends a service's outgoing traffic through a VPC connector.
+const vpcEgress = "VPC"
+
 // The shapes below carry AWS's member names. Pointers and nil maps mean "not sent";
 // an empty map that was sent stays distinct from one that was not.
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,10 +24,15 @@ const (
 // state is what survives a restart. A configuration in it is never changed in place,
 // only replaced, so that answers may hold it after the lock is gone.
 type state struct {
-	Services []*record
-	Scalings []*scaling
+	Services        []*record
+	Scalings        []*scaling
+	Connectors      []*connector     `json:",omitempty"`
+	Observabilities []*observability `json:",omitempty"`
 	// Revisions holds the highest revision that each scaling name ever had.
-	Revisions map[string]int
+	Revisions              map[string]int
+	ObservabilityRevisions map[string]int `json:",omitempty"`
+	// Certificates tells when one was issued for the names of a custom domain.
+	Certificates map[string]wire.Time `json:",omitempty"`
 }
 
 // record is one service as stored.
@@ -43,6 +49,7 @@ type record struct {
 	Encryption *encryptionShape
 	Tags       map[string]string
 	Operations []operation // oldest first
+	Domains    []*domain   `json:",omitempty"`
 }
 
 // version is what a deployment deployed.
@@ -100,9 +107,14 @@ func (s *Service) purge(st *state) {
 	st.Services = slices.DeleteFunc(st.Services, func(r *record) bool {
 		return s.forgotten(r.Status == deleted, r.DeletedAt)
 	})
-	st.Scalings = slices.DeleteFunc(st.Scalings, func(c *scaling) bool {
-		return s.forgotten(!c.DeletedAt.IsZero(), c.DeletedAt)
-	})
+	st.Scalings = remembered(s, st.Scalings)
+	st.Connectors = remembered(s, st.Connectors)
+	st.Observabilities = remembered(s, st.Observabilities)
+	maps.DeleteFunc(st.Certificates, func(_ string, issued wire.Time) bool { return s.past(issued, certificateKept) })
+}
+
+func remembered[T revisable](s *Service, all []T) []T {
+	return slices.DeleteFunc(all, func(one T) bool { r := one.self(); return s.forgotten(!r.active(), r.DeletedAt) })
 }
 
 // status is the status as callers see it: maintenance hides RUNNING.

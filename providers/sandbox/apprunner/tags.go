@@ -31,13 +31,31 @@ func put(into map[string]string, tags []tagShape) {
 	}
 }
 
-// tagsOf returns the tags of a service or a scaling configuration. Services in the
-// middle of an operation keep theirs as they are, as the model's InvalidState says.
-func (s *Service) tagsOf(st *state, arn, verb string) (map[string]string, error) {
-	for _, c := range st.Scalings {
-		if c.ARN == arn && c.active() {
-			return c.Tags, nil
+// tagged are all resources but services by their ARNs.
+func (st *state) tagged() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	add := func(r *revised) {
+		if r.active() {
+			all[r.ARN] = r.Tags
 		}
+	}
+	for _, c := range st.Scalings {
+		add(c.self())
+	}
+	for _, c := range st.Connectors {
+		add(c.self())
+	}
+	for _, o := range st.Observabilities {
+		add(o.self())
+	}
+	return all
+}
+
+// tagsOf returns the tags of a resource. Services in the middle of an operation keep
+// theirs as they are, as the model's InvalidState says.
+func (s *Service) tagsOf(st *state, arn, verb string) (map[string]string, error) {
+	if tags, ok := st.tagged()[arn]; ok {
+		return tags, nil
 	}
 	for _, r := range st.Services {
 		if r.ARN != arn || r.Status == deleted {

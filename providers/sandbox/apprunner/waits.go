@@ -17,6 +17,10 @@ type Waits struct {
 	ScaleIn   time.Duration // until an instance that is not needed is stopped
 	Forget    time.Duration // a deleted service can still be described
 
+	Certificate time.Duration // until a custom domain has its validation records
+	Validate    time.Duration // between looks for those in DNS
+	Bind        time.Duration // from a certificate to an active domain; and until a domain is gone
+
 	Request time.Duration // the longest a request may take
 	Grace   time.Duration // from SIGTERM to SIGKILL
 }
@@ -39,6 +43,9 @@ const attempts = 3
 //	Restart    about 1 min       1 s        three exits make a failure, on AWS in ~3 min
 //	ScaleIn    minutes           1 min
 //	Forget     about an hour     1 h
+//	Certificate  half a minute   500 ms
+//	Validate   minutes           1 s
+//	Bind       minutes           1 s
 //	Request    120 s             120 s
 //	Grace      30 s              30 s
 //
@@ -58,8 +65,13 @@ func Rehearsal() Waits {
 		Restart:   time.Second,
 		ScaleIn:   time.Minute,
 		Forget:    time.Hour,
-		Request:   120 * time.Second,
-		Grace:     30 * time.Second,
+
+		Certificate: 500 * time.Millisecond,
+		Validate:    time.Second,
+		Bind:        time.Second,
+
+		Request: 120 * time.Second,
+		Grace:   30 * time.Second,
 	}
 }
 
@@ -76,5 +88,8 @@ func AWS() Waits {
 	w.Answer = 18 * time.Minute
 	w.Restart = time.Minute
 	w.ScaleIn = 5 * time.Minute
+	w.Certificate = 30 * time.Second
+	w.Validate = time.Minute
+	w.Bind = 3 * time.Minute
 	return w
 }
