@@ -40,6 +40,8 @@ func (c *checker) check() {
 	c.build()
 	c.roles()
 	c.tags()
+	c.network()
+	c.webACL()
 }
 
 // appRunnerSizes are the legal memories, in MiB, by CPU units.
@@ -299,9 +301,10 @@ func (c *checker) roles() {
 	if r.Access == none {
 		c.fail(c.at("roles.access"), "roles.access", "leave it out: apron makes one", "none cannot pull an image from a private repository")
 	}
-	if r.Instance == none && len(c.m.Secrets)+len(c.m.Permissions) > 0 {
+	traced := c.m.Observability != nil && c.m.Observability.Tracing == "xray"
+	if r.Instance == none && (len(c.m.Secrets)+len(c.m.Permissions) > 0 || traced) {
 		c.fail(c.at("roles.instance"), "roles.instance", "leave it out: apron makes one that may do just that",
-			"none cannot read secrets or use permissions, which this manifest has")
+			"none cannot read secrets, use permissions or send traces, as this manifest asks")
 		return
 	}
 	if len(c.m.Permissions) == 0 {

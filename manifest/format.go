@@ -52,8 +52,13 @@ var formats = map[string]format{
 		"auto, the name of an IAM role or its ARN", "auto lets apron make the role; a role of your own looks like arn:aws:iam::123456789012:role/NAME"),
 	"domain": shape(`^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$`,
 		"a domain name", "write the name alone, without https:// and path"),
-	"subnet": shape(`^subnet-[0-9a-f]{8,17}$`, "a subnet id", "it looks like subnet-0123456789abcdef0"),
-	"group":  shape(`^sg-[0-9a-f]{8,17}$`, "a security group id", "it looks like sg-0123456789abcdef0"),
+	"subnet":   shape(`^subnet-[0-9a-f]{8,17}$`, "a subnet id", "it looks like subnet-0123456789abcdef0"),
+	"vpc":      shape(`^vpc-[0-9a-f]{8,17}$`, "a VPC id", "it looks like vpc-0123456789abcdef0"),
+	"endpoint": shape(`^vpce-[0-9a-f]{8,17}$`, "a VPC endpoint id", "it looks like vpce-0123456789abcdef0"),
+	// https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html
+	"webacl": shape(`^(none|arn:aws[a-z-]*:wafv2:[a-z0-9-]+:[0-9]{12}:regional/webacl/[A-Za-z0-9_-]{1,128}/[0-9a-f-]{36})$`,
+		"none or the ARN of a regional web ACL", "aws wafv2 list-web-acls --scope REGIONAL shows them; one for CloudFront does not fit App Runner"),
+	"group": shape(`^sg-[0-9a-f]{8,17}$`, "a security group id", "it looks like sg-0123456789abcdef0"),
 	// https://docs.aws.amazon.com/apprunner/latest/api/API_EncryptionConfiguration.html
 	"key": shape(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]{36}$`,
 		"the ARN of a KMS key", "App Runner takes a full key ARN, not an alias: aws kms describe-key shows it"),

@@ -26,6 +26,8 @@ func (l *linter) lint() {
 	l.tagging()
 	l.wildcards()
 	l.place()
+	l.network()
+	l.tracing()
 }
 
 func (l *linter) environment() {

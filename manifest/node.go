@@ -60,6 +60,14 @@ func (n *node) get(key string) *node {
 	return f.value
 }
 
+// itemsOf is the items of a list, or nothing.
+func (n *node) itemsOf() []*node {
+	if n == nil {
+		return nil
+	}
+	return n.items
+}
+
 func (n *node) remove(key string) {
 	n.fields = slices.DeleteFunc(n.fields, func(f field) bool { return f.key == key })
 }

@@ -243,28 +243,52 @@ type Probe struct {
 
 // Network is what the service can reach and who can reach it.
 type Network struct {
-	// Outgoing traffic through a VPC; left out, straight to the Internet.
+	// Outgoing traffic through a VPC: all of it, so that the Internet and AWS are reached
+	// only through a NAT gateway or endpoints of that VPC. No subnets ask for the way
+	// straight to the Internet.
 	// https://docs.aws.amazon.com/apprunner/latest/dg/network-vpc.html
 	Egress *Egress `yaml:"egress"`
-	// Whether the Internet can reach the service.
+	// Whether the Internet can reach the service. A service that it cannot reach is
+	// reached through a VPC endpoint, which ingress names.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/network-pl.html
 	Public *bool `yaml:"public"`
-	// The address family of incoming traffic.
-	IP string `yaml:"ip" enum:"ipv4|dual_stack"`
+	// How a service that is not public is reached.
+	Ingress *Ingress `yaml:"ingress"`
+	// The address family of incoming traffic: IPv4 alone, or IPv6 beside it, for which
+	// dual is short.
+	// https://docs.aws.amazon.com/apprunner/latest/api/API_NetworkConfiguration.html
+	IP string `yaml:"ip" enum:"ipv4|dual_stack|dual"`
 }
 
-// Egress is outgoing traffic through a VPC.
+// Egress is outgoing traffic through a VPC. The VPC connector with just these subnets and
+// groups is used, whoever made it; without one apron makes one, which other services may
+// share.
 type Egress struct {
-	// Subnet ids, in Availability Zones that App Runner supports.
+	// Subnet ids of one VPC, in Availability Zones that App Runner supports. Private ones:
+	// instances have no public address.
+	// https://docs.aws.amazon.com/apprunner/latest/api/API_CreateVpcConnector.html
 	Subnets []string `yaml:"subnets" format:"subnet" most:"16"`
 	// Security group ids; left out, the VPC's default group.
 	SecurityGroups []string `yaml:"security_groups" format:"group" most:"5"`
 }
 
+// Ingress is the way from a VPC to a service that is not public.
+// https://docs.aws.amazon.com/apprunner/latest/dg/network-pl-manage.html
+type Ingress struct {
+	// The VPC that the endpoint is in.
+	VPC string `yaml:"vpc" format:"vpc" required:"vpc-0123456789abcdef0"`
+	// An interface endpoint for com.amazonaws.REGION.apprunner.requests, which exists
+	// already.
+	Endpoint string `yaml:"endpoint" format:"endpoint" required:"vpce-0123456789abcdef0"`
+}
+
 // Observability is tracing.
 type Observability struct {
-	// Where traces go.
+	// Where traces go, none for nowhere. The application sends them, with the AWS distro
+	// for OpenTelemetry and OTEL_METRICS_EXPORTER=none, and may do so by a policy that
+	// apron attaches to the instance role it makes.
 	// https://docs.aws.amazon.com/apprunner/latest/dg/monitor-xray.html
-	Tracing string `yaml:"tracing" enum:"xray"`
+	Tracing string `yaml:"tracing" enum:"xray|none"`
 }
 
 // Roles are the IAM roles of a service.
@@ -321,6 +345,10 @@ type AppRunner struct {
 	// It cannot be changed later.
 	// https://docs.aws.amazon.com/apprunner/latest/api/API_EncryptionConfiguration.html
 	KMSKey string `yaml:"kms_key" format:"key"`
+	// The AWS WAF web ACL that inspects requests: the ARN of a regional one, or none. It
+	// needs the rights of App Runner and of WAF, see apron docs permissions.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/waf.html
+	WebACL string `yaml:"web_acl" format:"webacl"`
 }
 
 // Express holds settings that ECS Express Mode alone has.

@@ -3,6 +3,7 @@ package manifest
 import (
 	"cmp"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -33,6 +34,13 @@ func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
 	if r := m.Roles; r != nil {
 		s.Roles = state.Roles{Access: cmp.Or(r.Access, "auto"), Instance: cmp.Or(r.Instance, "auto")}
 	}
+	s.Network = m.Network.spec()
+	if m.Observability != nil {
+		s.Tracing = m.Observability.Tracing
+	}
+	if m.AppRunner != nil {
+		s.KMSKey, s.WebACL = m.AppRunner.KMSKey, m.AppRunner.WebACL
+	}
 	if m.Permissions != nil { // none is not the same as not said
 		s.Permissions = []state.Permission{}
 	}
@@ -40,6 +48,9 @@ func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
 		s.Permissions = append(s.Permissions, state.Permission(p))
 	}
 	s.Verify = probes(m.Verify, s.Health)
+	if m.Verify == nil && s.Network != nil && s.Network.Public != nil && !*s.Network.Public {
+		s.Verify = nil // it answers within its VPC only
+	}
 	return s
 }
 
@@ -158,6 +169,30 @@ func (s *Scaling) spec() *state.Scaling {
 		out.Concurrency = s.Target
 	}
 	return out
+}
+
+func (n *Network) spec() *state.Network {
+	if n == nil {
+		return nil
+	}
+	s := &state.Network{Public: n.Public, IP: n.IP}
+	if n.IP == "dual" {
+		s.IP = "dual_stack"
+	}
+	if e := n.Egress; e != nil {
+		s.Egress = &state.Egress{Subnets: sorted(e.Subnets), SecurityGroups: sorted(e.SecurityGroups)}
+	}
+	if i := n.Ingress; i != nil {
+		s.Ingress = &state.Ingress{VPC: i.VPC, Endpoint: i.Endpoint}
+	}
+	return s
+}
+
+// sorted is a list of ids whose order says nothing.
+func sorted(ids []string) []string {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	return ids
 }
 
 func (h *Health) spec() *state.Health {

@@ -12,6 +12,7 @@ import (
 	iamsdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	smsdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
+	wafsdk "github.com/aws/aws-sdk-go-v2/service/wafv2"
 	"github.com/hashicorp/go-multierror"
 	"golang.org/x/sync/errgroup"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/apron-deploy/apron/providers/logs"
 	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/providers/ssm"
+	"github.com/apron-deploy/apron/providers/wafv2"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -60,7 +62,8 @@ func (s *session) wire(o applyFlags) wiring {
 	}
 	images := image.NewProvider(registry, s.a.imageOptions(s.set, o, hidden))
 	w.registry = registry
-	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg))}
+	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg)),
+		wafv2.New(wafsdk.NewFromConfig(s.cfg), wafv2.Options{ARNs: w.apprunner.ARNs, Poll: s.poll()})}
 	return w
 }
 
@@ -321,7 +324,9 @@ func (s *session) desire(spec state.Spec, f facts, applying bool, missing **mult
 	if in.Stale != "" {
 		markStale(f.live, serviceAddress(spec), in.Stale)
 	}
-	return append(resources, apprunner.Desired(spec, in)...), notes, nil
+	in.Live = f.live
+	resources = append(resources, wafv2.Desired(spec, serviceAddress(spec))...)
+	return append(resources, apprunner.Desired(spec, in)...), append(notes, apprunner.Notes(spec, f.live)...), nil
 }
 
 // position is where a key of a service's manifest stands.

@@ -1,12 +1,14 @@
-// Package apprunner observes and changes App Runner services and their scaling
-// configurations, follows the operations that it starts to their end, and tells why one
-// failed.
+// Package apprunner observes and changes App Runner services and what they refer to,
+// follows the operations that it starts to their end, and tells why one failed.
 //
-//	apprunner/service/NAME   the service
-//	apprunner/scaling/NAME   a scaling configuration, named by its content and shared
+//	apprunner/service/NAME         the service
+//	apprunner/scaling/NAME         a scaling configuration, named by its content and shared
+//	apprunner/vpc-connector/NAME   the way out through a VPC, likewise
+//	apprunner/observability/NAME   where traces go, likewise
+//	apprunner/vpc-ingress/NAME     the way in from a VPC, named like its service
 //
 // Anatomy: desired.go says what a manifest asks, read.go what is live, write.go and
-// scaling.go change it, wait.go follows operations, settle.go compares what is live
+// scaling.go, connector.go, observability.go and ingress.go change it, wait.go follows operations, settle.go compares what is live
 // afterwards, cause.go and evidence.go explain failures, verify.go asks the real URL, and only
 // convert.go names SDK types and fields together.
 package apprunner
@@ -28,9 +30,12 @@ import (
 )
 
 const (
-	target      = "apprunner"
-	kindService = "service"
-	kindScaling = "scaling"
+	target        = "apprunner"
+	kindService   = "service"
+	kindScaling   = "scaling"
+	kindConnector = "vpc-connector"
+	kindTracing   = "observability"
+	kindIngress   = "vpc-ingress"
 
 	tagService = "apron:service" // whose a resource is
 	tagManaged = "apron:managed" // any manifest may share it
@@ -39,21 +44,33 @@ const (
 // api is the part of the SDK's client that this package calls.
 type api interface {
 	CreateAutoScalingConfiguration(context.Context, *sdk.CreateAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.CreateAutoScalingConfigurationOutput, error)
+	CreateObservabilityConfiguration(context.Context, *sdk.CreateObservabilityConfigurationInput, ...func(*sdk.Options)) (*sdk.CreateObservabilityConfigurationOutput, error)
 	CreateService(context.Context, *sdk.CreateServiceInput, ...func(*sdk.Options)) (*sdk.CreateServiceOutput, error)
+	CreateVpcConnector(context.Context, *sdk.CreateVpcConnectorInput, ...func(*sdk.Options)) (*sdk.CreateVpcConnectorOutput, error)
+	CreateVpcIngressConnection(context.Context, *sdk.CreateVpcIngressConnectionInput, ...func(*sdk.Options)) (*sdk.CreateVpcIngressConnectionOutput, error)
 	DeleteAutoScalingConfiguration(context.Context, *sdk.DeleteAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.DeleteAutoScalingConfigurationOutput, error)
+	DeleteObservabilityConfiguration(context.Context, *sdk.DeleteObservabilityConfigurationInput, ...func(*sdk.Options)) (*sdk.DeleteObservabilityConfigurationOutput, error)
 	DeleteService(context.Context, *sdk.DeleteServiceInput, ...func(*sdk.Options)) (*sdk.DeleteServiceOutput, error)
+	DeleteVpcConnector(context.Context, *sdk.DeleteVpcConnectorInput, ...func(*sdk.Options)) (*sdk.DeleteVpcConnectorOutput, error)
+	DeleteVpcIngressConnection(context.Context, *sdk.DeleteVpcIngressConnectionInput, ...func(*sdk.Options)) (*sdk.DeleteVpcIngressConnectionOutput, error)
 	DescribeAutoScalingConfiguration(context.Context, *sdk.DescribeAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.DescribeAutoScalingConfigurationOutput, error)
+	DescribeObservabilityConfiguration(context.Context, *sdk.DescribeObservabilityConfigurationInput, ...func(*sdk.Options)) (*sdk.DescribeObservabilityConfigurationOutput, error)
 	DescribeService(context.Context, *sdk.DescribeServiceInput, ...func(*sdk.Options)) (*sdk.DescribeServiceOutput, error)
+	DescribeVpcIngressConnection(context.Context, *sdk.DescribeVpcIngressConnectionInput, ...func(*sdk.Options)) (*sdk.DescribeVpcIngressConnectionOutput, error)
 	ListAutoScalingConfigurations(context.Context, *sdk.ListAutoScalingConfigurationsInput, ...func(*sdk.Options)) (*sdk.ListAutoScalingConfigurationsOutput, error)
+	ListObservabilityConfigurations(context.Context, *sdk.ListObservabilityConfigurationsInput, ...func(*sdk.Options)) (*sdk.ListObservabilityConfigurationsOutput, error)
 	ListOperations(context.Context, *sdk.ListOperationsInput, ...func(*sdk.Options)) (*sdk.ListOperationsOutput, error)
 	ListServices(context.Context, *sdk.ListServicesInput, ...func(*sdk.Options)) (*sdk.ListServicesOutput, error)
 	ListServicesForAutoScalingConfiguration(context.Context, *sdk.ListServicesForAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.ListServicesForAutoScalingConfigurationOutput, error)
 	ListTagsForResource(context.Context, *sdk.ListTagsForResourceInput, ...func(*sdk.Options)) (*sdk.ListTagsForResourceOutput, error)
+	ListVpcConnectors(context.Context, *sdk.ListVpcConnectorsInput, ...func(*sdk.Options)) (*sdk.ListVpcConnectorsOutput, error)
+	ListVpcIngressConnections(context.Context, *sdk.ListVpcIngressConnectionsInput, ...func(*sdk.Options)) (*sdk.ListVpcIngressConnectionsOutput, error)
 	PauseService(context.Context, *sdk.PauseServiceInput, ...func(*sdk.Options)) (*sdk.PauseServiceOutput, error)
 	ResumeService(context.Context, *sdk.ResumeServiceInput, ...func(*sdk.Options)) (*sdk.ResumeServiceOutput, error)
 	StartDeployment(context.Context, *sdk.StartDeploymentInput, ...func(*sdk.Options)) (*sdk.StartDeploymentOutput, error)
 	TagResource(context.Context, *sdk.TagResourceInput, ...func(*sdk.Options)) (*sdk.TagResourceOutput, error)
 	UpdateService(context.Context, *sdk.UpdateServiceInput, ...func(*sdk.Options)) (*sdk.UpdateServiceOutput, error)
+	UpdateVpcIngressConnection(context.Context, *sdk.UpdateVpcIngressConnectionInput, ...func(*sdk.Options)) (*sdk.UpdateVpcIngressConnectionOutput, error)
 }
 
 // logsAPI reads what a rollout and the application said.
@@ -119,7 +136,8 @@ func New(cfg aws.Config, id awsapi.Identity, o Options) *Provider {
 
 // Types implements [reconcile.Provider].
 func (p *Provider) Types() []string {
-	return []string{target + "/" + kindService, target + "/" + kindScaling}
+	return []string{target + "/" + kindService, target + "/" + kindScaling, target + "/" + kindConnector,
+		target + "/" + kindTracing, target + "/" + kindIngress}
 }
 
 // Service is the address of a service.
@@ -130,6 +148,21 @@ func Service(name string) state.Address {
 // Scaling is the address of a scaling configuration.
 func Scaling(name string) state.Address {
 	return state.Address{Target: target, Kind: kindScaling, Name: name}
+}
+
+// Connector is the address of a VPC connector.
+func Connector(name string) state.Address {
+	return state.Address{Target: target, Kind: kindConnector, Name: name}
+}
+
+// Tracing is the address of an observability configuration.
+func Tracing(name string) state.Address {
+	return state.Address{Target: target, Kind: kindTracing, Name: name}
+}
+
+// Ingress is the address of a VPC ingress connection.
+func Ingress(name string) state.Address {
+	return state.Address{Target: target, Kind: kindIngress, Name: name}
 }
 
 // Scope is what turns ARNs into addresses and back.

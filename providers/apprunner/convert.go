@@ -94,6 +94,7 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 		add("health.healthy", strconv.Itoa(int(aws.ToInt32(h.HealthyThreshold))))
 		add("health.unhealthy", strconv.Itoa(int(aws.ToInt32(h.UnhealthyThreshold))))
 	}
+	f = append(f, observedNetwork(s, scope)...)
 	if a := s.AutoScalingConfigurationSummary; a != nil {
 		f = append(f, state.Field{Path: "scaling", Value: Scaling(aws.ToString(a.AutoScalingConfigurationName)).String(), Ref: true})
 	}
@@ -201,14 +202,23 @@ type definition struct {
 	instance *types.InstanceConfiguration
 	health   *types.HealthCheckConfiguration
 	tags     []types.Tag
-	scaling  state.Address
+	network  *types.NetworkConfiguration
+	tracing  *types.ServiceObservabilityConfiguration
+	key      *types.EncryptionConfiguration // at its creation only
+
+	scalingARN *string
+	// arns are references that the API wants as ARNs, and where each goes.
+	arns map[state.Address]func(arn string)
 }
 
-// define builds the definition. have fills in the parts of the health check that the
-// manifest leaves out, because a sent structure may replace the whole.
-func define(want state.Resource, have *types.HealthCheckConfiguration, scope Scope) (definition, error) {
+// define builds the definition. have fills in the parts of the health check and of the
+// network that the manifest leaves out, because a sent structure may replace the whole.
+func define(want state.Resource, have *types.Service, scope Scope) (*definition, error) {
+	if have == nil {
+		have = &types.Service{}
+	}
 	image := &types.ImageRepository{ImageRepositoryType: types.ImageRepositoryTypeEcr, ImageConfiguration: &types.ImageConfiguration{}}
-	d := definition{source: &types.SourceConfiguration{ImageRepository: image}, instance: &types.InstanceConfiguration{}}
+	d := &definition{source: &types.SourceConfiguration{ImageRepository: image}, instance: &types.InstanceConfiguration{}, arns: map[state.Address]func(string){}}
 	c := image.ImageConfiguration
 	for _, prefix := range want.Whole {
 		switch prefix {
@@ -219,8 +229,8 @@ func define(want state.Resource, have *types.HealthCheckConfiguration, scope Sco
 		}
 	}
 	h := types.HealthCheckConfiguration{}
-	if have != nil {
-		h = *have
+	if have.HealthCheckConfiguration != nil {
+		h = *have.HealthCheckConfiguration
 	}
 	for _, f := range want.Fields {
 		if f.Omit {
@@ -236,7 +246,7 @@ func define(want state.Resource, have *types.HealthCheckConfiguration, scope Sco
 			d.tags = append(d.tags, types.Tag{Key: aws.String(name), Value: aws.String(f.Value)})
 		case "health":
 			if err := setHealth(&h, name, f.Value); err != nil {
-				return definition{}, fmt.Errorf("%s: %w", f.Path, err)
+				return nil, fmt.Errorf("%s: %w", f.Path, err)
 			}
 			d.health = &h
 		case "image":
@@ -256,7 +266,15 @@ func define(want state.Resource, have *types.HealthCheckConfiguration, scope Sco
 		case "auto_deploy":
 			d.source.AutoDeploymentsEnabled = aws.Bool(f.Value == "true")
 		case "scaling":
-			d.scaling, _ = f.Target()
+			if addr, ok := f.Target(); ok {
+				d.arns[addr] = func(arn string) { d.scalingARN = &arn }
+			}
+		case "network":
+			d.setNetwork(name, f, have.NetworkConfiguration)
+		case "tracing":
+			d.setTracing(f)
+		case "kms_key":
+			d.key = &types.EncryptionConfiguration{KmsKey: aws.String(f.Value)}
 		}
 	}
 	return d, nil
@@ -264,7 +282,7 @@ func define(want state.Resource, have *types.HealthCheckConfiguration, scope Sco
 
 // displace takes single variables out of a map that the manifest does not manage. The map
 // is sent whole then, as it is live and without them.
-func (d definition) displace(want state.Resource, s *types.Service) {
+func (d *definition) displace(want state.Resource, s *types.Service) {
 	source := s.SourceConfiguration
 	if source == nil || source.ImageRepository == nil || source.ImageRepository.ImageConfiguration == nil {
 		return
@@ -322,32 +340,14 @@ func setHealth(h *types.HealthCheckConfiguration, name, value string) error {
 	return nil
 }
 
-func (d definition) create(name string, scaling *string) *sdk.CreateServiceInput {
+func (d *definition) create(name string) *sdk.CreateServiceInput {
 	return &sdk.CreateServiceInput{ServiceName: &name, SourceConfiguration: d.source, InstanceConfiguration: d.instance,
-		HealthCheckConfiguration: d.health, AutoScalingConfigurationArn: scaling, Tags: d.tags}
+		HealthCheckConfiguration: d.health, AutoScalingConfigurationArn: d.scalingARN, Tags: d.tags,
+		NetworkConfiguration: d.network, ObservabilityConfiguration: d.tracing, EncryptionConfiguration: d.key}
 }
 
-func (d definition) update(arn string, scaling *string) *sdk.UpdateServiceInput {
+func (d *definition) update(arn string) *sdk.UpdateServiceInput {
 	return &sdk.UpdateServiceInput{ServiceArn: &arn, SourceConfiguration: d.source, InstanceConfiguration: d.instance,
-		HealthCheckConfiguration: d.health, AutoScalingConfigurationArn: scaling}
-}
-
-// observedScaling is a scaling configuration as the planner sees it.
-func observedScaling(c *types.AutoScalingConfiguration, tags []types.Tag, users []string) state.Observed {
-	owner := state.Theirs
-	fields := []state.Field{
-		{Path: "concurrency", Value: strconv.Itoa(int(aws.ToInt32(c.MaxConcurrency)))},
-		{Path: "max", Value: strconv.Itoa(int(aws.ToInt32(c.MaxSize)))},
-		{Path: "min", Value: strconv.Itoa(int(aws.ToInt32(c.MinSize)))},
-	}
-	for _, t := range tags {
-		fields = append(fields, state.Field{Path: "tags." + aws.ToString(t.Key), Value: aws.ToString(t.Value)})
-		if aws.ToString(t.Key) == tagManaged && aws.ToString(t.Value) == "true" {
-			owner = state.Shared
-		}
-	}
-	return state.Observed{
-		Resource: state.Resource{Address: Scaling(aws.ToString(c.AutoScalingConfigurationName)), Fields: state.Sort(fields)},
-		ID:       aws.ToString(c.AutoScalingConfigurationArn), Owner: owner, Phase: state.Ready, Users: users,
-	}
+		HealthCheckConfiguration: d.health, AutoScalingConfigurationArn: d.scalingARN,
+		NetworkConfiguration: d.network, ObservabilityConfiguration: d.tracing}
 }

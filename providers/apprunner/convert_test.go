@@ -24,6 +24,10 @@ var whole = state.Spec{
 	Scaling: &state.Scaling{Min: ptr(1), Max: ptr(2), Concurrency: ptr(50)},
 	Health: &state.Health{Protocol: ptr("HTTP"), Path: ptr("/health"), Interval: ptr(20 * time.Second),
 		Timeout: ptr(5 * time.Second), Healthy: ptr(2), Unhealthy: ptr(5)},
+	Network: &state.Network{Public: ptr(false), IP: "dual_stack",
+		Egress:  &state.Egress{Subnets: []string{"subnet-0a", "subnet-0b"}, SecurityGroups: []string{"sg-0a"}},
+		Ingress: &state.Ingress{VPC: "vpc-0a", Endpoint: "vpce-0a"}},
+	Tracing: "xray", KMSKey: "arn:aws:kms:us-east-1:123456789012:key/0a",
 	Tags: map[string]string{"team": "ai"},
 }
 
@@ -35,8 +39,8 @@ var inputs = Inputs{
 
 func wanted(t *testing.T) state.Resource {
 	resources := Desired(whole, inputs)
-	require.Len(t, resources, 2)
-	return resources[1]
+	require.Len(t, resources, 5)
+	return resources[4]
 }
 
 // What is sent comes back the same: a service that was made as wanted has no difference.
@@ -44,11 +48,17 @@ func TestConvert_roundTrip(t *testing.T) {
 	want := wanted(t)
 	d, err := define(want, nil, scope)
 	require.NoError(t, err)
-	in := d.create("web", aws.String("arn:aws:apprunner:us-east-1:123456789012:autoscalingconfiguration/apron-1-2-50/1/id"))
+	require.Len(t, d.arns, 3)
+	for addr, set := range d.arns {
+		set("arn:aws:apprunner:us-east-1:123456789012:" + map[string]string{kindScaling: "autoscalingconfiguration",
+			kindConnector: "vpcconnector", kindTracing: "observabilityconfiguration"}[addr.Kind] + "/" + addr.Name + "/1/id")
+	}
+	in := d.create("web")
 	live := observed(&types.Service{
 		ServiceName: in.ServiceName, ServiceId: aws.String("0123"), ServiceArn: aws.String("arn"), Status: types.ServiceStatusRunning,
 		ServiceUrl:          aws.String("x.awsapprunner.com"),
 		SourceConfiguration: in.SourceConfiguration, InstanceConfiguration: in.InstanceConfiguration, HealthCheckConfiguration: in.HealthCheckConfiguration,
+		NetworkConfiguration: in.NetworkConfiguration, ObservabilityConfiguration: in.ObservabilityConfiguration, EncryptionConfiguration: in.EncryptionConfiguration,
 		AutoScalingConfigurationSummary: &types.AutoScalingConfigurationSummary{AutoScalingConfigurationName: aws.String("apron-1-2-50")},
 	}, in.Tags, nil, scope, func(string) bool { return false })
 	require.Empty(t, differences(want, live))
@@ -102,7 +112,7 @@ func TestDisplace_takesAVariableOutOfTheOtherMap(t *testing.T) {
 
 func TestDefine_fillsInTheHealthCheckFromWhatIsLive(t *testing.T) {
 	have := &types.HealthCheckConfiguration{Protocol: types.HealthCheckProtocolHttp, Path: aws.String("/live"), Interval: aws.Int32(7)}
-	d, err := define(state.Resource{Fields: []state.Field{{Path: "health.path", Value: "/new"}}}, have, scope)
+	d, err := define(state.Resource{Fields: []state.Field{{Path: "health.path", Value: "/new"}}}, &types.Service{HealthCheckConfiguration: have}, scope)
 	require.NoError(t, err)
 	require.Equal(t, "/new", *d.health.Path)
 	require.Equal(t, int32(7), *d.health.Interval)

@@ -21,13 +21,31 @@ import (
 func (p *Provider) Deployed(ctx context.Context) (map[string][]string, error) {
 	var mu sync.Mutex
 	deployed := map[string][]string{}
+	err := p.each(ctx, func(s *types.Service) {
+		source := s.SourceConfiguration
+		if source == nil || source.ImageRepository == nil {
+			return // built by App Runner from a repository of code
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		id := strings.TrimPrefix(aws.ToString(source.ImageRepository.ImageIdentifier), p.scope().registry()+"/")
+		deployed[id] = append(deployed[id], aws.ToString(s.ServiceName))
+	})
+	for _, names := range deployed {
+		slices.Sort(names)
+	}
+	return deployed, err
+}
+
+// each describes every service of the account and Region, several at a time.
+func (p *Provider) each(ctx context.Context, visit func(*types.Service)) error {
 	g, gctx := errgroup.WithContext(ctx)
 	pages := sdk.NewListServicesPaginator(p.api, &sdk.ListServicesInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(gctx)
 		if err != nil {
 			_ = g.Wait() // its errors follow from this one
-			return nil, fmt.Errorf("list services: %w", awsapi.Explain(err))
+			return fmt.Errorf("list services: %w", awsapi.Explain(err))
 		}
 		for _, s := range page.ServiceSummaryList {
 			if s.Status == types.ServiceStatusDeleted {
@@ -38,23 +56,10 @@ func (p *Provider) Deployed(ctx context.Context) (map[string][]string, error) {
 				if err != nil {
 					return gone(aws.ToString(s.ServiceArn), "describe", err)
 				}
-				source := out.Service.SourceConfiguration
-				if source == nil || source.ImageRepository == nil {
-					return nil // built by App Runner from a repository of code
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				id := strings.TrimPrefix(aws.ToString(source.ImageRepository.ImageIdentifier), p.scope().registry()+"/")
-				deployed[id] = append(deployed[id], aws.ToString(s.ServiceName))
+				visit(out.Service)
 				return nil
 			})
 		}
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	for _, names := range deployed {
-		slices.Sort(names)
-	}
-	return deployed, nil
+	return g.Wait()
 }

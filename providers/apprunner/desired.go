@@ -19,6 +19,9 @@ type Inputs struct {
 	// Secrets says, for each secret variable, what App Runner reads: the text of an
 	// address, or an ARN.
 	Secrets map[string]string
+	// Live is what is live: what somebody else made is used where it is just what is
+	// asked, and there can be one only.
+	Live state.Live
 	// Stale names what changed since the running deployment read it.
 	Stale string
 }
@@ -93,8 +96,9 @@ func Desired(spec state.Spec, in Inputs) []state.Resource {
 		resources = append(resources, scaling)
 		f = append(f, state.Field{Path: "scaling", Value: scaling.Address.String(), Ref: true})
 	}
-	service.Fields = state.Sort(f)
-	return append(resources, service)
+	more, fields := beside(spec, in.Live)
+	service.Fields = state.Sort(append(f, fields...))
+	return append(append(resources, more...), service)
 }
 
 // instead names the secrets that plain variables take the place of, and the other way

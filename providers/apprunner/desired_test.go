@@ -151,7 +151,7 @@ func TestDesired_isWhatIsLiveOnceItWasSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sent := d.create("web", nil)
+		sent := d.create("web")
 		live := observed(&types.Service{ServiceName: sent.ServiceName, SourceConfiguration: sent.SourceConfiguration,
 			InstanceConfiguration: sent.InstanceConfiguration, HealthCheckConfiguration: sent.HealthCheckConfiguration},
 			sent.Tags, nil, scope, func(string) bool { return false })

@@ -18,8 +18,8 @@ import (
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
-// Observe implements [reconcile.Provider]: the wanted services by name, the wanted
-// scaling configurations, and those that apron made and nothing uses any more.
+// Observe implements [reconcile.Provider]: the wanted services by name, what they may
+// refer to, and what of that apron made and nothing uses any more.
 func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, []state.Note, error) {
 	names := map[string]bool{}
 	scaling := map[string]bool{}
@@ -61,9 +61,12 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 		return g.Wait()
 	})
 	g.Go(func() error { return p.observeScaling(ctx, scaling, names, keep) })
+	beside := lookFor(q, names)
+	g.Go(func() error { return p.observeBeside(ctx, beside, keep) })
 	if err := g.Wait(); err != nil {
 		return nil, nil, err
 	}
+	beside.forget(live)
 	return live, nil, nil
 }
 
@@ -100,6 +103,20 @@ func (p *Provider) list(ctx context.Context, names map[string]bool) ([]string, e
 		}
 	}
 	return arns, nil
+}
+
+// ARNs finds the ARNs of services by their names, for providers whose API knows no names.
+func (p *Provider) ARNs(ctx context.Context, names []string) (map[string]string, error) {
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	list, err := p.list(ctx, wanted)
+	arns := map[string]string{}
+	for _, arn := range list {
+		arns[serviceName(arn)] = arn
+	}
+	return arns, err
 }
 
 // describe reads one service whole. It returns nil for one that is deleted by now.

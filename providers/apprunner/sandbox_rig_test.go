@@ -145,9 +145,12 @@ func (r *rig) Allowed(_, action, _ string) bool { return !r.denied[action] }
 func (r *rig) Value(ref string) (string, error) { return "value of " + ref, nil }
 
 // wants is a manifest's service and scaling configuration.
-func wants(s state.Spec) state.Desired {
+func wants(s state.Spec) state.Desired { return wantsBeside(s, nil) }
+
+func wantsBeside(s state.Spec, live state.Live) state.Desired {
 	d := state.Desired{}
 	in := inputs
+	in.Live = live
 	if s.Secrets == nil {
 		in.Secrets = nil
 	}
@@ -158,16 +161,15 @@ func wants(s state.Spec) state.Desired {
 }
 
 func (r *rig) plan(ctx context.Context, s state.Spec, o plan.Options) (*plan.Plan, state.Live, error) {
-	d := wants(s)
 	q := reconcile.Query{Region: "us-east-1", Specs: []state.Spec{s}}
-	for a := range d {
+	for a := range wants(s) {
 		q.Want = append(q.Want, a)
 	}
 	live, _, err := r.Observe(ctx, q)
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := plan.Build(d, live, o)
+	p, err := plan.Build(wantsBeside(s, live), live, o)
 	return p, live, err
 }
 

@@ -21,8 +21,12 @@ import (
 // bare is the least that a manifest can say.
 var bare = state.Spec{Service: "shop"}
 
-// full says everything.
-var full = with(whole, func(s *state.Spec) { s.Service = "shop" })
+// full says everything that can be changed.
+var full = with(whole, func(s *state.Spec) {
+	s.Service = "shop"
+	s.Network = &state.Network{Public: ptr(true), IP: "dual_stack", Egress: &state.Egress{Subnets: []string{subnetA, subnetB}}}
+	s.KMSKey = "" // which a service that is there cannot get
+})
 
 func with(s state.Spec, change func(*state.Spec)) state.Spec {
 	change(&s)
@@ -40,7 +44,8 @@ func TestSandbox_agreesOnTheLifeOfAService(t *testing.T) {
 		done []string
 	}{
 		{bare, []string{"create apprunner/service/shop"}},
-		{full, []string{"create apprunner/scaling/apron-1-2-50", "update apprunner/service/shop"}},
+		{full, []string{"create apprunner/observability/apron-xray", "create apprunner/scaling/apron-1-2-50",
+			"create apprunner/vpc-connector/apron-5a3ea6d2277c", "update apprunner/service/shop"}},
 		{with(full, func(s *state.Spec) {
 			s.Env = map[string]state.EnvValue{"LOG": {Value: "debug"}, "NEW": {Value: "ü=1"}}
 		}),
@@ -298,19 +303,19 @@ func TestSandbox_timesOutOnAnOperationThatIsStuck(t *testing.T) {
 	r.settled(bare)
 }
 
-func TestSandbox_theEndOfAServiceAndItsScaling(t *testing.T) {
+func TestSandbox_theEndOfAServiceAndOfWhatItUses(t *testing.T) {
 	r := newRig(t, 1, Options{})
 	_, err := r.apply(full, plan.Options{})
 	require.NoError(t, err)
 	_, live, err := r.plan(t.Context(), full, plan.Options{})
 	require.NoError(t, err)
-	require.Len(t, live, 2)
+	require.Len(t, live, 4)
 	service, scaling := live[Service("shop")], live[Scaling("apron-1-2-50")]
 	require.Equal(t, state.Shared, scaling.Owner)
 	require.Empty(t, scaling.Users, "the services of the plan do not count")
 	_, err = r.Execute(t.Context(), plan.Action{Op: plan.Delete, Target: scaling.Address, Have: scaling}, apply.Env{})
 	require.ErrorContains(t, err, "It's used by one or more services")
-	for _, o := range []state.Observed{service, scaling} {
+	for _, o := range []state.Observed{service, scaling, live[Tracing(tracingName)], live[stateAddress(service.Value("network.egress"))]} {
 		for range 2 { // what is gone already is no error
 			_, err = r.Execute(t.Context(), plan.Action{Op: plan.Delete, Target: o.Address, Have: o}, apply.Env{})
 			require.NoError(t, err)

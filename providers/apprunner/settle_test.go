@@ -77,7 +77,7 @@ func TestUpdate_followsOnlyAnUpdateToWhatIsWanted(t *testing.T) {
 		require.NoError(t, err)
 		_, err = p.Execute(t.Context(), pl.Actions[0], apply.Env{Lookup: known(), Progress: func(apply.Progress) {
 			if len(f.calls) == 0 {
-				_, err := f.UpdateService(t.Context(), d.update(fakeARN, nil))
+				_, err := f.UpdateService(t.Context(), d.update(fakeARN))
 				require.NoError(t, err)
 			}
 		}})

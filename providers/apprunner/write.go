@@ -28,6 +28,8 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 		return r.tagOnly(ctx)
 	case a.Target.Kind == kindScaling && a.Op == plan.Delete:
 		return r.deleteScaling(ctx)
+	case a.Target.Kind == kindConnector || a.Target.Kind == kindTracing || a.Target.Kind == kindIngress:
+		return r.beside(ctx)
 	case a.Target.Kind == kindService && a.Op == plan.Create:
 		return r.create(ctx)
 	case a.Target.Kind == kindService && a.Op == plan.Update:
@@ -107,23 +109,23 @@ func (r run) wanted() (state.Resource, error) {
 }
 
 // define resolves what the action wants into the API's terms.
-func (r run) define(have *types.HealthCheckConfiguration) (state.Resource, definition, *string, error) {
+func (r run) define(have *types.Service) (state.Resource, *definition, error) {
 	want, err := r.wanted()
 	if err != nil {
-		return want, definition{}, nil, err
+		return want, nil, err
 	}
 	d, err := define(want, have, r.p.scope())
 	if err != nil {
-		return want, d, nil, err
+		return want, d, err
 	}
-	if d.scaling.IsZero() {
-		return want, d, nil, nil
+	for addr, set := range d.arns {
+		out, ok := r.env.Lookup(addr)
+		if !ok || out.ID == "" {
+			return want, d, fmt.Errorf("%s is not known", addr)
+		}
+		set(out.ID)
 	}
-	out, ok := r.env.Lookup(d.scaling)
-	if !ok {
-		return want, d, nil, fmt.Errorf("%s is not known", d.scaling)
-	}
-	return want, d, aws.String(out.ID), nil
+	return want, d, nil
 }
 
 // gate asks whether the service may have the image. A service that keeps its image is not
@@ -137,7 +139,7 @@ func (r run) gate(ctx context.Context) error {
 }
 
 func (r run) create(ctx context.Context) (done state.Outcome, err error) {
-	want, d, scaling, err := r.define(nil)
+	want, d, err := r.define(nil)
 	if err != nil {
 		return state.Outcome{}, err
 	}
@@ -148,7 +150,7 @@ func (r run) create(ctx context.Context) (done state.Outcome, err error) {
 	r.progress("creating")
 	var out *sdk.CreateServiceOutput
 	err = r.whenRolesReady(ctx, func() (err error) {
-		out, err = r.p.api.CreateService(ctx, d.create(r.name(), scaling))
+		out, err = r.p.api.CreateService(ctx, d.create(r.name()))
 		return err
 	})
 	if err != nil {
@@ -216,7 +218,7 @@ func (r run) update(ctx context.Context) (done state.Outcome, err error) {
 		return state.Outcome{}, err
 	}
 	arn := aws.ToString(have.ServiceArn)
-	want, d, scaling, err := r.define(have.HealthCheckConfiguration)
+	want, d, err := r.define(have)
 	if err != nil {
 		return state.Outcome{}, err
 	}
@@ -237,7 +239,7 @@ func (r run) update(ctx context.Context) (done state.Outcome, err error) {
 		r.progress("updating")
 		var out *sdk.UpdateServiceOutput
 		err = r.whenIdle(ctx, arn, func() (err error) {
-			out, err = r.p.api.UpdateService(ctx, d.update(arn, scaling))
+			out, err = r.p.api.UpdateService(ctx, d.update(arn))
 			if err == nil {
 				op = aws.ToString(out.OperationId)
 				return nil

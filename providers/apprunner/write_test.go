@@ -25,7 +25,7 @@ const topSecret = "hunter2-and-more"
 func plain(change ...func(*state.Spec)) state.Resource {
 	s := whole
 	s.Env = map[string]state.EnvValue{"LOG": {Value: "info"}, "TOKEN": {Value: topSecret, Hidden: true}}
-	s.Scaling = nil
+	s.Scaling, s.Network, s.Tracing, s.KMSKey = nil, nil, "", ""
 	for _, f := range change {
 		f(&s)
 	}

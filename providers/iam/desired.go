@@ -50,10 +50,14 @@ func Desired(spec state.Spec, in Inputs) ([]state.Resource, []state.Note, error)
 		policy := "arn:" + cmp.Or(in.Partition, "aws") + ":iam::aws:policy/service-role/AWSAppRunnerServicePolicyForECRAccess"
 		roles = append(roles, resource(spec, in.Region, Access, state.Field{Path: "policy." + policy, Value: attached, Grant: true}))
 	}
+	if spec.Tracing == "xray" { // https://docs.aws.amazon.com/apprunner/latest/dg/monitor-xray.html
+		policy := "arn:" + cmp.Or(in.Partition, "aws") + ":iam::aws:policy/AWSXRayDaemonWriteAccess"
+		grants = state.Sort(append(grants, state.Field{Path: "policy." + policy, Value: attached, Grant: true}))
+	}
 	switch {
 	case spec.Roles.Instance == "none":
 		// asked for: the manifest's check has refused what would need one
-	case len(grants) == 0 && !(in.Instance && (spec.Permissions != nil || spec.Secrets != nil)):
+	case len(grants) == 0 && !(in.Instance && (spec.Permissions != nil || spec.Secrets != nil || spec.Tracing != "")):
 	case spec.Roles.Instance == auto:
 		r := resource(spec, in.Region, Instance, grants...)
 		if size := len(permissionsText(grantTexts(r))); size > maxInline {
@@ -151,6 +155,10 @@ func grantTexts(r state.Resource) []string {
 func summary(grants []state.Field) string {
 	var texts []string
 	for _, f := range grants {
+		if policy, ok := strings.CutPrefix(f.Path, "policy."); ok {
+			texts = append(texts, "what "+policy+" allows")
+			continue
+		}
 		action, resource, _ := strings.Cut(strings.TrimPrefix(f.Path, "permission."), " ")
 		texts = append(texts, action+" on "+resource)
 	}

@@ -70,6 +70,28 @@ func TestDesired(t *testing.T) {
 				"trust = build.apprunner.amazonaws.com",
 			}},
 		},
+		"the instance role may send traces": {
+			spec: state.Spec{Service: "web", Roles: state.Roles{Instance: "auto"}, Tracing: "xray"},
+			in:   in(),
+			want: [][]string{{
+				"policy.arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess = attached",
+				"tags.apron:managed = true", "tags.apron:service = web", "trust = tasks.apprunner.amazonaws.com",
+			}},
+		},
+		"an instance role that sends no traces any more stays, and loses the policy": {
+			spec: state.Spec{Service: "web", Roles: state.Roles{Instance: "auto"}, Tracing: "none"},
+			in:   Inputs{Account: "123456789012", Region: "us-east-1", Instance: true},
+			want: [][]string{{"tags.apron:managed = true", "tags.apron:service = web", "trust = tasks.apprunner.amazonaws.com"}},
+		},
+		"a role of somebody else's must let traces be sent": {
+			spec:  state.Spec{Service: "web", Roles: state.Roles{Instance: "mine"}, Tracing: "xray"},
+			in:    in(),
+			notes: []string{`role "mine" is not apron's to change; it must allow what arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess allows`},
+		},
+		"none asks for no instance role": {
+			spec: state.Spec{Service: "web", Roles: state.Roles{Instance: "none"}, Permissions: []state.Permission{}},
+			in:   Inputs{Account: "123456789012", Region: "us-east-1", Instance: true},
+		},
 		"the instance role may do exactly what the manifest needs": {
 			spec: state.Spec{Service: "web", Roles: state.Roles{Instance: "auto"}, Permissions: []state.Permission{
 				{Action: "s3:GetObject", Resource: "arn:aws:s3:::bucket/*"},

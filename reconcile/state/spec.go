@@ -25,6 +25,11 @@ type Spec struct {
 	Health  *Health
 	Verify  []Probe // requests to the real URL after every rollout
 
+	Network *Network
+	Tracing string // xray or none; empty leaves it alone
+	KMSKey  string // ARN of the key that encrypts App Runner's copy of the image
+	WebACL  string // ARN of a web ACL, or none; empty leaves it alone
+
 	AutoDeploy  bool
 	Roles       Roles
 	Permissions []Permission
@@ -150,6 +155,27 @@ type Health struct {
 	Timeout   *time.Duration
 	Healthy   *int // successes in a row
 	Unhealthy *int // failures in a row
+}
+
+// Network is what the service can reach and who can reach it.
+type Network struct {
+	Egress  *Egress
+	Public  *bool
+	Ingress *Ingress
+	IP      string // ipv4 or dual_stack; empty leaves it alone
+}
+
+// Egress is outgoing traffic through a VPC; without subnets, straight to the Internet.
+// The ids are sorted.
+type Egress struct {
+	Subnets        []string
+	SecurityGroups []string // none for the VPC's default group
+}
+
+// Ingress is the VPC endpoint through which a service that is not public is reached.
+type Ingress struct {
+	VPC      string
+	Endpoint string
 }
 
 // Probe is a request to the deployed service and the status it must answer with.

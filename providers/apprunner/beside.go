@@ -1,0 +1,102 @@
+package apprunner
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// beside changes what a service refers to, or what refers to it.
+func (r run) beside(ctx context.Context) (state.Outcome, error) {
+	switch kind, op := r.a.Target.Kind, r.a.Op; {
+	case kind == kindIngress:
+		return r.ingress(ctx)
+	case op == plan.Update:
+		return r.tagOnly(ctx)
+	case kind == kindConnector && op == plan.Create:
+		return r.createShared(ctx, r.createConnector)
+	case kind == kindTracing && op == plan.Create:
+		return r.createShared(ctx, r.createTracing)
+	case kind == kindConnector && op == plan.Delete:
+		_, err := r.p.api.DeleteVpcConnector(ctx, &sdk.DeleteVpcConnectorInput{VpcConnectorArn: &r.a.Have.ID})
+		return state.Outcome{}, deleted(r.a.Have.ID, err)
+	case kind == kindTracing && op == plan.Delete:
+		_, err := r.p.api.DeleteObservabilityConfiguration(ctx, &sdk.DeleteObservabilityConfigurationInput{ObservabilityConfigurationArn: &r.a.Have.ID})
+		return state.Outcome{}, deleted(r.a.Have.ID, err)
+	}
+	return state.Outcome{}, fmt.Errorf("%s: App Runner cannot %s it", r.a.Target, r.a.Op)
+}
+
+// deleted takes what is deleted already for success. App Runner tells it by a text as long
+// as it remembers the resource.
+func deleted(arn string, err error) error {
+	if awsapi.Is(err, "InvalidRequestException") && strings.Contains(awsapi.Message(err), "has been deleted") {
+		return nil
+	}
+	return gone(arn, "delete", err)
+}
+
+// createShared makes what is named by its content. One of apron's under this name has this
+// content: it may have come up since the plan, or the answer got lost.
+func (r run) createShared(ctx context.Context, create func(context.Context) (*string, error)) (state.Outcome, error) {
+	there, err := r.sharedThere(ctx)
+	if err != nil || there != "" {
+		return state.Outcome{ID: there}, err
+	}
+	arn, err := create(ctx)
+	if err != nil {
+		if awsapi.Code(err) == "" { // no answer
+			if there, lookErr := r.sharedThere(ctx); lookErr == nil && there != "" {
+				return state.Outcome{ID: there}, nil
+			}
+		}
+		return r.fail("create", err)
+	}
+	return state.Outcome{ID: aws.ToString(arn)}, nil
+}
+
+func (r run) createConnector(ctx context.Context) (*string, error) {
+	out, err := r.p.api.CreateVpcConnector(ctx, &sdk.CreateVpcConnectorInput{VpcConnectorName: aws.String(r.name()),
+		Subnets: strings.Fields(r.a.Want.Value("subnets")), SecurityGroups: strings.Fields(r.a.Want.Value("security_groups")),
+		Tags: tags(r.a.Want)}, onlyThrottled)
+	if err != nil {
+		return nil, err
+	}
+	return out.VpcConnector.VpcConnectorArn, nil
+}
+
+func (r run) createTracing(ctx context.Context) (*string, error) {
+	out, err := r.p.api.CreateObservabilityConfiguration(ctx, &sdk.CreateObservabilityConfigurationInput{
+		ObservabilityConfigurationName: aws.String(r.name()), Tags: tags(r.a.Want),
+		TraceConfiguration: &types.TraceConfiguration{Vendor: types.TracingVendor(r.a.Want.Value("vendor"))}}, onlyThrottled)
+	if err != nil {
+		return nil, err
+	}
+	return out.ObservabilityConfiguration.ObservabilityConfigurationArn, nil
+}
+
+// sharedThere returns the ARN of the wanted resource if apron has made it already.
+func (r run) sharedThere(ctx context.Context) (string, error) {
+	var arn string
+	l := looks{wanted: map[state.Address]bool{r.a.Target: true}}
+	keep := func(o state.Observed) {
+		if o.Address == r.a.Target && o.Owner == state.Shared && len(differences(r.a.Want, o)) == 0 {
+			arn = o.ID
+		}
+	}
+	nobody := func() (map[string][]string, error) { return nil, nil }
+	observe := r.p.observeTracing
+	if r.a.Target.Kind == kindConnector {
+		observe = r.p.observeConnectors
+	}
+	err := observe(ctx, l, nobody, keep)
+	return arn, err
+}
