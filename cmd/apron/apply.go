@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/apron-deploy/apron/providers/apprunner"
 	"github.com/apron-deploy/apron/providers/image/build"
-	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -154,33 +152,6 @@ func (s *session) verify(ctx context.Context, w wiring, p planned) error {
 	return interruptible(ctx, errs.ErrorOrNil())
 }
 
-// learn reads the secrets that the manifests refer to, which apron has no use for but
-// this: an application that fails may print them, and its last lines are shown.
-func (s *session) learn(ctx context.Context, w wiring) {
-	var parameters []string
-	var secrets []secretsmanager.Value
-	for _, spec := range s.specs {
-		for _, ref := range spec.Secrets {
-			switch ref.Source {
-			case state.FromSSM:
-				parameters = append(parameters, ref.Name)
-			case state.FromSecretsManager:
-				secrets = append(secrets, secretsmanager.Value{Name: ref.Name, Stage: ref.Stage, Version: ref.Version})
-			}
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-	defer cancel()
-	values, err := w.ssm.Values(ctx, parameters)
-	more, err2 := w.secrets.Values(ctx, secrets)
-	values = append(values, more...)
-	s.a.out.Hide(values...)
-	s.a.err.Hide(values...)
-	if err := errors.Join(err, err2); err != nil {
-		s.a.say("apron: warning: where the application prints a secret it is not masked below: %v", err)
-	}
-}
-
 // execute shows a plan, asks, and carries it out.
 func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags) error {
 	a := s.a
@@ -212,7 +183,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		err = closeErr
 	}
 	if err != nil {
-		s.learn(ctx, w)
+		a.warnUnlearned(s.learn(ctx, w, p.facts.live))
 	}
 	h := s.header(p.facts.live)
 	h.Destroy, h.Verb = p.destroy, p.verb

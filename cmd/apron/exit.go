@@ -30,6 +30,10 @@ const (
 // errChanges is what plan --detailed-exitcode returns when there are changes.
 var errChanges = errors.New("there are changes")
 
+// errLeft is what a command returns that goes on until somebody ends it, and was ended:
+// there is nothing to say about it.
+var errLeft = errors.New("left by the user")
+
 // usageError is a wrong use of the command line.
 type usageError struct {
 	err     error

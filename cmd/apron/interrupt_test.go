@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"os"
 	"runtime"
 	"strings"
@@ -37,4 +38,33 @@ func TestInterrupt_leavesWhatTheNextApplyFinishes(t *testing.T) {
 	require.NotContains(t, out, "+ apprunner/service/shop", "it was created before")
 	out, _ = c.apron(exitOK, "plan", "--sandbox", "--detailed-exitcode")
 	require.Contains(t, out, "No changes.")
+}
+
+// Following is what ends it: with 130, and without a word about it.
+func TestLogs_followUntilInterrupted(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("windows has no interrupt that one process can send to another")
+	}
+	t.Parallel()
+	c := newCheckout(t, small, built.tiny)
+	c.apron(exitOK, "apply", "--sandbox", "--yes")
+	cmd := c.command("logs", "--sandbox", "-f", "--group", "service")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	pipe, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	paused := false
+	for lines := bufio.NewScanner(pipe); lines.Scan(); {
+		switch {
+		case strings.HasSuffix(lines.Text(), "Service creation completed successfully."):
+			c.apron(exitOK, "pause", "--sandbox", "--yes") // is seen as it happens
+		case strings.HasSuffix(lines.Text(), "Service pause completed successfully."):
+			paused = true
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		}
+	}
+	require.Equal(t, exitInterrupted, exitOf(t, cmd.Wait()))
+	require.True(t, paused)
+	require.NotContains(t, said.String(), "error")
 }

@@ -57,6 +57,9 @@ func TestSecrets_areNotPrintedWhereOnlyAWSKnowsThem(t *testing.T) {
 		out, errOut := c.apron(exitFailed, "apply", "--sandbox", "--yes", "--format", format)
 		require.Contains(t, out+errOut, "app: KEY is", "the application has said it")
 		require.NotContains(t, out+errOut, canary)
+		out, errOut = c.apron(exitOK, "logs", "--sandbox", "--format", format)
+		require.Contains(t, out, "app: KEY is")
+		require.NotContains(t, out+errOut, canary)
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -37,7 +38,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
 	code := exitCode(ctx, err)
-	if err != nil && code != exitChanges {
+	if err != nil && code != exitChanges && !errors.Is(err, errLeft) {
 		a.report(err)
 	}
 	a.close()
@@ -106,6 +107,7 @@ func (a *app) root() *cobra.Command {
 		a.redeployCommand(),
 		a.pauseCommand(),
 		a.resumeCommand(),
+		a.logsCommand(),
 		a.validateCommand(),
 		a.renderCommand(),
 		a.schemaCommand(),

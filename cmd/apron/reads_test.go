@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,9 @@ import (
 
 // reads are the commands that look and do nothing else.
 var reads = [][]string{{"validate"}, {"render"}, {"schema"}, {"plan"}, {"plan", "--json"}, {"status"}}
+
+// later are those that need something to have happened.
+var later = [][]string{{"logs"}, {"logs", "--deployment"}}
 
 // TestReads_startNoProcess holds the lock that every fork takes while it runs each command
 // that only looks, on a manifest that would like programs to run. The manifest's hook
@@ -39,9 +43,9 @@ func TestReads_callNothingThatWrites(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t, small, built.tiny)
 	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
-	look := func() {
+	look := func(commands [][]string) {
 		t.Helper()
-		for _, args := range reads {
+		for _, args := range commands {
 			before := files(t, c.dir)
 			code, out := w.run(t.Context(), args...)
 			require.Equal(t, exitOK, code, "apron %v\n%s", args, out)
@@ -52,10 +56,10 @@ func TestReads_callNothingThatWrites(t *testing.T) {
 			require.Equal(t, before, files(t, c.dir), "apron %v", args)
 		}
 	}
-	look()
+	look(reads)
 	code, out := w.run(t.Context(), "apply", "--yes")
 	require.Equal(t, exitOK, code, out)
-	look()
+	look(slices.Concat(reads, later))
 }
 
 // files lists what is below a directory.

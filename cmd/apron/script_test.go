@@ -258,6 +258,7 @@ var differing = []struct {
 	{regexp.MustCompile(`\b\d+\.\d MB\b`), "SIZE"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "ID"},
+	{regexp.MustCompile(`\b(deployment|application)/[0-9a-f]{8}\b`), "$1/ID"},
 	{regexp.MustCompile(`(?m)^((?:done|failed) .*?) +[0-9.m]+s$`), "$1  TOOK"},
 	{regexp.MustCompile(`(SUCCEEDED|FAILED) +[0-9.m]+s\b`), "$1  TOOK"},
 	{regexp.MustCompile(`"took_ms": \d+`), `"took_ms": 0`},

@@ -76,7 +76,7 @@ func (w *world) run(ctx context.Context, args ...string) (int, string) {
 	}
 	a.cache = ""
 	a.connect = func(context.Context, string, string, string) (sandbox.Info, error) { return w.Info(), nil }
-	code := a.run(ctx, append(args, "--sandbox", "-f", filepath.Join(w.dir, "deploy.yaml")))
+	code := a.run(ctx, append(args, "--sandbox", "--file", filepath.Join(w.dir, "deploy.yaml")))
 	return code, out.String()
 }
 

@@ -47,6 +47,15 @@ func (r run) redeploy(ctx context.Context) (done state.Outcome, err error) {
 	return r.settle(ctx, arn, op, state.Resource{Address: r.a.Target})
 }
 
+// RollsOut reports whether an operation starts instances of a version.
+func RollsOut(t types.OperationType) bool {
+	switch t {
+	case types.OperationTypeCreateService, types.OperationTypeUpdateService, types.OperationTypeStartDeployment:
+		return true
+	}
+	return false
+}
+
 // newest returns the last operation of a service, which is zero when it never had any.
 func (p *Provider) newest(ctx context.Context, arn string) (types.OperationSummary, error) {
 	out, err := p.api.ListOperations(ctx, &sdk.ListOperationsInput{ServiceArn: &arn, MaxResults: aws.Int32(1)})

@@ -115,7 +115,7 @@ func (p *Provider) wait(ctx context.Context, arn, op string, progress func(strin
 	pause := min(500*time.Millisecond, p.o.Poll)
 	seen := false
 	for {
-		summary, found, err := p.operation(ctx, arn, op)
+		summary, found, err := p.Operation(ctx, arn, op)
 		if errors.Is(err, errVanished) && !seen {
 			err = nil // listed a moment after it is made
 		}
@@ -167,8 +167,8 @@ var phaseNames = map[types.OperationStatus]string{
 // errVanished says that App Runner does not know a service, or no longer.
 var errVanished = errors.New("the service is gone")
 
-// operation finds one operation by its id.
-func (p *Provider) operation(ctx context.Context, arn, op string) (types.OperationSummary, bool, error) {
+// Operation finds one operation of a service by its id.
+func (p *Provider) Operation(ctx context.Context, arn, op string) (types.OperationSummary, bool, error) {
 	pages := sdk.NewListOperationsPaginator(p.api, &sdk.ListOperationsInput{ServiceArn: &arn, MaxResults: aws.Int32(20)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

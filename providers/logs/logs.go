@@ -1,6 +1,6 @@
-// Package logs handles the CloudWatch log groups that App Runner leaves behind: they
-// never expire and survive their service, so that destroy can take them along when it
-// is told to.
+// Package logs reads the CloudWatch log groups of App Runner services, and handles them
+// as what App Runner leaves behind: they never expire and survive their service, so that
+// destroy can take them along when it is told to.
 //
 //	logs/group/NAME   /aws/apprunner/SERVICE/ID/service, …/application
 package logs
@@ -8,6 +8,7 @@ package logs
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -63,6 +64,29 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 		}
 	}
 	return live, nil, nil
+}
+
+// Last returns the id of the last service of a name that left log groups behind, or "". It
+// is the one whose groups were made last: they outlive the service, and the next of the
+// same name has another id.
+func (p *Provider) Last(ctx context.Context, service string) (string, error) {
+	prefix := "/aws/apprunner/" + service + "/"
+	var id string
+	var made int64
+	pages := sdk.NewDescribeLogGroupsPaginator(p.api, &sdk.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return "", fmt.Errorf("list log groups below %s: %w", prefix, awsapi.Explain(err))
+		}
+		for _, g := range page.LogGroups {
+			if at := aws.ToInt64(g.CreationTime); id == "" || at > made {
+				id, _, _ = strings.Cut(strings.TrimPrefix(aws.ToString(g.LogGroupName), prefix), "/")
+				made = at
+			}
+		}
+	}
+	return id, nil
 }
 
 // Execute implements [apply.Executor]: log groups are only ever deleted.

@@ -134,4 +134,7 @@ func TestValueFrom(t *testing.T) {
 	require.Equal(t, base+"a:key::", ValueFrom(base+"a", "key", "", ""))
 	require.Equal(t, base+"a::AWSPREVIOUS:", ValueFrom(base+"a", "", "AWSPREVIOUS", ""))
 	require.Equal(t, base+"a:key::0123", ValueFrom(base+"a", "key", "", "0123"))
+	require.Equal(t, Value{Name: base + "a"}, ParseValue(base+"a"))
+	require.Equal(t, Value{Name: base + "a"}, ParseValue(base+"a:key::"))
+	require.Equal(t, Value{Name: base + "a", Stage: "AWSPREVIOUS", Version: "0123"}, ParseValue(base+"a:key:AWSPREVIOUS:0123"))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -15,6 +16,20 @@ import (
 // Value names a secret whose value is read: by name or ARN, and the version by its stage
 // or its id, which are empty for the current one.
 type Value struct{ Name, Stage, Version string }
+
+// ParseValue reads what [ValueFrom] writes.
+func ParseValue(from string) Value {
+	v := Value{}
+	v.Name, _ = split(from)
+	rest := strings.Split(strings.TrimPrefix(from, v.Name), ":") // "", key, stage, version
+	if len(rest) > 2 {
+		v.Stage = rest[2]
+	}
+	if len(rest) > 3 {
+		v.Version = rest[3]
+	}
+	return v
+}
 
 // Values reads what secrets hold, so that it can be kept out of what is printed: the text
 // of each, and every value in it when it is JSON. It goes on after a secret that cannot be

@@ -8,12 +8,14 @@ type paint bool
 
 // SGR parameters of ECMA-48: the colours that every palette has.
 const (
-	bold   = "1"
-	dim    = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
+	bold    = "1"
+	dim     = "2"
+	red     = "31"
+	green   = "32"
+	yellow  = "33"
+	blue    = "34"
+	magenta = "35"
+	cyan    = "36"
 )
 
 func (p paint) in(color, s string) string {
