@@ -1,6 +1,7 @@
 package secretsmanager
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,6 +21,11 @@ func reference(out *sdk.DescribeSecretOutput) Reference {
 		LastModified: aws.ToTime(changed),
 		Exists:       out.DeletedDate == nil,
 		Deleting:     out.DeletedDate != nil,
+	}
+	for version, stages := range out.VersionIdsToStages {
+		if slices.Contains(stages, "AWSCURRENT") {
+			ref.Version = version
+		}
 	}
 	if key := aws.ToString(out.KmsKeyId); !strings.HasSuffix(key, "alias/aws/secretsmanager") {
 		ref.Key = key

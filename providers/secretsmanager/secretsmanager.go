@@ -42,7 +42,10 @@ type Reference struct {
 	// LastModified is when the secret changed last. Secrets Manager counts its value,
 	// and its tags and description too.
 	LastModified time.Time
-	Exists       bool
+	// Version is the ID of the version that is read: the one staged AWSCURRENT. Empty if it
+	// is not known.
+	Version string
+	Exists  bool
 	// Deleting says that the secret is marked for deletion, which makes it unreadable;
 	// Exists is then not set, and restoring it brings it back.
 	Deleting bool

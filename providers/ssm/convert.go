@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -60,7 +61,7 @@ func toTags(tags map[string]string) []types.Tag {
 func observed(service string, p parameter) state.Observed {
 	fields := []state.Field{{Path: "type", Value: p.kind, Immutable: true}}
 	if p.value != nil {
-		fields = append(fields, state.Field{Path: "value", Value: p.value.Reveal(), Secret: true})
+		fields = append(fields, state.Field{Path: "value", Value: p.value.Reveal(), Secret: true, Version: strconv.FormatInt(p.Version, 10)})
 	}
 	for k, v := range p.tags {
 		fields = append(fields, state.Field{Path: "tags." + k, Value: v})

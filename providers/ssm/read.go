@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,6 +113,7 @@ func readOne(ctx context.Context, api reader, name string) (*parameter, error) {
 type Reference struct {
 	ARN          string // empty if it does not exist
 	LastModified time.Time
+	Version      string // of the value; empty if it is not known
 	Exists       bool
 	// Unchecked says that the parameter is in another Region or account, so that only
 	// App Runner will find out whether it exists. Exists is then set.
@@ -157,7 +159,8 @@ func (p *Provider) Resolve(ctx context.Context, names []string) (map[string]Refe
 		return nil, err
 	}
 	for _, got := range slices.Concat(found...) {
-		ref := Reference{ARN: aws.ToString(got.ARN), LastModified: aws.ToTime(got.LastModifiedDate), Exists: true}
+		ref := Reference{ARN: aws.ToString(got.ARN), LastModified: aws.ToTime(got.LastModifiedDate),
+			Version: strconv.FormatInt(got.Version, 10), Exists: true}
 		for _, name := range ask[aws.ToString(got.Name)+aws.ToString(got.Selector)] {
 			refs[name] = ref
 		}

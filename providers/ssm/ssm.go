@@ -129,7 +129,8 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 	return live, nil, nil
 }
 
-// Execute implements [reconcile.Provider]. The outcome's ID is the parameter's ARN.
+// Execute implements [reconcile.Provider]. The outcome's ID is the parameter's ARN, and its
+// Version that of the value.
 func (p *Provider) Execute(ctx context.Context, a plan.Action, _ apply.Env) (state.Outcome, error) {
 	name := a.Target.Name
 	switch a.Op {
@@ -139,8 +140,7 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, _ apply.Env) (sta
 			return state.Outcome{}, err
 		}
 		adopt := a.Op == plan.Update && a.Have.Owner == state.Theirs
-		arn, err := p.ensure(ctx, want, adopt)
-		return state.Outcome{ID: arn}, err
+		return p.ensure(ctx, want, adopt)
 	case plan.Delete:
 		return state.Outcome{}, p.remove(ctx, name, a.Have.Value("tags."+tagService))
 	default:

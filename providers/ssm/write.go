@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -41,7 +43,7 @@ func settling(err error) bool {
 // ensure makes a parameter look as wanted: it reads, writes what differs, and reads
 // again until nothing does. So it does not matter what an earlier, interrupted call has
 // done. A parameter of somebody else is changed only if adopt is set.
-func (p *Provider) ensure(ctx context.Context, want parameter, adopt bool) (arn string, err error) {
+func (p *Provider) ensure(ctx context.Context, want parameter, adopt bool) (out state.Outcome, err error) {
 	var wrote int64 // the version that holds the wanted value, once written
 	err = settle(ctx, want.name, func(ctx context.Context) (bool, error) {
 		live, err := readOne(ctx, p.api, want.name)
@@ -60,7 +62,7 @@ func (p *Provider) ensure(ctx context.Context, want parameter, adopt bool) (arn 
 		case want.kind != live.kind:
 			return false, fmt.Errorf("it is a %s, and Parameter Store cannot make it a %s", live.kind, want.kind)
 		}
-		arn = live.ARN
+		out = state.Outcome{ID: live.ARN, Version: strconv.FormatInt(max(live.Version, wrote), 10)}
 		done := true
 		missing := maps.Clone(want.tags)
 		maps.DeleteFunc(missing, func(k, v string) bool { have, ok := live.tags[k]; return ok && have == v })
@@ -83,7 +85,7 @@ func (p *Provider) ensure(ctx context.Context, want parameter, adopt bool) (arn 
 		}
 		return done, nil
 	})
-	return arn, err
+	return out, err
 }
 
 // settle calls step until it is done: a second time at once, to see what the first has

@@ -31,6 +31,7 @@ func Build(desired state.Desired, live state.Live, o Options) (*Plan, error) {
 	if err := b.refused.ErrorOrNil(); err != nil {
 		return nil, err
 	}
+	b.causes()
 	b.link()
 	actions, err := order(b.actions)
 	if err != nil {

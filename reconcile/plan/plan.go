@@ -39,12 +39,6 @@ type Change struct {
 	Cause    Cause
 }
 
-// Cause says which side moved since the last release.
-type Cause string
-
-// Unknown is the cause of every change until release records exist.
-const Unknown Cause = "unknown"
-
 // Action is one step.
 type Action struct {
 	ID      ID
@@ -63,7 +57,10 @@ type Action struct {
 	// in order afterwards: a service must answer as its manifest says.
 	Alone  bool
 	Reason string // for people; never to be used for a decision
-	Needs  []ID   // sorted
+	// Cause says, of a create or a delete, which side has moved; empty when that is told of
+	// each change, or not known.
+	Cause Cause
+	Needs []ID // sorted
 }
 
 // Widens reports whether any change of the action widens access.
@@ -117,6 +114,9 @@ type Options struct {
 	Adopt bool
 	// AllowWildcard allows permissions that name every action or every resource.
 	AllowWildcard bool
+	// Bases are what releases have wanted, by resource. The cause of a change of any other
+	// resource is unknown.
+	Bases map[state.Address]Base
 	// Keep says how to have a resource deleted that otherwise stays though nothing wants
 	// it; "" lets it go.
 	Keep func(state.Address) string

@@ -82,7 +82,7 @@ func NewReport(r *apply.Report, err error, h Header) *Report {
 func newResult(r apply.Result) Result {
 	v := Result{
 		Action: string(r.Action.ID), Op: string(r.Action.Op), Symbol: symbol(r.Action.Op, false), Address: r.Action.Target.String(), Second: r.Action.Second,
-		Status: string(r.Status), Because: string(r.Because), TookMS: r.Took.Milliseconds(), Outcome: Outcome(r.Outcome),
+		Status: string(r.Status), Because: string(r.Because), TookMS: r.Took.Milliseconds(), Outcome: Outcome{r.Outcome.ID, r.Outcome.URL},
 	}
 	if r.Err != nil {
 		v.Error = &Problem{What: v.Action, Why: r.Err.Error(), Hint: hint(r.Err)}

@@ -49,6 +49,8 @@ type Live map[Address]Observed
 type Outcome struct {
 	ID  string
 	URL string
+	// Version is what the store of a secret's value calls the value that was written.
+	Version string
 }
 
 // Note is a remark about a resource that is not a change: why something stays, what

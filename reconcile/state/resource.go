@@ -14,6 +14,9 @@ type Field struct {
 
 	// Secret keeps Value out of every output; changes show as tokens.
 	Secret bool
+	// Version, with Secret, is what the store of the value calls this one. It says nothing
+	// of the value, and is never compared with what is wanted.
+	Version string
 	// Ref says that Value is the text of an [Address] this resource needs.
 	Ref bool
 	// Order, with Ref, orders only: the field is never compared.
