@@ -170,13 +170,18 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		return p.missing
 	}
 	if p.plan.Empty() {
-		return s.verify(ctx, w, p)
+		if err := s.verify(ctx, w, p); err != nil {
+			return err
+		}
+		s.confess(ctx, w, p)
+		return nil
 	}
 	if err := a.confirm(o.yes); err != nil {
 		return err
 	}
 	s.guard.PermitWrites()
 	stream := render.Events(a.err, a.events())
+	started := time.Now()
 	report, err := apply.Run(ctx, p.plan, reconcile.Known(p.facts.live), w.all, apply.Options{
 		Parallelism: o.parallelism, Observe: stream.Observe, Progress: stream.Progress})
 	if closeErr := stream.Close(); err == nil {
@@ -185,9 +190,12 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 	if err != nil {
 		a.warnUnlearned(s.learn(ctx, w, p.facts.live))
 	}
+	interrupted := ctx.Err() != nil
+	numbers := s.record(ctx, w, p, ran{started, time.Since(started), report, err})
 	h := s.header(p.facts.live)
 	h.Destroy, h.Verb = p.destroy, p.verb
 	for i := range h.Services {
+		h.Services[i].Release = numbers[h.Services[i].Name]
 		for _, r := range report.Results {
 			if r.Action.Target == apprunner.Service(h.Services[i].Name) && r.Outcome.URL != "" {
 				h.Services[i].URL = r.Outcome.URL
@@ -200,7 +208,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 	if writeErr := a.write(render.NewReport(report, err, h)); err == nil {
 		err = writeErr
 	}
-	if ctx.Err() != nil {
+	if interrupted {
 		a.say("What AWS was told to do goes on without apron: follow it with `apron status --wait`, and %s again to go on.", cmp.Or(p.verb, "apply"))
 		return context.Cause(ctx)
 	}

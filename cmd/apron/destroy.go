@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -55,7 +56,7 @@ func (a *app) runDestroy(ctx context.Context, o applyFlags, images, logGroups bo
 	if err != nil {
 		return err
 	}
-	return s.execute(ctx, w, planned{plan: p, facts: f, destroy: true}, o)
+	return s.execute(ctx, w, planned{plan: p, facts: f, destroy: true, recording: &recording{kind: release.Destroy}}, o)
 }
 
 // release takes the services that are destroyed out of the users of what they share.

@@ -15,6 +15,7 @@ import (
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -36,8 +37,8 @@ func (a *app) imagesCommand() *cobra.Command {
 		Use:   "prune",
 		Short: "Delete images that apron pushed and nobody uses any more",
 		Long: "prune deletes images with a src- tag and no other that no service of this account and\n" +
-			"Region runs and that nobody pulled or pushed for a while. It shows them first, and\n" +
-			"asks. What ECR's lifecycle rules delete by themselves needs no prune.",
+			"Region runs, that no release is kept of which could be rolled back to, and that nobody\n" +
+			"pulled or pushed for a while. It shows them first, and asks. What ECR's lifecycle rules delete by themselves needs no prune.",
 		Example: "  apron images prune --unused 30 --keep 5",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if unused < 1 || keep < 0 {
@@ -59,6 +60,7 @@ type repositoryImages struct {
 	name     string
 	images   []ecr.Stored
 	deployed map[string][]string // digest → services
+	released map[string][]string // digest → releases whose record is kept: "web 42"
 }
 
 // repositories reads the repositories of the manifests, each once.
@@ -77,7 +79,19 @@ func (s *session) repositories(ctx context.Context, w wiring) ([]repositoryImage
 		if err != nil {
 			return nil, err
 		}
-		r := repositoryImages{name: name, images: images, deployed: map[string][]string{}}
+		r := repositoryImages{name: name, deployed: map[string][]string{}}
+		var tags []string
+		for _, i := range images {
+			if len(i.Tags) > 0 && !slices.ContainsFunc(i.Tags, func(t string) bool { return !release.IsTag(t) }) {
+				tags = append(tags, i.Tags...)
+				continue // a record, which is no image
+			}
+			r.images = append(r.images, i)
+		}
+		images = r.images
+		if r.released, err = released(ctx, w, name, tags); err != nil {
+			return nil, err
+		}
 		for _, i := range images {
 			for _, id := range append([]string{"@" + i.Digest}, prefixed(":", i.Tags)...) {
 				r.deployed[i.Digest] = append(r.deployed[i.Digest], running[name+id]...)
@@ -86,6 +100,24 @@ func (s *session) repositories(ctx context.Context, w wiring) ([]repositoryImage
 		all = append(all, r)
 	}
 	return all, nil
+}
+
+// released says which releases an image can be rolled back to with.
+func released(ctx context.Context, w wiring, repository string, tags []string) (map[string][]string, error) {
+	kept, err := w.records.Tagged(ctx, repository, tags)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(kept, func(a, b release.Record) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Number, b.Number))
+	})
+	of := map[string][]string{}
+	for _, k := range kept {
+		if d := k.Image.Digest; d != "" && k.Result == release.Succeeded && k.Kind != release.Destroy {
+			of[d] = append(of[d], fmt.Sprintf("%s %d", k.Service, k.Number))
+		}
+	}
+	return of, nil
 }
 
 func prefixed(prefix string, all []string) []string {
@@ -105,6 +137,7 @@ type storedImage struct {
 	PushedAt   string   `json:"pushed_at"`           // RFC 3339
 	PulledAt   string   `json:"pulled_at,omitempty"` // RFC 3339; absent when never
 	Deployed   []string `json:"deployed"`            // services that run it
+	Releases   []string `json:"releases"`            // that have succeeded with it: "web 42"
 }
 
 func (a *app) runImages(ctx context.Context) error {
@@ -120,7 +153,7 @@ func (a *app) runImages(ctx context.Context) error {
 	for _, r := range repositories {
 		for _, i := range r.images {
 			line := storedImage{Repository: r.name, Digest: i.Digest, Tags: i.Tags, Bytes: i.Bytes, PushedAt: i.PushedAt.UTC().Format(time.RFC3339),
-				Deployed: append([]string{}, r.deployed[i.Digest]...)}
+				Deployed: append([]string{}, r.deployed[i.Digest]...), Releases: append([]string{}, r.released[i.Digest]...)}
 			if !i.PulledAt.IsZero() {
 				line.PulledAt = i.PulledAt.UTC().Format(time.RFC3339)
 			}
@@ -134,10 +167,10 @@ func (a *app) runImages(ctx context.Context) error {
 		}{render.FormatVersion, all})
 	}
 	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "REPOSITORY\tDIGEST\tSIZE\tPUSHED\tPULLED\tDEPLOYED\tTAGS")
+	fmt.Fprintln(t, "REPOSITORY\tDIGEST\tSIZE\tPUSHED\tPULLED\tDEPLOYED\tRELEASES\tTAGS")
 	for _, i := range all {
-		fmt.Fprintf(t, "%s\t%s\t%.1f MB\t%s\t%s\t%s\t%s\n", i.Repository, shortDigest(i.Digest), float64(i.Bytes)/1e6, day(i.PushedAt), day(i.PulledAt),
-			dash(strings.Join(i.Deployed, " ")), dash(strings.Join(i.Tags, " ")))
+		fmt.Fprintf(t, "%s\t%s\t%.1f MB\t%s\t%s\t%s\t%s\t%s\n", i.Repository, shortDigest(i.Digest), float64(i.Bytes)/1e6, day(i.PushedAt), day(i.PulledAt),
+			dash(strings.Join(i.Deployed, " ")), dash(strings.Join(i.Releases, ", ")), dash(strings.Join(i.Tags, " ")))
 	}
 	return t.Flush()
 }
@@ -171,7 +204,7 @@ func (a *app) runPrune(ctx context.Context, o applyFlags, unused, keep int) erro
 	}
 	p := &plan.Plan{}
 	for _, r := range repositories {
-		fates := ecr.Prune(r.images, ecr.PruneOptions{Unused: time.Duration(unused) * 24 * time.Hour, Keep: keep, Now: time.Now(), Deployed: r.deployed})
+		fates := ecr.Prune(r.images, ecr.PruneOptions{Unused: time.Duration(unused) * 24 * time.Hour, Keep: keep, Now: time.Now(), Deployed: r.deployed, Released: r.released})
 		for _, f := range fates {
 			addr := state.Address{Target: "ecr", Kind: "image", Name: r.name + "@" + shortDigest(f.Digest)}
 			if !f.Delete {

@@ -51,5 +51,6 @@ func (s *session) applyPart(ctx context.Context, flags planFlags, o applyFlags, 
 	if err != nil {
 		return err
 	}
+	p.recording = nil // a part is no release
 	return s.execute(ctx, w, p, o)
 }

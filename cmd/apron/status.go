@@ -64,6 +64,7 @@ func (a *app) runStatus(ctx context.Context, wait bool, timeout time.Duration) e
 	}
 	w := s.wire(applyFlags{timeout: timeout})
 	w.all = reconcile.Providers{w.apprunner} // nothing else is shown, so nothing else is read
+	w.records = nil
 	observe := s.observe
 	if wait {
 		observe = s.settled

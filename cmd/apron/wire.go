@@ -23,12 +23,14 @@ import (
 	"github.com/apron-deploy/apron/providers/image"
 	"github.com/apron-deploy/apron/providers/image/store"
 	"github.com/apron-deploy/apron/providers/logs"
+	"github.com/apron-deploy/apron/providers/records"
 	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/providers/ssm"
 	"github.com/apron-deploy/apron/providers/wafv2"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -40,6 +42,8 @@ type wiring struct {
 	iam       *iam.Provider
 	ssm       *ssm.Provider
 	secrets   *secretsmanager.Resolver
+	// records are read by whoever has use for them: nil is for those who have none.
+	records *records.Store
 }
 
 func (s *session) wire(o applyFlags) wiring {
@@ -54,6 +58,7 @@ func (s *session) wire(o applyFlags) wiring {
 		iam:       iam.New(iamsdk.NewFromConfig(s.cfg)),
 		ssm:       ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region, Account: s.id.Account}),
 		secrets:   secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
+		records:   records.New(s.cfg),
 	}
 	registry := ecr.New(s.cfg, s.id)
 	registry.Verify = func(ctx context.Context, service string, env apply.Env) error {
@@ -116,7 +121,8 @@ type facts struct {
 	notes      []state.Note
 	parameters map[string]ssm.Reference
 	secrets    map[string]secretsmanager.Reference
-	roles      map[string]string // what the manifest names → ARN
+	roles      map[string]string         // what the manifest names → ARN
+	recent     map[string]release.Recent // by service
 }
 
 // observe asks everything at once: depth, not number, is what a plan waits for.
@@ -151,6 +157,13 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 		f.secrets, err = w.secrets.Resolve(gctx, secrets)
 		return err
 	})
+	var damaged []records.Damage
+	if w.records != nil {
+		g.Go(func() (err error) {
+			f.recent, damaged, err = s.recent(gctx, w)
+			return err
+		})
+	}
 	for i, r := range named {
 		g.Go(func() (err error) {
 			arns[i], notes[i], err = w.iam.Resolve(gctx, r.name, r.purpose)
@@ -161,6 +174,10 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 		return facts{}, interruptible(ctx, err)
 	}
 	s.a.hide(f.live)
+	for _, d := range damaged {
+		f.notes = append(f.notes, state.Note{Target: ecr.Repository(d.Repository), Warning: true,
+			Text: fmt.Sprintf("the release record %s cannot be read: %v", d.Tag, d.Err)})
+	}
 	for i, r := range named {
 		f.roles[r.name] = arns[i]
 		f.notes = append(f.notes, notes[i]...)
@@ -238,6 +255,8 @@ type planned struct {
 	wanted  int // how many resources were compared
 	destroy bool
 	verb    string // that changes no setting
+	// recording says what is to be recorded of the plan's execution; nil for nothing.
+	recording *recording
 }
 
 // everything is the part of the resources that most commands are about.
@@ -248,6 +267,7 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 	d := state.Desired{}
 	var missing, errs *multierror.Error
 	notes := slices.Clone(f.notes)
+	recorded := &recording{kind: release.Apply, wanted: map[string][]state.Resource{}}
 	for _, spec := range s.specs {
 		resources, more, err := s.desire(spec, f, applying, &missing)
 		if err != nil {
@@ -255,6 +275,7 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 			continue
 		}
 		notes = append(notes, more...)
+		recorded.wanted[spec.Service] = resources
 		for _, r := range resources {
 			if have, twice := d[r.Address]; twice {
 				if r, err = ecr.Merge(have, r); err != nil {
@@ -271,10 +292,17 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 	maps.DeleteFunc(d, func(addr state.Address, _ state.Resource) bool { return outside(addr) })
 	maps.DeleteFunc(f.live, func(addr state.Address, _ state.Observed) bool { return outside(addr) })
 	notes = slices.DeleteFunc(notes, func(n state.Note) bool { return outside(n.Target) })
+	if o.Bases == nil {
+		var err error
+		if o.Bases, err = s.bases(f, recorded); err != nil {
+			return planned{}, err
+		}
+	}
 	p, err := plan.Build(d, f.live, o)
 	if err != nil {
 		return planned{}, err
 	}
+	notes = append(notes, s.unknown(p, f)...)
 	p.Notes = append(p.Notes, notes...)
 	slices.SortStableFunc(p.Notes, func(a, b state.Note) int {
 		if c := a.Target.Compare(b.Target); c != 0 {
@@ -282,7 +310,7 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 		}
 		return strings.Compare(a.Text, b.Text)
 	})
-	return planned{plan: p, facts: f, missing: missing.ErrorOrNil(), wanted: len(d)}, nil
+	return planned{plan: p, facts: f, missing: missing.ErrorOrNil(), wanted: len(d), recording: recorded}, nil
 }
 
 // desire asks every provider what one manifest means to it.

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/sandbox"
+	"github.com/apron-deploy/apron/reconcile/release"
 )
 
 // world is a sandbox in this process, whose calls can go wrong.
@@ -106,7 +107,8 @@ func (w *world) die(n int, when sandbox.When, args ...string) bool {
 	return dead
 }
 
-// inventory names everything there is.
+// inventory names everything there is. Release records, of which a run that died may have
+// written one and the next another, are counted only as far as there are any.
 func (w *world) inventory() []string {
 	t, ctx, info := w.t, context.Background(), w.Info()
 	cfg := aws.Config{Region: info.Region, BaseEndpoint: aws.String(info.Endpoint()),
@@ -130,8 +132,15 @@ func (w *world) inventory() []string {
 		add("repository", r.RepositoryName)
 		images, err := ecrsdk.NewFromConfig(cfg).ListImages(ctx, &ecrsdk.ListImagesInput{RepositoryName: r.RepositoryName})
 		require.NoError(t, err)
+		recorded := map[string]bool{}
 		for _, i := range images.ImageIds {
-			add("image", i.ImageTag)
+			service, _, ok := release.ParseTag(aws.ToString(i.ImageTag))
+			if !ok {
+				add("image", i.ImageTag)
+			} else if !recorded[service] {
+				recorded[service] = true
+				add("records of", &service)
+			}
 		}
 	}
 	roles, err := iamsdk.NewFromConfig(cfg).ListRoles(ctx, &iamsdk.ListRolesInput{PathPrefix: aws.String("/apron/")})

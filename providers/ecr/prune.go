@@ -16,6 +16,8 @@ type PruneOptions struct {
 	Now  time.Time
 	// Deployed are the digests that services run, and which ones.
 	Deployed map[string][]string
+	// Released are the digests that release records can be rolled back to, and which.
+	Released map[string][]string
 }
 
 // Fate is what becomes of one image.
@@ -47,6 +49,8 @@ func Prune(images []Stored, o PruneOptions) []Fate {
 			why = "was not pushed by apron"
 		case named(s) != "":
 			why = "is named " + named(s)
+		case len(o.Released[s.Digest]) > 0:
+			why = "can be rolled back to: " + strings.Join(o.Released[s.Digest], ", ")
 		case built <= o.Keep:
 			why = fmt.Sprintf("is one of the newest %d", o.Keep)
 		case o.Now.Sub(used) < o.Unused:

@@ -37,6 +37,11 @@ func TestPrune(t *testing.T) {
 			want: map[string]string{"a": "is named v1.0.0", "b": "is named live-web", "c": "runs as web, web-staging",
 				"d": "was not pushed by apron"},
 		},
+		"what can be rolled back to stays": {
+			images: []Stored{built("a", 90, -1), built("b", 90, -1)},
+			o:      PruneOptions{Released: map[string][]string{"a": {"web 41", "web 42"}}},
+			want:   map[string]string{"a": "can be rolled back to: web 41, web 42", "b": ""},
+		},
 		"what an index holds stays with it and goes with it": {
 			images: []Stored{
 				{Digest: "index", PushedAt: ago(90), Tags: []string{"src-index", "v2"}, Members: []string{"a"}},

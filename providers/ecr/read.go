@@ -112,7 +112,8 @@ func (p *Provider) users(ctx context.Context, name string) ([]string, error) {
 			return nil, err
 		}
 		for _, id := range page.ImageIds {
-			if service, ok := strings.CutPrefix(aws.ToString(id.ImageTag), livePrefix); ok {
+			// A name with a dot is no service's: it is the tag of the newest release record.
+			if service, ok := strings.CutPrefix(aws.ToString(id.ImageTag), livePrefix); ok && !strings.Contains(service, ".") {
 				services = append(services, service)
 			}
 		}

@@ -238,3 +238,23 @@ func (s *Store) Read(ctx context.Context, p Place, numbers []int) ([]release.Rec
 	slices.SortFunc(records, func(a, b release.Record) int { return cmp.Compare(b.Number, a.Number) })
 	return records, bad, nil
 }
+
+// Tagged reads the records that some tags of a repository name, of whatever service; what
+// is no record's tag is left out.
+func (s *Store) Tagged(ctx context.Context, repository string, tags []string) ([]release.Record, error) {
+	var ids []tagged
+	for _, t := range tags {
+		if service, _, ok := release.ParseTag(t); ok {
+			ids = append(ids, tagged{Place{repository, service}, t})
+		}
+	}
+	found, _, err := s.get(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]release.Record, len(found))
+	for i, r := range found {
+		records[i] = r.Record
+	}
+	return records, nil
+}

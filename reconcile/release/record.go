@@ -160,6 +160,17 @@ func Number(service, tag string) (int, bool) {
 	return n, ok && err == nil && n > 0 && Tag(service, n) == tag
 }
 
+// ParseTag reads a [Tag] of any service.
+func ParseTag(tag string) (service string, number int, ok bool) {
+	i := strings.LastIndexByte(tag, '-')
+	if i < len(tagPrefix) || !strings.HasPrefix(tag, tagPrefix) {
+		return "", 0, false
+	}
+	service = tag[len(tagPrefix):i]
+	number, ok = Number(service, tag)
+	return service, number, ok && service != ""
+}
+
 // NewestTag is a tag that moves to each new record of a service. A service's name has no
 // dot, so that it is no other service's live- tag.
 func NewestTag(service string) string { return "live-" + service + ".release" }

@@ -213,6 +213,14 @@ func TestTag(t *testing.T) {
 			require.Equal(t, want, n)
 		}
 	}
+	service, n, ok := ParseTag("release-web-2-000042")
+	require.True(t, ok)
+	require.Equal(t, "web-2", service)
+	require.Equal(t, 42, n)
+	for _, tag := range []string{"release-000042", "release--000042", "release-web-42", "v1", ""} {
+		_, _, ok := ParseTag(tag)
+		require.False(t, ok, tag)
+	}
 	require.True(t, IsTag(NewestTag("web")))
 	require.False(t, IsTag("live-web"))
 }

@@ -29,7 +29,7 @@ func foreignPlan(s string) (*plan.Plan, Header) {
 		},
 		Notes: []state.Note{{Target: a, Text: s}, {Target: a, Text: s, Warning: true}},
 	}
-	h := Header{Manifests: []string{s}, Environment: s, Account: s, Region: s, Identity: s, Target: s, Services: []Service{{s, s}}}
+	h := Header{Manifests: []string{s}, Environment: s, Account: s, Region: s, Identity: s, Target: s, Services: []Service{{Name: s, URL: s}}}
 	return p, h
 }
 

@@ -71,6 +71,16 @@ func (r *Redactor) Hide(values ...string) {
 	}
 }
 
+// Redact returns a text that is not written here, and goes elsewhere, without the values.
+func (r *Redactor) Redact(text string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var b strings.Builder
+	one := Redactor{w: &b, starts: r.starts, longest: r.longest, buf: []byte(text)}
+	_ = one.pass(len(text)) // a builder takes everything
+	return b.String()
+}
+
 // Write implements [io.Writer].
 func (r *Redactor) Write(p []byte) (int, error) {
 	r.mu.Lock()

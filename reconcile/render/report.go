@@ -146,7 +146,7 @@ func (v *Report) urls() []Service {
 		case r.Outcome.URL != "" && i >= 0:
 			urls[i].URL = r.Outcome.URL
 		case r.Outcome.URL != "":
-			urls = append(urls, Service{a.Name, r.Outcome.URL})
+			urls = append(urls, Service{Name: a.Name, URL: r.Outcome.URL})
 		}
 	}
 	return slices.DeleteFunc(urls, func(s Service) bool { return s.URL == "" })

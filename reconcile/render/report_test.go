@@ -83,7 +83,7 @@ func TestReport_namesTheFirstOfSeveralFailures(t *testing.T) {
 }
 
 func TestReport_listsTheURLsThatRemain(t *testing.T) {
-	h := Header{Services: []Service{{"web", "https://old"}, {"api", "https://api"}, {"new", ""}}}
+	h := Header{Services: []Service{{Name: "web", URL: "https://old"}, {Name: "api", URL: "https://api"}, {Name: "new"}}}
 	r := &apply.Report{Results: []apply.Result{
 		result(plan.Delete, "apprunner/service/api", apply.Done, 0),
 		result(plan.Delete, "ecr/repository/web", apply.Done, 0),
@@ -92,7 +92,7 @@ func TestReport_listsTheURLsThatRemain(t *testing.T) {
 		result(plan.Create, "apprunner/service/new", apply.Failed, 0),
 	}}
 	r.Results[2].Outcome.URL, r.Results[3].Outcome.URL, r.Results[4].Outcome.URL = "https://web", "https://other", "https://new"
-	require.Equal(t, []Service{{"web", "https://web"}, {"other", "https://other"}}, NewReport(r, nil, h).urls())
+	require.Equal(t, []Service{{Name: "web", URL: "https://web"}, {Name: "other", URL: "https://other"}}, NewReport(r, nil, h).urls())
 	require.Equal(t, "https://old", h.Services[0].URL, "the caller's header stays")
 }
 

@@ -78,6 +78,8 @@ type Header struct {
 type Service struct {
 	Name string `json:"name"`
 	URL  string `json:"url,omitempty"` // empty as long as it does not exist
+	// Release is the number of the record that the run has left; 0 for none.
+	Release int `json:"release,omitempty"`
 }
 
 // normal gives lists that are absent the form of empty ones.
