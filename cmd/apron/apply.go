@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -209,6 +210,12 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		err = writeErr
 	}
 	if interrupted {
+		for _, r := range report.Results {
+			var left *apprunner.LeftError
+			if errors.As(r.Err, &left) {
+				a.say("apron: %v", left)
+			}
+		}
 		a.say("What AWS was told to do goes on without apron: follow it with `apron status --wait`, and %s again to go on.", cmp.Or(p.verb, "apply"))
 		return context.Cause(ctx)
 	}

@@ -31,7 +31,8 @@ func TestInterrupt_leavesWhatTheNextApplyFinishes(t *testing.T) {
 	}
 	text := strings.Join(said, "\n")
 	require.Equal(t, exitInterrupted, exitOf(t, cmd.Wait()), text)
-	require.Contains(t, text, "goes on without apron")
+	require.Regexp(t, `service "shop": its creation [0-9a-f-]{36} goes on in AWS`, text)
+	require.Contains(t, text, "apron status --wait")
 	require.Contains(t, text, "interrupted")
 
 	out, _ := c.apron(exitOK, "apply", "--sandbox", "--yes")

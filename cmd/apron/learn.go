@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/apprunner"
@@ -60,5 +61,16 @@ func (s *session) learn(ctx context.Context, w wiring, live state.Live) error {
 func (a *app) warnUnlearned(err error) {
 	if err != nil {
 		a.say("apron: warning: where the application prints a secret it is not masked below: %v", err)
+	}
+}
+
+// learnOnce returns a learn of what was last observed, for the providers: it reads once
+// however often it is called.
+func (s *session) learnOnce(w func() wiring) func(context.Context) error {
+	var once sync.Once
+	var err error
+	return func(ctx context.Context) error {
+		once.Do(func() { err = s.learn(ctx, w(), s.seen) })
+		return err
 	}
 }

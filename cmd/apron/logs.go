@@ -156,7 +156,7 @@ func (a *app) runLogs(ctx context.Context, f logFlags) error {
 // look is the pause between two looks at logs.
 func (s *session) look() time.Duration {
 	if s.a.sandbox.on {
-		return 100 * time.Millisecond // there is no quota to share
+		return 500 * time.Millisecond // there is no quota to share
 	}
 	return 2 * time.Second
 }

@@ -30,6 +30,8 @@ type session struct {
 	guard *awsapi.Guard
 	id    awsapi.Identity
 	speed float64 // of the sandbox
+	// seen is what was last observed: the secrets of its services are masked.
+	seen state.Live
 	// images are the identities of the images to run, by service.
 	images map[string]image.Identity
 	// pins are what image.from stands for, of the services that have it.

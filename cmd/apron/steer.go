@@ -98,5 +98,6 @@ func (s *session) services(ctx context.Context, w wiring) (state.Live, error) {
 	if err != nil {
 		return nil, interruptible(ctx, err)
 	}
+	s.seen = live
 	return live, nil
 }

@@ -53,8 +53,10 @@ func (s *session) wire(o applyFlags) wiring {
 		probes[spec.Service] = spec.Verify
 		hidden = append(hidden, withhold(spec)...)
 	}
-	w := wiring{
-		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate, Place: s.place}),
+	var w wiring
+	w = wiring{
+		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate, Place: s.place,
+			Rehearsal: s.a.sandbox.on, Look: s.look(), Learn: s.learnOnce(func() wiring { return w })}),
 		iam:       iam.New(iamsdk.NewFromConfig(s.cfg)),
 		ssm:       ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region, Account: s.id.Account}),
 		secrets:   secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
@@ -174,6 +176,7 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 		return facts{}, interruptible(ctx, err)
 	}
 	s.a.hide(f.live)
+	s.seen = f.live
 	for _, d := range damaged {
 		f.notes = append(f.notes, state.Note{Target: ecr.Repository(d.Repository), Warning: true,
 			Text: fmt.Sprintf("the release record %s cannot be read: %v", d.Tag, d.Err)})

@@ -91,6 +91,14 @@ type Options struct {
 	Timeout time.Duration
 	// Poll is the longest pause between two looks at an operation: 5 seconds by default.
 	Poll time.Duration
+	// Look is the pause between two looks at the logs of an operation: 2 seconds by
+	// default, which is two of the five calls a second that CloudWatch Logs allows.
+	Look time.Duration
+	// Rehearsal says that this is a sandbox: what AWS takes as a rule does not hold.
+	Rehearsal bool
+	// Learn, if set, makes the secrets of the services known to whoever masks them. It is
+	// called before the first line of an application is shown; when it fails, none is.
+	Learn func(ctx context.Context) error
 	// ProbeFor is how long the real URL may take to answer as asked after a rollout: one
 	// minute by default.
 	ProbeFor time.Duration
@@ -127,6 +135,9 @@ func New(cfg aws.Config, id awsapi.Identity, o Options) *Provider {
 	}
 	if o.Poll == 0 {
 		o.Poll = 5 * time.Second
+	}
+	if o.Look == 0 {
+		o.Look = 2 * time.Second
 	}
 	if o.ProbeFor == 0 {
 		o.ProbeFor = time.Minute

@@ -159,7 +159,7 @@ func (f *fake) begin(kind types.OperationType, before types.Service) *string {
 		}
 		for i, l := range lines {
 			f.events[group] = append(f.events[group], logtypes.FilteredLogEvent{LogStreamName: &stream, Message: aws.String(l),
-				Timestamp: aws.Int64(time.Now().UnixMilli() + int64(i))})
+				EventId: aws.String(fmt.Sprintf("%s %d", id, i)), Timestamp: aws.Int64(time.Now().UnixMilli() + int64(i))})
 		}
 	}
 	return &id

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 
+	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -54,7 +55,17 @@ func (e *MismatchError) DeploymentFailed() bool { return true }
 
 // follow follows an operation to its end and tells why it failed, if it did.
 func (r run) follow(ctx context.Context, arn, op string) error {
-	summary, err := r.p.wait(ctx, arn, op, r.progress)
+	w := &watch{p: r.p, arn: arn, mask: r.mask}
+	if !r.p.o.Rehearsal { // a sandbox divides what AWS adds to the checks
+		w.floor = healthFloor(r.a.Want, r.a.Have.Resource)
+	}
+	if r.env.Progress != nil {
+		w.tell = func(p apply.Progress) {
+			p.Action = r.a.ID
+			r.env.Progress(p)
+		}
+	}
+	summary, err := r.p.wait(ctx, arn, op, w)
 	if err == nil && summary.Status != types.OperationStatusSucceeded {
 		err = r.p.explain(ctx, arn, summary, r.a.Want)
 	}
@@ -101,14 +112,22 @@ func hide(err error, fields ...[]state.Field) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
-	for _, f := range slices.Concat(fields...) {
-		if f.Secret && len(f.Value) >= 4 {
-			text = strings.ReplaceAll(text, f.Value, f.Text())
-		}
-	}
+	text := masked(err.Error(), fields...)
 	if text == err.Error() {
 		return err
 	}
 	return &maskedError{text, err}
 }
+
+// masked takes the values of secret fields out of a text.
+func masked(text string, fields ...[]state.Field) string {
+	for _, f := range slices.Concat(fields...) {
+		if f.Secret && len(f.Value) >= 4 {
+			text = strings.ReplaceAll(text, f.Value, f.Text())
+		}
+	}
+	return text
+}
+
+// mask takes the secrets that the action knows out of a text.
+func (r run) mask(text string) string { return masked(text, r.a.Want.Fields, r.a.Have.Fields) }

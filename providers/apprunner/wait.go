@@ -87,7 +87,7 @@ func (e *TimeoutError) Error() string {
 
 // Hint says how to go on.
 func (e *TimeoutError) Hint() string {
-	return "it goes on in AWS without apron: look with `apron status`, and apply again once it has ended; " +
+	return "it goes on in AWS without apron: follow it with `apron status --wait`, and apply again once it has ended; " +
 		"an operation of more than an hour is stuck: give AWS support its id"
 }
 
@@ -104,27 +104,51 @@ func ended(s types.OperationStatus) bool {
 	return true
 }
 
-// wait follows one operation to its end and returns its summary. progress is told what
-// is going on. It returns a *[TimeoutError] when the operation outlasts the timeout.
+// LeftError says that apron was interrupted, and that an operation goes on without it.
+type LeftError struct {
+	Service string
+	ID      string // the operation's
+	Type    types.OperationType
+	Err     error // why
+}
+
+var _ error = (*LeftError)(nil)
+
+func (e *LeftError) Error() string {
+	return fmt.Sprintf("service %q: its %s %s goes on in AWS: %v", e.Service, cmp.Or(operationNames[e.Type], "operation"), e.ID, e.Err)
+}
+
+// Hint says how to follow it.
+func (e *LeftError) Hint() string { return "follow it with `apron status --wait`" }
+
+func (e *LeftError) Unwrap() error { return e.Err }
+
+// wait follows one operation to its end and returns its summary. w, which may be nil,
+// tells of it meanwhile. It returns a *[TimeoutError] when the operation outlasts the
+// timeout, and a *[LeftError] when ctx ends first.
 //
 // A service that is RUNNING again says nothing: it also is after a rollback. Only the
 // operation tells.
-func (p *Provider) wait(ctx context.Context, arn, op string, progress func(string)) (types.OperationSummary, error) {
+func (p *Provider) wait(ctx context.Context, arn, op string, w *watch) (types.OperationSummary, error) {
 	start := time.Now()
 	deadline := start.Add(p.o.Timeout)
 	pause := min(500*time.Millisecond, p.o.Poll)
 	seen := false
+	var last types.OperationSummary
 	for {
-		summary, found, err := p.Operation(ctx, arn, op)
+		summary, listed, err := p.find(ctx, arn, op)
+		found := summary.Id != nil
 		if errors.Is(err, errVanished) && !seen {
 			err = nil // listed a moment after it is made
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return types.OperationSummary{}, err
 		}
 		seen = seen || found
 		if found {
-			progress(phase(summary))
+			last = summary
+			w.at(summary, listed)
+			w.look(ctx, summary)
 			if ended(summary.Status) {
 				return summary, nil
 			}
@@ -133,7 +157,7 @@ func (p *Provider) wait(ctx context.Context, arn, op string, progress func(strin
 			return summary, &TimeoutError{Service: serviceName(arn), ID: op, After: time.Since(start)}
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return summary, err
+			return summary, &LeftError{Service: serviceName(arn), ID: op, Type: last.Type, Err: err}
 		}
 		pause = min(pause*3/2, p.o.Poll)
 	}
@@ -168,23 +192,31 @@ var phaseNames = map[types.OperationStatus]string{
 var errVanished = errors.New("the service is gone")
 
 // Operation finds one operation of a service by its id.
-func (p *Provider) Operation(ctx context.Context, arn, op string) (types.OperationSummary, bool, error) {
+func (p *Provider) Operation(ctx context.Context, arn, op string) (summary types.OperationSummary, found bool, err error) {
+	summary, _, err = p.find(ctx, arn, op)
+	return summary, summary.Id != nil, err
+}
+
+// find finds one operation by its id, and returns with it what it has listed of the
+// others. The summary of one that is not there is zero.
+func (p *Provider) find(ctx context.Context, arn, op string) (summary types.OperationSummary, listed []types.OperationSummary, err error) {
 	pages := sdk.NewListOperationsPaginator(p.api, &sdk.ListOperationsInput{ServiceArn: &arn, MaxResults: aws.Int32(20)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if awsapi.Is(err, "ResourceNotFoundException") {
-			return types.OperationSummary{}, false, fmt.Errorf("service %q: %w", serviceName(arn), errVanished)
+			return types.OperationSummary{}, nil, fmt.Errorf("service %q: %w", serviceName(arn), errVanished)
 		}
 		if err != nil {
-			return types.OperationSummary{}, false, fmt.Errorf("service %q: list operations: %w", serviceName(arn), awsapi.Explain(err))
+			return types.OperationSummary{}, nil, fmt.Errorf("service %q: list operations: %w", serviceName(arn), awsapi.Explain(err))
 		}
+		listed = append(listed, page.OperationSummaryList...)
 		for _, s := range page.OperationSummaryList {
 			if aws.ToString(s.Id) == op {
-				return s, true, nil
+				return s, listed, nil
 			}
 		}
 	}
-	return types.OperationSummary{}, false, nil
+	return types.OperationSummary{}, listed, nil
 }
 
 // idle waits until no operation is under way: AWS itself starts some for maintenance.

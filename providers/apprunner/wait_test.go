@@ -50,7 +50,7 @@ func TestWait_looksForItsOwnOperation(t *testing.T) {
 		require.NoError(t, err)
 		f.begin(types.OperationTypeStartDeployment, *f.s)
 		require.NoError(t, sleep(t.Context(), 10*time.Minute))
-		summary, err := p.wait(t.Context(), fakeARN, *op, func(string) {})
+		summary, err := p.wait(t.Context(), fakeARN, *op, nil)
 		require.NoError(t, err)
 		require.Equal(t, *op, *summary.Id)
 		require.Equal(t, types.OperationStatusRollbackSucceeded, summary.Status)
@@ -68,7 +68,7 @@ func TestWait_isPatientWithAnOperationThatIsNotListedYet(t *testing.T) {
 			defer f.mu.Unlock()
 			f.s = hidden
 		})
-		summary, err := p.wait(t.Context(), fakeARN, *f.ops[0].Id, func(string) {})
+		summary, err := p.wait(t.Context(), fakeARN, *f.ops[0].Id, nil)
 		require.NoError(t, err)
 		require.Equal(t, types.OperationStatusSucceeded, summary.Status)
 	})
@@ -85,7 +85,7 @@ func TestWait_endsWhenTheServiceIsDeletedMeanwhile(t *testing.T) {
 			f.s.Status = types.ServiceStatusDeleted
 		})
 		start := time.Now()
-		_, err := p.wait(t.Context(), fakeARN, *op, func(string) {})
+		_, err := p.wait(t.Context(), fakeARN, *op, nil)
 		require.EqualError(t, err, `service "web": the service is gone`)
 		require.Less(t, time.Since(start), time.Minute)
 	})
@@ -95,7 +95,7 @@ func TestWait_givesUpWhenItMayNotLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := running(t)
 		f.refuse["ListOperations"] = refused("AccessDeniedException", "no")
-		_, err := p.wait(t.Context(), fakeARN, "x", func(string) {})
+		_, err := p.wait(t.Context(), fakeARN, "x", nil)
 		require.EqualError(t, err, `service "web": list operations: AccessDeniedException: no`)
 	})
 }

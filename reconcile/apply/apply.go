@@ -33,9 +33,20 @@ type Progress struct {
 	Phase string
 	// Done and Total are bytes, or zero when the phase is not measured.
 	Done, Total int64
+	// Expect says how long the phase takes as a rule; nil when nobody knows.
+	Expect *Expectation
 	// Line is one line of foreign output: of a build, or of the application.
 	Line   string
 	Source string // what printed Line: "docker", "application"
+}
+
+// Expectation is how long something takes as a rule.
+type Expectation struct {
+	Since   time.Time     // when it began
+	Usual   time.Duration // in the middle
+	Longest time.Duration // up to where it is normal
+	Basis   string        // what this is known from: "as the last 3 of this kind took"
+	Over    string        // what it may mean to take longer; may be empty
 }
 
 // Status is how an action ended.

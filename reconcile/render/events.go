@@ -73,7 +73,9 @@ type running struct {
 	since       time.Time
 	phase       string
 	done, total int64
-	said        time.Time // when something was last said of it
+	expect      *apply.Expectation // of the phase; nil when nobody knows
+	over        bool               // it was said that the phase takes longer than usual
+	said        time.Time          // when something was last said of it
 }
 
 // Events returns a stream to w. It must be closed.
@@ -155,8 +157,9 @@ func (s *Stream) Progress(p apply.Progress) {
 		}
 		if p.Phase != "" {
 			fresh := clean(p.Phase) != r.doing()
-			r.phase, r.done, r.total = p.Phase, p.Done, p.Total
+			r.phase, r.done, r.total, r.expect = p.Phase, p.Done, p.Total, p.Expect
 			if fresh {
+				r.over = false
 				s.teller.phase(r)
 			}
 		}

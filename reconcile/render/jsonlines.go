@@ -17,15 +17,20 @@ type EventLine struct {
 	Action        string    `json:"action"` // ID
 	Address       string    `json:"address,omitempty"`
 	// Type is started, phase, progress, line, done, failed or skipped.
-	Type    string   `json:"type"`
-	Phase   string   `json:"phase,omitempty"`
-	Done    int64    `json:"done,omitempty"`  // bytes
-	Total   int64    `json:"total,omitempty"` // bytes
-	Source  string   `json:"source,omitempty"`
-	Line    string   `json:"line,omitempty"`
-	Because string   `json:"because,omitempty"`
-	TookMS  int64    `json:"took_ms,omitempty"`
-	Error   *Problem `json:"error,omitempty"`
+	Type  string `json:"type"`
+	Phase string `json:"phase,omitempty"`
+	Done  int64  `json:"done,omitempty"`  // bytes
+	Total int64  `json:"total,omitempty"` // bytes
+	// UsualMS and LongestMS are how long the phase takes as a rule, and up to where that is
+	// normal, from SinceMS before this event on.
+	SinceMS   int64    `json:"since_ms,omitempty"`
+	UsualMS   int64    `json:"usual_ms,omitempty"`
+	LongestMS int64    `json:"longest_ms,omitempty"`
+	Source    string   `json:"source,omitempty"`
+	Line      string   `json:"line,omitempty"`
+	Because   string   `json:"because,omitempty"`
+	TookMS    int64    `json:"took_ms,omitempty"`
+	Error     *Problem `json:"error,omitempty"`
 }
 
 // jsonTeller writes an object a line. How far a phase has come is told once a tick.
@@ -52,7 +57,11 @@ func (t *jsonTeller) started(r *running) { t.say(r, EventLine{Type: string(apply
 
 func (t *jsonTeller) phase(r *running) {
 	t.told[r.action.ID] = r.done
-	t.say(r, EventLine{Type: "phase", Phase: r.phase, Done: r.done, Total: r.total})
+	l := EventLine{Type: "phase", Phase: r.phase, Done: r.done, Total: r.total}
+	if e := r.expect; e != nil {
+		l.SinceMS, l.UsualMS, l.LongestMS = t.now().Sub(e.Since).Milliseconds(), e.Usual.Milliseconds(), e.Longest.Milliseconds()
+	}
+	t.say(r, l)
 }
 
 func (t *jsonTeller) line(r *running, p apply.Progress) {

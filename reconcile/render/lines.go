@@ -23,7 +23,13 @@ func (t *lineTeller) say(r *running, format string, args ...any) {
 
 func (t *lineTeller) started(r *running) { t.say(r, "%s", r.doing()) }
 
-func (t *lineTeller) phase(r *running) { t.say(r, "%s", r.doing()) }
+func (t *lineTeller) phase(r *running) {
+	if e := r.expect; e != nil {
+		t.say(r, "%s, about %s %s", r.doing(), whole(e.Usual), clean(e.Basis))
+		return
+	}
+	t.say(r, "%s", r.doing())
+}
 
 func (t *lineTeller) line(r *running, p apply.Progress) {
 	r.said = t.now()
@@ -34,7 +40,16 @@ func (t *lineTeller) finished(r *running, e apply.Event) { t.out.WriteString(end
 
 func (t *lineTeller) tick(now time.Time, all []*running) {
 	for _, r := range all {
-		if now.Sub(r.said) >= t.heartbeat {
+		switch late := r.late(now); {
+		case late && !r.over:
+			r.over = true
+			t.say(r, "still %s, %s: %s", r.doing(), whole(now.Sub(r.expect.Since)), r.unusual())
+		case now.Sub(r.said) < t.heartbeat:
+		case late:
+			t.say(r, "still %s, %s: longer than usual", r.doing(), whole(now.Sub(r.expect.Since)))
+		case r.expect != nil:
+			t.say(r, "still %s, %s of about %s: %s", r.doing(), whole(now.Sub(r.expect.Since)), whole(r.expect.Usual), r.normal(now))
+		default:
 			t.say(r, "still %s%s, %s", r.doing(), r.measure(), whole(now.Sub(r.since)))
 		}
 	}
@@ -65,6 +80,28 @@ func ending(p paint, r *running, e apply.Event) string {
 		did = p.in(yellow, "skipped") + ", interrupted"
 	}
 	return r.label + ": " + did + "\n"
+}
+
+// late reports whether the phase takes longer than is normal.
+func (r *running) late(now time.Time) bool {
+	return r.expect != nil && now.Sub(r.expect.Since) > r.expect.Longest
+}
+
+// unusual says what it means that the phase is late.
+func (r *running) unusual() string {
+	text := fmt.Sprintf("longer than usual (about %s, up to %s, %s)", whole(r.expect.Usual), whole(r.expect.Longest), clean(r.expect.Basis))
+	if r.expect.Over != "" {
+		text += "; " + clean(r.expect.Over)
+	}
+	return text
+}
+
+// normal judges a phase that is not late.
+func (r *running) normal(now time.Time) string {
+	if now.Sub(r.expect.Since) > r.expect.Usual {
+		return "still normal"
+	}
+	return "normal"
 }
 
 // measure is how far a measured phase has come: ", 12.3 MB of 45.6 MB (27%)".

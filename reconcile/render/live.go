@@ -75,13 +75,25 @@ func (t *liveTeller) status(r *running, now time.Time, label, columns int) strin
 		full := int(r.share() * barColumns)
 		bar = fmt.Sprintf(" [%s%s] %3d%% %s", strings.Repeat("█", full), strings.Repeat("░", barColumns-full), int(100*r.share()), size(r.total))
 	}
-	age := " " + whole(now.Sub(r.since))
+	age := " " + r.age(now)
 	room := columns - len("  ") - len(sym) - 1 - cells(name) - 2
 	if room < cells(doing)+cells(bar)+cells(age) {
 		bar = ""
 	}
 	doing = strings.TrimRight(fit(doing, max(room-cells(bar)-cells(age), 0)), " ")
 	return "  " + t.paint.symbol(sym) + " " + name + "  " + doing + t.paint.in(cyan, bar) + t.paint.in(dim, age) + "\n"
+}
+
+// age is since when an action runs, or of a phase with an expectation how much of it is
+// over.
+func (r *running) age(now time.Time) string {
+	switch {
+	case r.expect == nil:
+		return whole(now.Sub(r.since))
+	case r.late(now):
+		return fmt.Sprintf("%s, usually %s: late", whole(now.Sub(r.expect.Since)), whole(r.expect.Usual))
+	}
+	return fmt.Sprintf("%s of about %s", whole(now.Sub(r.expect.Since)), whole(r.expect.Usual))
 }
 
 // draw replaces the frame, and puts what stays above it.
