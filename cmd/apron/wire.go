@@ -57,10 +57,10 @@ func (s *session) wire(o applyFlags) wiring {
 	w = wiring{
 		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate, Place: s.place,
 			Rehearsal: s.a.sandbox.on, Look: s.look(), Learn: s.learnOnce(func() wiring { return w })}),
-		iam:       iam.New(iamsdk.NewFromConfig(s.cfg)),
-		ssm:       ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region, Account: s.id.Account}),
-		secrets:   secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
-		records:   records.New(s.cfg),
+		iam:     iam.New(iamsdk.NewFromConfig(s.cfg)),
+		ssm:     ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region, Account: s.id.Account}),
+		secrets: secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
+		records: records.New(s.cfg),
 	}
 	registry := ecr.New(s.cfg, s.id)
 	registry.Verify = func(ctx context.Context, service string, env apply.Env) error {
