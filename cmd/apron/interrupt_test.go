@@ -35,6 +35,7 @@ func TestInterrupt_leavesWhatTheNextApplyFinishes(t *testing.T) {
 	require.Contains(t, text, "apron status --wait")
 	require.Contains(t, text, "interrupted")
 
+	c.apron(exitOK, "status", "--sandbox", "--wait")
 	out, _ := c.apron(exitOK, "apply", "--sandbox", "--yes")
 	require.NotContains(t, out, "+ apprunner/service/shop", "it was created before")
 	out, _ = c.apron(exitOK, "plan", "--sandbox", "--detailed-exitcode")

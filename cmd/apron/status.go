@@ -2,17 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/providers/apprunner"
+	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -22,39 +26,22 @@ func (a *app) statusCommand() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what is live: status, URL, image, scaling, health, last operations",
+		Short: "Show what is live: status, URL, version, scaling, health, domains, last operations",
+		Long: "status shows a screen for each service. With --wait it follows an operation that is under\n" +
+			"way to its end first, whoever started it, as apply would have: it exits with 7 when the\n" +
+			"last operation failed or was rolled back, even if it had ended before, or when the URL\n" +
+			"does not answer as the manifest says, and with 8 when it takes longer than --timeout.",
+		Example: "  apron status\n  apron status --wait --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if timeout <= 0 {
+				return &usageError{err: fmt.Errorf("--timeout %s: must be more than nothing", timeout), command: cmd.CommandPath()}
+			}
 			return a.runStatus(cmd.Context(), wait, timeout)
 		},
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until no operation is under way")
+	cmd.Flags().BoolVar(&wait, "wait", false, "follow the operation under way to its end; exit as the last one ended")
 	cmd.Flags().DurationVar(&timeout, "timeout", 35*time.Minute, "how long to wait")
 	return cmd
-}
-
-// serviceStatus is one service as status shows it.
-type serviceStatus struct {
-	Service    string      `json:"service"`
-	Status     string      `json:"status"` // App Runner's own, or ABSENT
-	URL        string      `json:"url,omitempty"`
-	Owner      string      `json:"owner,omitempty"`
-	ARN        string      `json:"arn,omitempty"`
-	Image      string      `json:"image,omitempty"`
-	Digest     string      `json:"digest,omitempty"`
-	CPU        string      `json:"cpu,omitempty"`    // CPU units
-	Memory     string      `json:"memory,omitempty"` // MiB
-	Scaling    string      `json:"scaling,omitempty"`
-	Health     string      `json:"health,omitempty"`
-	DeployedAt string      `json:"deployed_at,omitempty"` // RFC 3339
-	Operations []operation `json:"operations"`            // newest first
-}
-
-type operation struct {
-	ID        string `json:"id"`
-	Type      string `json:"type"`
-	Status    string `json:"status"`
-	StartedAt string `json:"started_at"`
-	Took      string `json:"took,omitempty"`
 }
 
 func (a *app) runStatus(ctx context.Context, wait bool, timeout time.Duration) error {
@@ -65,39 +52,39 @@ func (a *app) runStatus(ctx context.Context, wait bool, timeout time.Duration) e
 	w := s.wire(applyFlags{timeout: timeout})
 	w.all = reconcile.Providers{w.apprunner} // nothing else is shown, so nothing else is read
 	w.records = nil
-	observe := s.observe
-	if wait {
-		observe = s.settled
-	}
-	f, err := observe(ctx, w, false)
+	f, err := s.observe(ctx, w, false)
 	if err != nil {
 		return err
 	}
-	var all []serviceStatus
-	for _, spec := range s.specs {
-		all = append(all, statusOf(spec, f.live))
-	}
-	if err := s.digests(ctx, w, all); err != nil {
-		return err
-	}
-	if render.Format(a.format) == render.JSON {
-		return a.encode(struct {
-			FormatVersion string          `json:"format_version"`
-			Account       string          `json:"account"`
-			Region        string          `json:"region"`
-			Services      []serviceStatus `json:"services"`
-		}{render.FormatVersion, s.id.Account, s.cfg.Region, all})
-	}
-	for _, st := range all {
-		if err := a.writeStatus(s, st); err != nil {
+	var verdict error
+	if wait {
+		verdict = s.await(ctx, w, f.live)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if f, err = s.observe(ctx, w, false); err != nil {
 			return err
 		}
 	}
-	return nil
+	var all []render.ServiceStatus
+	for _, spec := range s.specs {
+		st := statusOf(spec, f.live, time.Now())
+		if st.ARN != "" {
+			if err := s.complete(ctx, w, spec, &st); err != nil {
+				return interruptible(ctx, err)
+			}
+		}
+		all = append(all, st)
+	}
+	if err := a.write(render.NewStatus(s.id.Account, s.cfg.Region, all)); err != nil {
+		return err
+	}
+	return verdict
 }
 
-func statusOf(spec state.Spec, live state.Live) serviceStatus {
-	st := serviceStatus{Service: spec.Service, Status: "ABSENT", Operations: []operation{}}
+// statusOf is what the service itself tells.
+func statusOf(spec state.Spec, live state.Live, now time.Time) render.ServiceStatus {
+	st := render.ServiceStatus{Service: spec.Service, Status: "ABSENT"}
 	o, ok := live[serviceAddress(spec)]
 	if !ok {
 		return st
@@ -112,9 +99,12 @@ func statusOf(spec state.Spec, live state.Live) serviceStatus {
 		st.DeployedAt = detail.DeployedAt.UTC().Format(time.RFC3339)
 	}
 	for _, op := range detail.Operations[:min(5, len(detail.Operations))] {
-		line := operation{ID: aws.ToString(op.Id), Type: string(op.Type), Status: string(op.Status), StartedAt: aws.ToTime(op.StartedAt).UTC().Format(time.RFC3339)}
+		started := aws.ToTime(op.StartedAt)
+		line := render.Operation{ID: aws.ToString(op.Id), Type: string(op.Type), Status: string(op.Status), StartedAt: started.UTC().Format(time.RFC3339)}
 		if op.EndedAt != nil {
-			line.Took = op.EndedAt.Sub(aws.ToTime(op.StartedAt)).Round(time.Second).String()
+			line.Took = op.EndedAt.Sub(started).Round(time.Second).String()
+		} else {
+			line.SoFar = max(now.Sub(started), 0).Round(time.Second).String()
 		}
 		st.Operations = append(st.Operations, line)
 	}
@@ -145,55 +135,104 @@ func healthText(o state.Observed) string {
 		o.Value("health.timeout"), o.Value("health.healthy"), o.Value("health.unhealthy"))
 }
 
-// digests looks up which image each running tag stands for.
-func (s *session) digests(ctx context.Context, w wiring, all []serviceStatus) error {
-	var want []state.Address
-	for _, st := range all {
-		if a := (state.Address{Target: "ecr", Kind: "image", Name: st.Image}); strings.Contains(st.Image, ":") && !slices.Contains(want, a) {
-			want = append(want, a)
-		}
+// complete adds what others tell of a service: which versions its image is, and its
+// domains.
+func (s *session) complete(ctx context.Context, w wiring, spec state.Spec, st *render.ServiceStatus) error {
+	domains, err := w.apprunner.CustomDomains(ctx, st.ARN)
+	if err != nil {
+		st.Unknown = append(st.Unknown, "custom domains: "+err.Error())
 	}
-	if len(want) == 0 {
+	for _, d := range domains {
+		st.Domains = append(st.Domains, render.Domain{Name: aws.ToString(d.DomainName), Status: strings.ToLower(string(d.Status))})
+	}
+	repository, _, tagged := strings.Cut(st.Image, ":")
+	if !tagged || strings.Contains(repository, ".") { // in another registry
 		return nil
 	}
-	live, _, err := w.registry.Observe(ctx, reconcile.Query{Want: want})
+	image, live := state.Address{Target: "ecr", Kind: "image", Name: st.Image}, ecr.Tag(repository, "live-"+spec.Service)
+	want := []state.Address{image, live}
+	var versions []string
+	for _, v := range append([]string{spec.Image.Version}, spec.Image.Tags...) {
+		if v != "" {
+			versions = append(versions, v)
+			want = append(want, ecr.Tag(repository, v))
+		}
+	}
+	found, _, err := w.registry.Observe(ctx, reconcile.Query{Want: want})
 	if err != nil {
 		return err
 	}
-	for i := range all {
-		all[i].Digest = live[state.Address{Target: "ecr", Kind: "image", Name: all[i].Image}].ID
+	st.Digest, st.Live = found[image].ID, found[live].ID
+	for _, v := range versions {
+		if st.Digest != "" && found[ecr.Tag(repository, v)].ID == st.Digest {
+			st.Versions = append(st.Versions, v)
+		}
 	}
 	return nil
 }
 
-func (a *app) writeStatus(s *session, st serviceStatus) error {
-	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	row := func(label, value string) {
-		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", label, value)
+// await follows what is under way to its end, and tells how the last operation of each
+// service ended.
+func (s *session) await(ctx context.Context, w wiring, live state.Live) error {
+	stream := render.Events(s.a.err, s.a.events())
+	defer stream.Close()
+	var errs *multierror.Error
+	for _, spec := range s.specs {
+		o, ok := live[serviceAddress(spec)]
+		if !ok {
+			continue
+		}
+		err := s.verdict(ctx, w, o, stream)
+		var left *apprunner.LeftError
+		if errors.As(err, &left) {
+			s.a.say("apron: %v", left)
+		}
+		if err != nil {
+			errs = multierror.Append(errs, err)
 		}
 	}
-	row("service", st.Service)
-	row("status", st.Status)
-	row("url", st.URL)
-	row("account", s.id.Account+", "+s.cfg.Region)
-	if st.Owner == string(state.Theirs) {
-		row("owner", "not made by apron")
+	if errs.ErrorOrNil() != nil {
+		s.a.warnUnlearned(s.learn(ctx, w, live))
 	}
-	row("image", st.Image)
-	row("digest", st.Digest)
-	if st.CPU != "" {
-		row("size", fmt.Sprintf("%s CPU units, %s MiB", st.CPU, st.Memory))
-	}
-	row("scaling", st.Scaling)
-	row("health", st.Health)
-	row("deployed", st.DeployedAt)
-	for i, op := range st.Operations {
-		label := ""
-		if i == 0 {
-			label = "operations"
+	return errs.ErrorOrNil()
+}
+
+// verdict follows the last operation of a service to its end, if it has not ended, and
+// tells how it ended and whether the service answers.
+func (s *session) verdict(ctx context.Context, w wiring, o state.Observed, stream *render.Stream) error {
+	ops := o.Detail.(apprunner.Live).Operations
+	if len(ops) == 0 || o.Phase == state.Busy && apprunner.Ended(ops[0]) { // maintenance is no operation
+		if err := s.idle(ctx, w, state.Live{o.Address: o}); err != nil || len(ops) == 0 {
+			return err
 		}
-		fmt.Fprintf(t, "%s\t%s  %s  %s  %s\n", label, op.StartedAt, op.Type, op.Status, op.Took)
 	}
-	return t.Flush()
+	a := plan.Action{ID: plan.ID("wait " + o.Address.String()), Op: doing[ops[0].Type], Target: o.Address, Have: o}
+	env := apply.Env{Progress: stream.Progress}
+	going := !apprunner.Ended(ops[0])
+	start := time.Now()
+	if going {
+		stream.Observe(apply.Event{Action: a, Status: apply.Started})
+	}
+	err := w.apprunner.Follow(ctx, a, ops[0], env)
+	if err == nil && ops[0].Type != types.OperationTypePauseService && ops[0].Type != types.OperationTypeDeleteService {
+		err = w.apprunner.Verify(ctx, o.Address.Name, o.URL)
+	}
+	if going {
+		ended := apply.Event{Action: a, Status: apply.Done, Err: err, Took: time.Since(start)}
+		if err != nil {
+			ended.Status = apply.Failed
+		}
+		stream.Observe(ended)
+	}
+	return err
+}
+
+// doing is what an operation is as an action of a plan.
+var doing = map[types.OperationType]plan.Op{
+	types.OperationTypeCreateService:   plan.Create,
+	types.OperationTypeUpdateService:   plan.Update,
+	types.OperationTypeStartDeployment: plan.Redeploy,
+	types.OperationTypePauseService:    plan.Pause,
+	types.OperationTypeResumeService:   plan.Resume,
+	types.OperationTypeDeleteService:   plan.Delete,
 }

@@ -55,6 +55,7 @@ type api interface {
 	DeleteVpcIngressConnection(context.Context, *sdk.DeleteVpcIngressConnectionInput, ...func(*sdk.Options)) (*sdk.DeleteVpcIngressConnectionOutput, error)
 	DescribeAutoScalingConfiguration(context.Context, *sdk.DescribeAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.DescribeAutoScalingConfigurationOutput, error)
 	DescribeObservabilityConfiguration(context.Context, *sdk.DescribeObservabilityConfigurationInput, ...func(*sdk.Options)) (*sdk.DescribeObservabilityConfigurationOutput, error)
+	DescribeCustomDomains(context.Context, *sdk.DescribeCustomDomainsInput, ...func(*sdk.Options)) (*sdk.DescribeCustomDomainsOutput, error)
 	DescribeService(context.Context, *sdk.DescribeServiceInput, ...func(*sdk.Options)) (*sdk.DescribeServiceOutput, error)
 	DescribeVpcIngressConnection(context.Context, *sdk.DescribeVpcIngressConnectionInput, ...func(*sdk.Options)) (*sdk.DescribeVpcIngressConnectionOutput, error)
 	ListAutoScalingConfigurations(context.Context, *sdk.ListAutoScalingConfigurationsInput, ...func(*sdk.Options)) (*sdk.ListAutoScalingConfigurationsOutput, error)

@@ -111,3 +111,36 @@ func TestSandbox_redeployPauseResume(t *testing.T) {
 	require.ErrorAs(t, verb(plan.Resume), &wrong)
 	require.Equal(t, []string{"StartDeployment", "PauseService", "ResumeService", "PauseService", "ResumeService"}, r.called())
 }
+
+// What somebody else has started is followed by its own id, from wherever it is.
+func TestFollow_tellsHowAnOperationOfAnybodyEnds(t *testing.T) {
+	for name, end := range map[string]types.OperationStatus{"well": types.OperationStatusSucceeded, "badly": types.OperationStatusRollbackSucceeded} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, p := running(t)
+				f.ends = []types.OperationStatus{end}
+				f.begin(types.OperationTypeUpdateService, *f.s)
+				_, live := planned(t.Context(), t, p, plain(), plan.Options{})
+				o := live[Service("web")]
+				op := o.Detail.(Live).Operations[0]
+				require.False(t, Ended(op))
+				var phases []string
+				for range 2 { // the second time it has ended before
+					start := time.Now()
+					err := p.Follow(t.Context(), plan.Action{Op: plan.Update, Target: Service("web"), Have: o}, op,
+						apply.Env{Progress: func(p apply.Progress) { phases = append(phases, p.Phase) }})
+					if end == types.OperationStatusSucceeded {
+						require.NoError(t, err)
+					} else {
+						var failed *OperationError
+						require.ErrorAs(t, err, &failed)
+					}
+					if len(phases) == 1 {
+						require.Less(t, time.Since(start), time.Minute)
+					}
+					phases = phases[:0]
+				}
+			})
+		})
+	}
+}

@@ -2,13 +2,16 @@ package apprunner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 
 	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -71,6 +74,20 @@ func (r run) follow(ctx context.Context, arn, op string) error {
 	}
 	return err
 }
+
+// Follow follows an operation that somebody has started to its end, and tells why it
+// failed, if it did: a *[OperationError]. a says for whom, and what is known of the service.
+func (p *Provider) Follow(ctx context.Context, a plan.Action, op types.OperationSummary, env apply.Env) error {
+	r := run{p: p, a: a, env: env}
+	err := r.follow(ctx, a.Have.ID, aws.ToString(op.Id))
+	if a.Op == plan.Delete && errors.Is(err, errVanished) {
+		return nil
+	}
+	return hide(err, a.Have.Fields)
+}
+
+// Ended reports whether nothing more happens in an operation.
+func Ended(op types.OperationSummary) bool { return ended(op.Status) }
 
 // differences lists the paths where what is live is not what was asked: other values, and
 // what is left in a map that is managed as a whole.
