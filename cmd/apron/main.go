@@ -108,6 +108,7 @@ func (a *app) root() *cobra.Command {
 		a.pauseCommand(),
 		a.resumeCommand(),
 		a.logsCommand(),
+		a.metricsCommand(),
 		a.validateCommand(),
 		a.renderCommand(),
 		a.schemaCommand(),

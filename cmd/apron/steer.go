@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/apron-deploy/apron/providers/apprunner"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -88,11 +88,14 @@ func (a *app) runSteer(ctx context.Context, op plan.Op, o applyFlags, wait bool)
 	return s.execute(ctx, w, planned{plan: p, facts: facts{live: live}, verb: string(op)}, o)
 }
 
-// services observes the services of the manifests and nothing else.
+// services observes the services of the manifests and what App Runner has beside them, and
+// nothing else.
 func (s *session) services(ctx context.Context, w wiring) (state.Live, error) {
 	q := reconcile.Query{Account: s.id.Account, Region: s.cfg.Region, Specs: s.specs}
-	for _, spec := range s.specs {
-		q.Want = append(q.Want, apprunner.Service(spec.Service))
+	for _, addr := range s.addresses() {
+		if slices.Contains(w.apprunner.Types(), addr.Type()) {
+			q.Want = append(q.Want, addr)
+		}
 	}
 	live, _, err := w.apprunner.Observe(ctx, q)
 	if err != nil {

@@ -27,6 +27,7 @@ func newLimits() limits {
 		"SSM PutParameter": rate.NewLimiter(3, 6),
 		"Secrets Manager":  rate.NewLimiter(50, 50),
 		"CloudWatch Logs":  rate.NewLimiter(5, 10),
+		"CloudWatch":       rate.NewLimiter(20, 40),
 	}
 }
 

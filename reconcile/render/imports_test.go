@@ -12,6 +12,7 @@ func TestPackage_importsOnlyWhatItShows(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{
+		"github.com/guptarohit/asciigraph",
 		"github.com/hashicorp/errwrap",
 		"github.com/hashicorp/go-multierror",
 		"github.com/apron-deploy/apron/reconcile/state",
