@@ -116,6 +116,9 @@ func (c *checks) source(s *sourceShape) {
 		c.match(at+"authenticationConfiguration.accessRoleArn", auth.AccessRoleArn, roleARN)
 		c.optionalARN(at+"authenticationConfiguration.connectionArn", auth.ConnectionArn)
 	}
+	if s.CodeRepository != nil {
+		c.code(s.CodeRepository)
+	}
 	image := s.ImageRepository
 	if image == nil {
 		return
@@ -123,20 +126,20 @@ func (c *checks) source(s *sourceShape) {
 	c.LengthOf(at+"imageRepository.imageIdentifier", image.ImageIdentifier, 1, 1024)
 	c.match(at+"imageRepository.imageIdentifier", image.ImageIdentifier, imageName)
 	c.EnumOf(at+"imageRepository.imageRepositoryType", image.ImageRepositoryType, private, public)
-	settings := image.ImageConfiguration
-	if settings == nil {
-		return
+	if image.ImageConfiguration != nil {
+		c.settings(at+"imageRepository.imageConfiguration.", image.ImageConfiguration)
 	}
-	const in = at + "imageRepository.imageConfiguration."
+}
+
+// settings checks what an application gets: its port, command and environment.
+func (c *checks) settings(in string, settings *imageConfigShape) {
 	if p := settings.Port; p != nil {
 		if n, err := strconv.Atoi(*p); err != nil || n < 1 || n > 65535 {
 			c.Fail(in+"port", *p, "Member must be a port from 1 to 65535")
 		}
 	}
+	c.command(in+"startCommand", settings.StartCommand)
 	// The values below may be confidential, so they are not repeated.
-	if v := settings.StartCommand; v != nil && !command.re.MatchString(*v) {
-		c.FailSecret(in+"startCommand", "Member must satisfy regular expression pattern: "+command.text)
-	}
 	for _, key := range slices.Sorted(maps.Keys(settings.RuntimeEnvironmentVariables)) {
 		c.LengthOf(in+"runtimeEnvironmentVariables.key", &key, 1, 51200)
 		if v := settings.RuntimeEnvironmentVariables[key]; len(v) > 51200 {
@@ -147,6 +150,13 @@ func (c *checks) source(s *sourceShape) {
 		ref := settings.RuntimeEnvironmentSecrets[key]
 		c.LengthOf(in+"runtimeEnvironmentSecrets.key", &key, 1, 2048)
 		c.LengthOf(in+"runtimeEnvironmentSecrets."+key, &ref, 1, 2048)
+	}
+}
+
+// command checks a command, which may be confidential.
+func (c *checks) command(path string, v *string) {
+	if v != nil && !command.re.MatchString(*v) {
+		c.FailSecret(path, "Member must satisfy regular expression pattern: "+command.text)
 	}
 }
 

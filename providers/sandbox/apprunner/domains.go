@@ -92,7 +92,11 @@ type target struct {
 }
 
 func (s *Service) target(st *state, r *record) target {
-	return target{DNSTarget: label(st, r) + ".localhost", ServiceArn: r.ARN, VpcDNSTargets: []vpcTarget{}}
+	t := target{DNSTarget: label(st, r) + ".localhost", ServiceArn: r.ARN, VpcDNSTargets: []vpcTarget{}}
+	for _, i := range st.ingresses(r.ARN) {
+		t.VpcDNSTargets = append(t.VpcDNSTargets, vpcTarget{i.ARN, i.VPC, i.Host})
+	}
+	return t
 }
 
 type domainOutput struct {

@@ -54,6 +54,20 @@ var calls = map[string]func(*sdk.Client, *string) error{
 		_, err := c.DeleteService(context.Background(), &sdk.DeleteServiceInput{ServiceArn: arn})
 		return err
 	},
+	"associated with a custom domain": func(c *sdk.Client, arn *string) error {
+		_, err := c.AssociateCustomDomain(context.Background(), &sdk.AssociateCustomDomainInput{ServiceArn: arn, DomainName: aws.String("example.com")})
+		return err
+	},
+	"disassociated from a custom domain": func(c *sdk.Client, arn *string) error {
+		_, err := c.DisassociateCustomDomain(context.Background(), &sdk.DisassociateCustomDomainInput{ServiceArn: arn, DomainName: aws.String("old.example.com")})
+		return err
+	},
+	"associated with a VPC ingress connection": func(c *sdk.Client, arn *string) error {
+		_, err := c.CreateVpcIngressConnection(context.Background(), &sdk.CreateVpcIngressConnectionInput{
+			ServiceArn: arn, VpcIngressConnectionName: aws.String("link"), IngressVpcConfiguration: endpoint("vpce-1"),
+		})
+		return err
+	},
 	"tagged": func(c *sdk.Client, arn *string) error {
 		_, err := c.TagResource(context.Background(), &sdk.TagResourceInput{ResourceArn: arn, Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}})
 		return err
@@ -62,25 +76,27 @@ var calls = map[string]func(*sdk.Client, *string) error{
 
 // Which call is legal in which status, with the codes that AWS answers.
 func TestCalls_areLegalByStatus(t *testing.T) {
-	const ok, wrong, request, missing = "", "InvalidStateException", "InvalidRequestException", "ResourceNotFoundException"
+	const ok, wrong, request, missing, unknown = "", "InvalidStateException", "InvalidRequestException", "ResourceNotFoundException", "InvalidRequestException: Service"
+	const associated, disassociated, linked = "associated with a custom domain", "disassociated from a custom domain", "associated with a VPC ingress connection"
 	for status, codes := range map[string]map[string]string{
-		running:      {"updated": ok, "deployed": ok, "paused": ok, "resumed": wrong, "deleted": ok, "tagged": ok},
-		inProgress:   {"updated": wrong, "deployed": request, "paused": wrong, "resumed": wrong, "deleted": wrong, "tagged": wrong},
-		paused:       {"updated": wrong, "deployed": request, "paused": ok, "resumed": ok, "deleted": ok, "tagged": ok},
-		createFailed: {"updated": ok, "deployed": request, "paused": wrong, "resumed": wrong, "deleted": ok, "tagged": ok},
-		deleteFailed: {"updated": wrong, "deployed": request, "paused": wrong, "resumed": wrong, "deleted": ok, "tagged": ok},
-		deleted:      {"updated": wrong, "deployed": missing, "paused": missing, "resumed": missing, "deleted": missing, "tagged": missing},
+		running:      {"updated": ok, "deployed": ok, "paused": ok, "resumed": wrong, "deleted": ok, "tagged": ok, associated: ok, disassociated: ok, linked: ok},
+		inProgress:   {"updated": wrong, "deployed": request, "paused": wrong, "resumed": wrong, "deleted": wrong, "tagged": wrong, associated: wrong, disassociated: wrong, linked: wrong},
+		paused:       {"updated": wrong, "deployed": request, "paused": ok, "resumed": ok, "deleted": ok, "tagged": ok, associated: wrong, disassociated: wrong, linked: ok},
+		createFailed: {"updated": ok, "deployed": request, "paused": wrong, "resumed": wrong, "deleted": ok, "tagged": ok, associated: wrong, disassociated: wrong, linked: wrong},
+		deleteFailed: {"updated": wrong, "deployed": request, "paused": wrong, "resumed": wrong, "deleted": ok, "tagged": ok, associated: wrong, disassociated: wrong, linked: wrong},
+		deleted:      {"updated": wrong, "deployed": missing, "paused": missing, "resumed": missing, "deleted": missing, "tagged": missing, associated: unknown, disassociated: missing, linked: unknown},
 	} {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			s := r.create()
+			s := r.createPrivate("shop")
 			for verb, code := range codes {
 				// Put the service into the status by hand; each call meets it fresh.
 				r.settle(s.ServiceArn)
 				require.NoError(t, r.s.doc.Update(func(st *state) error {
 					rec := st.service(*s.ServiceId)
 					rec.Status, rec.DeletedAt = status, r.s.now()
+					rec.Domains, st.Ingresses = []*domain{{Name: "old.example.com", Status: domainActive}}, nil
 					return nil
 				}))
 				err := calls[verb](r.api, s.ServiceArn)

@@ -35,7 +35,7 @@ func (s *Service) takeUp() {
 		serves bool
 	}
 	var jobs []job
-	var domains []func()
+	var changes []func() // of domains and VPC ingress connections
 	s.doc.View(func(st *state) {
 		for _, r := range st.Services {
 			j := job{a: s.app(r.ID, r.Name)}
@@ -51,11 +51,15 @@ func (s *Service) takeUp() {
 			jobs = append(jobs, j)
 			for _, d := range r.Domains {
 				service, id := r.ID, d.ID
-				domains = append(domains, func() { s.certify(service, id) })
+				changes = append(changes, func() { s.certify(service, id) })
 			}
 		}
+		for _, i := range st.Ingresses {
+			change := i.Change
+			changes = append(changes, func() { s.settleIngress(change) })
+		}
 	})
-	for _, follow := range domains {
+	for _, follow := range changes {
 		s.spawn(follow)
 	}
 	for _, j := range jobs {

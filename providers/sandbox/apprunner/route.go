@@ -25,20 +25,17 @@ var (
 	errCrowded = errors.New("too many requests")
 )
 
-// Route returns what answers requests to a host, "<service>.localhost" with or without
-// a port. If no service has the name, the handler answers as App Runner does for hosts
+// Route returns what answers requests to a host with or without a port: a service's
+// "<name>.localhost", the name of a VPC ingress connection or an active custom domain. If no service has the name, the handler answers as App Runner does for hosts
 // it does not know, and the bool is false.
 func (s *Service) Route(host string) (http.Handler, bool) {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	name, local := strings.CutSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost")
 	var found http.Handler
 	s.doc.View(func(st *state) {
-		for _, r := range st.Services {
-			if local && r.Status != deleted && r.public() && label(st, r) == name {
-				found = s.app(r.ID, r.Name)
-			}
+		if r := st.host(strings.ToLower(strings.TrimSuffix(host, "."))); r != nil {
+			found = s.app(r.ID, r.Name)
 		}
 	})
 	if found == nil {

@@ -49,8 +49,10 @@ func (s *Service) createService(_ context.Context, in createInput) (started, err
 	if err := c.err(); err != nil {
 		return started{}, err
 	}
-	if in.SourceConfiguration.ImageRepository == nil {
-		return started{}, wire.Errorf(invalidRequest, "The sandbox runs images only: SourceConfiguration must have an ImageRepository.")
+	if code, image := in.SourceConfiguration.CodeRepository, in.SourceConfiguration.ImageRepository; (code == nil) == (image == nil) {
+		return started{}, wire.Errorf(invalidRequest, "Source configuration is invalid. Specify exactly one of CodeRepository and ImageRepository.")
+	} else if code != nil {
+		return started{}, s.refuseCode(in.SourceConfiguration)
 	}
 	config := defaults().with(in.config)
 	admit := func(st *state) (err error) {
@@ -185,14 +187,17 @@ func (s *Service) describeService(_ context.Context, in arnInput) (out started, 
 }
 
 func (s *Service) deleteService(_ context.Context, in arnInput) (started, error) {
-	return s.simple(in, opDelete, func(r *record) error {
-		return s.allow(r, "deleted", running, paused, createFailed, deleteFailed)
+	return s.simple(in, opDelete, func(st *state, r *record) error {
+		if err := s.allow(r, "deleted", running, paused, createFailed, deleteFailed); err != nil {
+			return err
+		}
+		return st.unlinked(r)
 	})
 }
 
 // pauseService answers without an operation if the service is paused already.
 func (s *Service) pauseService(_ context.Context, in arnInput) (started, error) {
-	return s.simple(in, opPause, func(r *record) error {
+	return s.simple(in, opPause, func(_ *state, r *record) error {
 		if r.Status == paused {
 			return errNoOperation
 		}
@@ -201,12 +206,12 @@ func (s *Service) pauseService(_ context.Context, in arnInput) (started, error) 
 }
 
 func (s *Service) resumeService(_ context.Context, in arnInput) (started, error) {
-	return s.simple(in, opResume, func(r *record) error { return s.allow(r, "resumed", paused) })
+	return s.simple(in, opResume, func(_ *state, r *record) error { return s.allow(r, "resumed", paused) })
 }
 
 // startDeployment answers a busy service with another code than the other calls do.
 func (s *Service) startDeployment(_ context.Context, in arnInput) (started, error) {
-	out, err := s.simple(in, opDeploy, func(r *record) error {
+	out, err := s.simple(in, opDeploy, func(_ *state, r *record) error {
 		if s.status(r) != running && r.Status != deleted {
 			return wire.Errorf(invalidRequest, "Can't start a deployment on the specified service, because it isn't in RUNNING state.")
 		}
@@ -249,7 +254,7 @@ func (s *Service) start(out *started, pick func(*state) (*record, string, error)
 }
 
 // simple is a call that has nothing but an ARN and starts an operation, if judge lets it.
-func (s *Service) simple(in arnInput, kind string, judge func(*record) error) (out started, err error) {
+func (s *Service) simple(in arnInput, kind string, judge func(*state, *record) error) (out started, err error) {
 	var c checks
 	c.arn("serviceArn", in.ServiceArn)
 	if err := c.err(); err != nil {
@@ -261,7 +266,7 @@ func (s *Service) simple(in arnInput, kind string, judge func(*record) error) (o
 			err = s.present(r)
 		}
 		if err == nil {
-			err = judge(r)
+			err = judge(st, r)
 		}
 		return r, kind, err
 	})

@@ -37,10 +37,10 @@ const vpcEgress = "VPC"
 // an empty map that was sent stays distinct from one that was not.
 
 type sourceShape struct {
-	CodeRepository              map[string]any `json:",omitempty"`
-	ImageRepository             *imageShape    `json:",omitempty"`
-	AutoDeploymentsEnabled      *bool          `json:",omitempty"`
-	AuthenticationConfiguration *authShape     `json:",omitempty"`
+	CodeRepository              *codeShape  `json:",omitempty"`
+	ImageRepository             *imageShape `json:",omitempty"`
+	AutoDeploymentsEnabled      *bool       `json:",omitempty"`
+	AuthenticationConfiguration *authShape  `json:",omitempty"`
 }
 
 type imageShape struct {

@@ -28,6 +28,8 @@ type state struct {
 	Scalings        []*scaling
 	Connectors      []*connector     `json:",omitempty"`
 	Observabilities []*observability `json:",omitempty"`
+	Connections     []*connection    `json:",omitempty"`
+	Ingresses       []*ingress       `json:",omitempty"`
 	// Revisions holds the highest revision that each scaling name ever had.
 	Revisions              map[string]int
 	ObservabilityRevisions map[string]int `json:",omitempty"`
@@ -107,6 +109,7 @@ func (s *Service) purge(st *state) {
 	st.Services = slices.DeleteFunc(st.Services, func(r *record) bool {
 		return s.forgotten(r.Status == deleted, r.DeletedAt)
 	})
+	st.Ingresses = slices.DeleteFunc(st.Ingresses, func(i *ingress) bool { return s.forgotten(!i.there(), i.DeletedAt) })
 	st.Scalings = remembered(s, st.Scalings)
 	st.Connectors = remembered(s, st.Connectors)
 	st.Observabilities = remembered(s, st.Observabilities)

@@ -48,6 +48,14 @@ func (st *state) tagged() map[string]map[string]string {
 	for _, o := range st.Observabilities {
 		add(o.self())
 	}
+	for _, c := range st.Connections {
+		all[c.ARN] = c.Tags
+	}
+	for _, i := range st.Ingresses {
+		if i.there() {
+			all[i.ARN] = i.Tags
+		}
+	}
 	return all
 }
 

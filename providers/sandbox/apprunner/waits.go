@@ -19,7 +19,7 @@ type Waits struct {
 
 	Certificate time.Duration // until a custom domain has its validation records
 	Validate    time.Duration // between looks for those in DNS
-	Bind        time.Duration // from a certificate to an active domain; and until a domain is gone
+	Bind        time.Duration // from a certificate to an active domain, until a domain is gone, and for a VPC ingress connection
 
 	Request time.Duration // the longest a request may take
 	Grace   time.Duration // from SIGTERM to SIGKILL
