@@ -41,6 +41,7 @@ func (c *checker) check() {
 	c.roles()
 	c.tags()
 	c.network()
+	c.domains()
 	c.webACL()
 }
 

@@ -36,6 +36,29 @@ func (c *checker) distinct(path string, ids []string) {
 	}
 }
 
+func (c *checker) domains() {
+	items := c.root.get("domains").itemsOf()
+	if len(items) != len(c.m.Domains) {
+		return // some could not be read
+	}
+	for i, d := range c.m.Domains {
+		p := "domains" + index(i)
+		for _, before := range c.m.Domains[:i] {
+			if strings.EqualFold(before.Name, d.Name) {
+				c.fail(items[i].at, p, "keep one of the two", "is listed twice")
+			} else if www := before.WWW != nil && *before.WWW; www && strings.EqualFold("www."+before.Name, d.Name) {
+				c.fail(items[i].at, p, "remove it, or www: true", "is what www: true of %s stands for", before.Name)
+			}
+		}
+		if d.WWW != nil && *d.WWW && strings.HasPrefix(d.Name, "*.") {
+			c.fail(c.at(p+".www"), p+".www", "list the name without *. as well, with www: true", "does not go with a wildcard")
+		}
+		if d.Name != "" && !strings.Contains(strings.TrimPrefix(d.Name, "*."), ".") {
+			c.fail(items[i].at, p, "write the whole name, such as app.example.com", "is a top-level domain")
+		}
+	}
+}
+
 func (c *checker) webACL() {
 	if c.m.AppRunner == nil || c.m.Region == "" {
 		return

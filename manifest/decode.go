@@ -85,6 +85,9 @@ func (d *decoder) decode(n *node, v reflect.Value, path string, tag reflect.Stru
 		}
 	case t == valueType || reflect.PointerTo(t).Implements(leafType):
 		d.scalar(n, v, path, tag)
+	case t.Kind() == reflect.Struct && n.kind == scalar && short(t) >= 0:
+		f := t.Field(short(t))
+		d.decode(n, v.Field(short(t)), path, f.Tag)
 	case t.Kind() == reflect.Struct:
 		if d.want(n, mapping, path, "") {
 			d.object(n, v, path)
@@ -96,6 +99,16 @@ func (d *decoder) decode(n *node, v reflect.Value, path string, tag reflect.Stru
 	default:
 		d.scalar(n, v, path, tag)
 	}
+}
+
+// short is the field of a struct that a single value stands for, or -1.
+func short(t reflect.Type) int {
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("short") != "" {
+			return i
+		}
+	}
+	return -1
 }
 
 func emptyForm(t reflect.Type) string {

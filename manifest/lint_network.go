@@ -13,6 +13,13 @@ func (l *linter) network() {
 	if n.Public == nil || *n.Public {
 		return
 	}
+	for i, d := range l.m.Domains {
+		if d.Route53 != nil && *d.Route53 {
+			p := "domains" + index(i) + ".route53"
+			l.warn(l.at(p), p, "write the record into a private hosted zone of the VPC yourself; the validation records are public",
+				"makes a public record of a service that only its VPC reaches")
+		}
+	}
 	if n.Ingress == nil {
 		l.warn(l.at("network.public"), "network.public", "add ingress: {vpc: vpc-…, endpoint: vpce-…}",
 			"closes the service to the Internet, and no ingress says who reaches it instead")

@@ -58,9 +58,10 @@ type Manifest struct {
 	// Requests to the real URL after every rollout. Left out, the path of an HTTP health
 	// check must answer 200; an empty list asks for none.
 	Verify *[]Probe `yaml:"verify"`
-	// Own domain names, at most five.
+	// Own domain names, at most five, each a name alone or with how to treat it. When given,
+	// it is the whole list: another domain of the service is disassociated.
 	// https://docs.aws.amazon.com/apprunner/latest/dg/manage-custom-domains.html
-	Domains []string `yaml:"domains" format:"domain" most:"5"`
+	Domains []Domain `yaml:"domains" most:"5"`
 	// What the service can reach and who can reach it.
 	Network *Network `yaml:"network"`
 	// Tracing.
@@ -239,6 +240,23 @@ type Probe struct {
 	Path string `yaml:"path" format:"urlpath" required:"/health"`
 	// The status it must answer with. Default 200.
 	Status *int `yaml:"status" range:"100-599"`
+}
+
+// Domain is a domain name of one's own. Its certificate is issued once the CNAME records
+// that App Runner asks for are in DNS, and renewed as long as they stay there.
+type Domain struct {
+	// The name: example.com, app.example.com, or *.example.com for all names just below.
+	Name string `yaml:"name" format:"domain" short:"1" required:"app.example.com"`
+	// Whether www. before the name is the service's, too. Off unless asked for, unlike in
+	// the API. A change needs --replace, during which the domain does not work.
+	// https://docs.aws.amazon.com/apprunner/latest/api/API_AssociateCustomDomain.html
+	WWW *bool `yaml:"www"`
+	// Whether apron writes the records into the public hosted zone of this account. Without
+	// it they are printed. What stands there already and points elsewhere is refused.
+	// https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resource-record-sets-values-alias-common.html
+	Route53 *bool `yaml:"route53"`
+	// Whether an apply waits until the domain is active, which takes minutes to two days.
+	Wait *bool `yaml:"wait"`
 }
 
 // Network is what the service can reach and who can reach it.

@@ -119,6 +119,9 @@ func (g *generator) value(t reflect.Type, tag reflect.StructTag, path string, ov
 	switch {
 	case t == manifestType:
 		return g.ref(t, "", true)
+	case structOf(t) == t && short(t) >= 0:
+		f := t.Field(short(t))
+		return map[string]any{"anyOf": []any{leafSchema(f.Type, f.Tag), g.ref(t, path, overlay)}}
 	case structOf(t) == t:
 		return g.ref(t, path, overlay)
 	case t.Kind() == reflect.Map:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -35,6 +36,7 @@ func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
 		s.Roles = state.Roles{Access: cmp.Or(r.Access, "auto"), Instance: cmp.Or(r.Instance, "auto")}
 	}
 	s.Network = m.Network.spec()
+	s.Domains = domains(m.Domains)
 	if m.Observability != nil {
 		s.Tracing = m.Observability.Tracing
 	}
@@ -167,6 +169,18 @@ func (s *Scaling) spec() *state.Scaling {
 	out := &state.Scaling{Min: s.Min, Max: s.Max, Concurrency: s.Concurrency}
 	if s.Metric == "concurrency" {
 		out.Concurrency = s.Target
+	}
+	return out
+}
+
+func domains(list []Domain) []state.Domain {
+	if list == nil {
+		return nil
+	}
+	out := []state.Domain{}
+	on := func(b *bool) bool { return b != nil && *b }
+	for _, d := range list {
+		out = append(out, state.Domain{Name: strings.ToLower(d.Name), WWW: on(d.WWW), Route53: on(d.Route53), Wait: on(d.Wait)})
 	}
 	return out
 }

@@ -47,7 +47,7 @@ var table = []row{
 	{path: "health.healthy", express: approximated, why: "ECS Express has a threshold of its own"},
 	{path: "health.unhealthy", express: approximated, why: "ECS Express has a threshold of its own"},
 	{path: "verify"},
-	{path: "domains", later: true},
+	{path: "domains"},
 	{path: "network"},
 	{path: "network.egress"},
 	{path: "network.public"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -48,6 +49,7 @@ type app struct {
 	noColor         bool
 	debug           bool
 	allowSecretArgs bool
+	resolver        string // a name server, as host:port, instead of those of the zones
 	sandbox         sandboxFlags
 	helper          bool // the program was called as a credential helper
 	wrote           bool // something, to stdout
@@ -99,6 +101,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 	f.BoolVar(&a.json, "json", false, "short for --format json")
 	f.BoolVar(&a.noColor, "no-color", false, "no colours; so does NO_COLOR in the environment")
 	f.BoolVar(&a.debug, "debug", false, "say on stderr which AWS calls are made: never what they hold")
+	f.StringVar(&a.resolver, "resolver", a.fallback("APRON_RESOLVER", ""), "name server, as host:port, that is asked about domains instead of the authoritative ones; also APRON_RESOLVER")
 	f.BoolVar(&a.allowSecretArgs, "allow-secret-args", false, "take build arguments that look like secrets, though they stay readable in the image")
 	f.BoolVar(&a.sandbox.on, "sandbox", false, "use the AWS of this machine instead: a sandbox that really runs containers")
 	f.Float64Var(&a.sandbox.speed, "sandbox-speed", 0, "divide the sandbox's AWS-side waits by this; also APRON_SANDBOX_SPEED")
@@ -116,6 +119,11 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	}
 	if e := a.sandbox.engine; e != "" && !slices.Contains(runner.Names(), e) {
 		return &usageError{err: fmt.Errorf("--sandbox-engine %q is none of %s", e, strings.Join(runner.Names(), ", ")), command: "apron"}
+	}
+	if a.resolver != "" {
+		if _, _, err := net.SplitHostPort(a.resolver); err != nil {
+			return &usageError{err: fmt.Errorf("--resolver %q is not host:port", a.resolver), command: "apron"}
+		}
 	}
 	if a.sandbox.speed < 0 {
 		return &usageError{err: errors.New("--sandbox-speed must not be negative"), command: "apron"}

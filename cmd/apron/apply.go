@@ -209,6 +209,9 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 	if writeErr := a.write(render.NewReport(report, err, h)); err == nil {
 		err = writeErr
 	}
+	if !p.destroy && !interrupted {
+		s.tellDomains(ctx, w)
+	}
 	if interrupted {
 		for _, r := range report.Results {
 			var left *apprunner.LeftError

@@ -34,6 +34,7 @@ import (
 //	                         from one run to the next
 //	traffic SERVICE PATH     keep getting a page, until
 //	calm                     which fails if any request did
+//	given KIND NAME VAR      make what apron does not: zone, acl, or secret NAME VALUE
 func TestScripts(t *testing.T) {
 	runScripts(t, "testdata/script", map[string]string{"APRON_SANDBOX_ENGINE": storyEngine()})
 }
@@ -53,7 +54,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"apron": scriptApron, "http": scriptHTTP, "edit": scriptEdit, "shown": scriptShown,
-			"traffic": scriptTraffic, "up": scriptUp, "calm": scriptCalm,
+			"traffic": scriptTraffic, "up": scriptUp, "calm": scriptCalm, "given": scriptGiven,
 		},
 	})
 }

@@ -30,6 +30,8 @@ type session struct {
 	guard *awsapi.Guard
 	id    awsapi.Identity
 	speed float64 // of the sandbox
+	// nameServer is the sandbox's, as host:port.
+	nameServer string
 	// seen is what was last observed: the secrets of its services are masked.
 	seen state.Live
 	// images are the identities of the images to run, by service.
@@ -163,6 +165,7 @@ func (s *session) configure(ctx context.Context) error {
 			return err
 		}
 		s.speed = info.Speed
+		s.nameServer = strings.TrimPrefix(info.Endpoint(), "http://")
 		o.Region, o.Endpoint = info.Region, info.Endpoint()
 		o.Credentials = credentials.NewStaticCredentialsProvider(info.AccessKey, info.SecretKey, "")
 	}

@@ -138,13 +138,11 @@ func healthText(o state.Observed) string {
 // complete adds what others tell of a service: which versions its image is, and its
 // domains.
 func (s *session) complete(ctx context.Context, w wiring, spec state.Spec, st *render.ServiceStatus) error {
-	domains, err := w.apprunner.CustomDomains(ctx, st.ARN)
+	domains, err := w.apprunner.Domains(ctx, st.ARN)
 	if err != nil {
 		st.Unknown = append(st.Unknown, "custom domains: "+err.Error())
 	}
-	for _, d := range domains {
-		st.Domains = append(st.Domains, render.Domain{Name: aws.ToString(d.DomainName), Status: strings.ToLower(string(d.Status))})
-	}
+	st.Domains = s.domains(ctx, domains)
 	repository, _, tagged := strings.Cut(st.Image, ":")
 	if !tagged || strings.Contains(repository, ".") { // in another registry
 		return nil

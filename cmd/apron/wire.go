@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	iamsdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	r53sdk "github.com/aws/aws-sdk-go-v2/service/route53"
 	smsdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	wafsdk "github.com/aws/aws-sdk-go-v2/service/wafv2"
@@ -24,6 +25,7 @@ import (
 	"github.com/apron-deploy/apron/providers/image/store"
 	"github.com/apron-deploy/apron/providers/logs"
 	"github.com/apron-deploy/apron/providers/records"
+	"github.com/apron-deploy/apron/providers/route53"
 	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/providers/ssm"
 	"github.com/apron-deploy/apron/providers/wafv2"
@@ -40,6 +42,7 @@ type wiring struct {
 	registry  *ecr.Provider
 	apprunner *apprunner.Provider
 	iam       *iam.Provider
+	zones     *route53.Provider
 	ssm       *ssm.Provider
 	secrets   *secretsmanager.Resolver
 	// records are read by whoever has use for them: nil is for those who have none.
@@ -62,6 +65,7 @@ func (s *session) wire(o applyFlags) wiring {
 		secrets: secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
 		records: records.New(s.cfg),
 	}
+	w.zones = route53.New(r53sdk.NewFromConfig(s.cfg), route53.Options{Region: s.cfg.Region, Required: required(w.apprunner), Poll: s.poll()})
 	registry := ecr.New(s.cfg, s.id)
 	registry.Verify = func(ctx context.Context, service string, env apply.Env) error {
 		out, _ := env.Lookup(apprunner.Service(service))
@@ -70,7 +74,7 @@ func (s *session) wire(o applyFlags) wiring {
 	images := image.NewProvider(registry, s.a.imageOptions(s.set, o, hidden))
 	w.registry = registry
 	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg)),
-		wafv2.New(wafsdk.NewFromConfig(s.cfg), wafv2.Options{ARNs: w.apprunner.ARNs, Poll: s.poll()})}
+		wafv2.New(wafsdk.NewFromConfig(s.cfg), wafv2.Options{ARNs: w.apprunner.ARNs, Poll: s.poll()}), w.zones}
 	return w
 }
 
@@ -124,6 +128,7 @@ type facts struct {
 	parameters map[string]ssm.Reference
 	secrets    map[string]secretsmanager.Reference
 	roles      map[string]string         // what the manifest names → ARN
+	zones      map[string]route53.Zone   // of domains that apron writes records for
 	recent     map[string]release.Recent // by service
 }
 
@@ -151,6 +156,13 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 		f.live, f.notes, err = w.all.Observe(gctx, q)
 		return err
 	})
+	planning := slices.ContainsFunc(w.all, func(p reconcile.Provider) bool { return p == w.zones })
+	if planning { // who only looks has no use for them
+		g.Go(func() (err error) {
+			f.zones, err = w.zones.Zones(gctx, s.specs)
+			return err
+		})
+	}
 	g.Go(func() (err error) {
 		f.parameters, err = w.ssm.Resolve(gctx, parameters)
 		return err
@@ -176,6 +188,9 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 		return facts{}, interruptible(ctx, err)
 	}
 	s.a.hide(f.live)
+	if planning {
+		f.notes = append(f.notes, s.domainNotes(ctx, f.live)...)
+	}
 	s.seen = f.live
 	for _, d := range damaged {
 		f.notes = append(f.notes, state.Note{Target: ecr.Repository(d.Repository), Warning: true,
@@ -337,7 +352,7 @@ func (s *session) desire(spec state.Spec, f facts, applying bool, missing **mult
 	}
 	role := f.live[iam.Address(s.cfg.Region, spec.Service, iam.Instance)]
 	roles, more, err := iam.Desired(spec, iam.Inputs{Account: s.id.Account, Region: s.cfg.Region, Partition: s.id.Partition, Secrets: arns,
-		Instance: role.Owner == state.Ours})
+		Instance: role.Owner == state.Ours, Live: role.Fields})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -355,6 +370,11 @@ func (s *session) desire(spec state.Spec, f facts, applying bool, missing **mult
 	if in.Stale != "" {
 		markStale(f.live, serviceAddress(spec), in.Stale)
 	}
+	records, err := s.records(spec, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	resources = append(resources, records...)
 	in.Live = f.live
 	resources = append(resources, wafv2.Desired(spec, serviceAddress(spec))...)
 	return append(resources, apprunner.Desired(spec, in)...), append(notes, apprunner.Notes(spec, f.live)...), nil

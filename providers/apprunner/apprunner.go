@@ -6,9 +6,11 @@
 //	apprunner/vpc-connector/NAME   the way out through a VPC, likewise
 //	apprunner/observability/NAME   where traces go, likewise
 //	apprunner/vpc-ingress/NAME     the way in from a VPC, named like its service
+//	apprunner/domain/NAME          the association of a service with a domain name
+//	apprunner/domain-validation/NAME   that it is active: making it is waiting for that
 //
 // Anatomy: desired.go says what a manifest asks, read.go what is live, write.go and
-// scaling.go, connector.go, observability.go and ingress.go change it, wait.go follows operations, settle.go compares what is live
+// scaling.go, beside.go, ingress.go and domain.go change it, wait.go follows operations, settle.go compares what is live
 // afterwards, cause.go and evidence.go explain failures, verify.go asks the real URL, and only
 // convert.go names SDK types and fields together.
 package apprunner
@@ -36,6 +38,8 @@ const (
 	kindConnector = "vpc-connector"
 	kindTracing   = "observability"
 	kindIngress   = "vpc-ingress"
+	kindDomain    = "domain"
+	kindActive    = "domain-validation"
 
 	tagService = "apron:service" // whose a resource is
 	tagManaged = "apron:managed" // any manifest may share it
@@ -43,6 +47,7 @@ const (
 
 // api is the part of the SDK's client that this package calls.
 type api interface {
+	AssociateCustomDomain(context.Context, *sdk.AssociateCustomDomainInput, ...func(*sdk.Options)) (*sdk.AssociateCustomDomainOutput, error)
 	CreateAutoScalingConfiguration(context.Context, *sdk.CreateAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.CreateAutoScalingConfigurationOutput, error)
 	CreateObservabilityConfiguration(context.Context, *sdk.CreateObservabilityConfigurationInput, ...func(*sdk.Options)) (*sdk.CreateObservabilityConfigurationOutput, error)
 	CreateService(context.Context, *sdk.CreateServiceInput, ...func(*sdk.Options)) (*sdk.CreateServiceOutput, error)
@@ -54,10 +59,11 @@ type api interface {
 	DeleteVpcConnector(context.Context, *sdk.DeleteVpcConnectorInput, ...func(*sdk.Options)) (*sdk.DeleteVpcConnectorOutput, error)
 	DeleteVpcIngressConnection(context.Context, *sdk.DeleteVpcIngressConnectionInput, ...func(*sdk.Options)) (*sdk.DeleteVpcIngressConnectionOutput, error)
 	DescribeAutoScalingConfiguration(context.Context, *sdk.DescribeAutoScalingConfigurationInput, ...func(*sdk.Options)) (*sdk.DescribeAutoScalingConfigurationOutput, error)
-	DescribeObservabilityConfiguration(context.Context, *sdk.DescribeObservabilityConfigurationInput, ...func(*sdk.Options)) (*sdk.DescribeObservabilityConfigurationOutput, error)
 	DescribeCustomDomains(context.Context, *sdk.DescribeCustomDomainsInput, ...func(*sdk.Options)) (*sdk.DescribeCustomDomainsOutput, error)
+	DescribeObservabilityConfiguration(context.Context, *sdk.DescribeObservabilityConfigurationInput, ...func(*sdk.Options)) (*sdk.DescribeObservabilityConfigurationOutput, error)
 	DescribeService(context.Context, *sdk.DescribeServiceInput, ...func(*sdk.Options)) (*sdk.DescribeServiceOutput, error)
 	DescribeVpcIngressConnection(context.Context, *sdk.DescribeVpcIngressConnectionInput, ...func(*sdk.Options)) (*sdk.DescribeVpcIngressConnectionOutput, error)
+	DisassociateCustomDomain(context.Context, *sdk.DisassociateCustomDomainInput, ...func(*sdk.Options)) (*sdk.DisassociateCustomDomainOutput, error)
 	ListAutoScalingConfigurations(context.Context, *sdk.ListAutoScalingConfigurationsInput, ...func(*sdk.Options)) (*sdk.ListAutoScalingConfigurationsOutput, error)
 	ListObservabilityConfigurations(context.Context, *sdk.ListObservabilityConfigurationsInput, ...func(*sdk.Options)) (*sdk.ListObservabilityConfigurationsOutput, error)
 	ListOperations(context.Context, *sdk.ListOperationsInput, ...func(*sdk.Options)) (*sdk.ListOperationsOutput, error)
@@ -149,7 +155,7 @@ func New(cfg aws.Config, id awsapi.Identity, o Options) *Provider {
 // Types implements [reconcile.Provider].
 func (p *Provider) Types() []string {
 	return []string{target + "/" + kindService, target + "/" + kindScaling, target + "/" + kindConnector,
-		target + "/" + kindTracing, target + "/" + kindIngress}
+		target + "/" + kindTracing, target + "/" + kindIngress, target + "/" + kindDomain, target + "/" + kindActive}
 }
 
 // Service is the address of a service.
@@ -175,6 +181,16 @@ func Tracing(name string) state.Address {
 // Ingress is the address of a VPC ingress connection.
 func Ingress(name string) state.Address {
 	return state.Address{Target: target, Kind: kindIngress, Name: name}
+}
+
+// Domain is the address of a domain name.
+func Domain(name string) state.Address {
+	return state.Address{Target: target, Kind: kindDomain, Name: name}
+}
+
+// Active is the address of a domain name's being active.
+func Active(name string) state.Address {
+	return state.Address{Target: target, Kind: kindActive, Name: name}
 }
 
 // Scope is what turns ARNs into addresses and back.

@@ -15,21 +15,6 @@ import (
 	"github.com/apron-deploy/apron/providers/awsapi"
 )
 
-// CustomDomains lists the domains of a service.
-// https://docs.aws.amazon.com/apprunner/latest/api/API_DescribeCustomDomains.html
-func (p *Provider) CustomDomains(ctx context.Context, arn string) ([]types.CustomDomain, error) {
-	var all []types.CustomDomain
-	pages := sdk.NewDescribeCustomDomainsPaginator(p.api, &sdk.DescribeCustomDomainsInput{ServiceArn: &arn})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, gone(arn, "describe custom domains", err)
-		}
-		all = append(all, page.CustomDomains...)
-	}
-	return all, nil
-}
-
 // Deployed says which services of the account and Region run which image, whoever made
 // them. Images of the account's own registry are named REPOSITORY:TAG or
 // REPOSITORY@DIGEST. A paused service counts: it may be resumed.

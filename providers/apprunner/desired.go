@@ -98,7 +98,8 @@ func Desired(spec state.Spec, in Inputs) []state.Resource {
 	}
 	more, fields := beside(spec, in.Live)
 	service.Fields = state.Sort(append(f, fields...))
-	return append(append(resources, more...), service)
+	resources = append(append(resources, more...), service)
+	return append(resources, domainsOf(spec)...)
 }
 
 // instead names the secrets that plain variables take the place of, and the other way

@@ -42,6 +42,7 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 		live[o.Address] = o
 	}
 	hidden := p.hiddenVariables(q.Specs)
+	beside := lookFor(q, names)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		services, err := p.list(ctx, names)
@@ -57,16 +58,19 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 				}
 				return err
 			})
+			if beside.domains[serviceName(arn)] {
+				g.Go(func() error { return p.observeDomains(ctx, arn, keep) })
+			}
 		}
 		return g.Wait()
 	})
 	g.Go(func() error { return p.observeScaling(ctx, scaling, names, keep) })
-	beside := lookFor(q, names)
 	g.Go(func() error { return p.observeBeside(ctx, beside, keep) })
 	if err := g.Wait(); err != nil {
 		return nil, nil, err
 	}
 	beside.forget(live)
+	belong(live)
 	return live, nil, nil
 }
 

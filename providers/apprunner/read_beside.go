@@ -22,13 +22,18 @@ import (
 // manages, and all of them before things are deleted.
 type looks struct {
 	connectors, tracing, ingress bool
+	domains                      map[string]bool // by service
 	wanted                       map[state.Address]bool
 	services                     map[string]bool
 	specs                        []state.Spec
 }
 
 func lookFor(q reconcile.Query, services map[string]bool) looks {
-	l := looks{connectors: q.Users, tracing: q.Users, services: services, specs: q.Specs, wanted: map[state.Address]bool{}}
+	l := looks{connectors: q.Users, tracing: q.Users, services: services, specs: q.Specs,
+		wanted: map[state.Address]bool{}, domains: map[string]bool{}}
+	for name := range services {
+		l.domains[name] = q.Users
+	}
 	for _, a := range q.Want {
 		l.wanted[a] = true
 		l.connectors = l.connectors || a.Kind == kindConnector
@@ -37,6 +42,7 @@ func lookFor(q reconcile.Query, services map[string]bool) looks {
 	}
 	for _, s := range q.Specs {
 		l.tracing = l.tracing || s.Tracing != ""
+		l.domains[s.Service] = l.domains[s.Service] || s.Domains != nil
 		if n := s.Network; n != nil {
 			l.connectors = l.connectors || n.Egress != nil
 			l.ingress = l.ingress || n.Ingress != nil

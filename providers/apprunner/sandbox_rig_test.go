@@ -47,6 +47,7 @@ type rig struct {
 	calls  []string        // writes
 	denied map[string]bool // actions that the roles do not allow
 	absent string          // an image that does not exist
+	dns    sync.Map        // name → CNAME
 }
 
 func newRig(t *testing.T, tries int, o Options) *rig {
@@ -75,7 +76,7 @@ func newRig(t *testing.T, tries int, o Options) *rig {
 	waits.Grace = 50 * time.Millisecond
 	service, err = emulator.New(emulator.Options{
 		Dir: dir, Account: "123456789012", Region: "us-east-1", Clock: clock.New(1000), Endpoint: func() string { return server.URL },
-		Images: r, Roles: r, Secrets: r, Logs: events, Engine: engine{}, Waits: &waits, Faults: r.faults,
+		Images: r, Roles: r, Secrets: r, Logs: events, Engine: engine{}, Waits: &waits, Faults: r.faults, Resolver: r,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -120,6 +121,25 @@ func (r *rig) around(ctx context.Context, call wire.Call, next wire.Next) (any, 
 		return nil, wire.ErrDropped
 	}
 	return out, err
+}
+
+// CNAME is the world's DNS.
+func (r *rig) CNAME(_ context.Context, name string) (string, error) {
+	value, _ := r.dns.Load(strings.TrimSuffix(name, "."))
+	text, _ := value.(string)
+	return text, nil
+}
+
+// publish puts the records of all domains of a service into DNS.
+func (r *rig) publish(service state.Observed) {
+	r.t.Helper()
+	domains, err := r.Domains(r.t.Context(), service.ID)
+	require.NoError(r.t, err)
+	for _, d := range domains {
+		for _, record := range d.Records {
+			r.dns.Store(record.Name, record.Value)
+		}
+	}
 }
 
 // called returns the writes since the last time, and forgets them.

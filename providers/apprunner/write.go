@@ -28,6 +28,10 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 		return r.tagOnly(ctx)
 	case a.Target.Kind == kindScaling && a.Op == plan.Delete:
 		return r.deleteScaling(ctx)
+	case a.Target.Kind == kindDomain:
+		return r.domain(ctx)
+	case a.Target.Kind == kindActive:
+		return r.active(ctx)
 	case a.Target.Kind == kindConnector || a.Target.Kind == kindTracing || a.Target.Kind == kindIngress:
 		return r.beside(ctx)
 	case a.Target.Kind == kindService && a.Op == plan.Create:

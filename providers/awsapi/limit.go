@@ -18,6 +18,8 @@ type limits map[string]*rate.Limiter
 // App Runner publishes none.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html
 // https://docs.aws.amazon.com/general/latest/gr/ssm.html
+// https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html
+// https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
 func newLimits() limits {
 	return limits{
 		"AppRunner":        rate.NewLimiter(20, 40),
@@ -28,6 +30,8 @@ func newLimits() limits {
 		"Secrets Manager":  rate.NewLimiter(50, 50),
 		"CloudWatch Logs":  rate.NewLimiter(5, 10),
 		"CloudWatch":       rate.NewLimiter(20, 40),
+		"Route 53":         rate.NewLimiter(5, 5),
+		"WAFV2":            rate.NewLimiter(1, 2),
 	}
 }
 

@@ -34,6 +34,9 @@ type Inputs struct {
 	// the manifest asks for no permission any more, because App Runner cannot take it from
 	// the service; it is wanted then so that it loses its permissions.
 	Instance bool
+	// Live are the fields of that role, of which those stay that the manifest says nothing
+	// about.
+	Live []state.Field
 }
 
 // Desired returns the roles that a manifest leaves to apron.
@@ -50,8 +53,11 @@ func Desired(spec state.Spec, in Inputs) ([]state.Resource, []state.Note, error)
 		policy := "arn:" + cmp.Or(in.Partition, "aws") + ":iam::aws:policy/service-role/AWSAppRunnerServicePolicyForECRAccess"
 		roles = append(roles, resource(spec, in.Region, Access, state.Field{Path: "policy." + policy, Value: attached, Grant: true}))
 	}
-	if spec.Tracing == "xray" { // https://docs.aws.amazon.com/apprunner/latest/dg/monitor-xray.html
-		policy := "arn:" + cmp.Or(in.Partition, "aws") + ":iam::aws:policy/AWSXRayDaemonWriteAccess"
+	if in.Instance {
+		grants = state.Sort(append(grants, left(spec, in.Live)...))
+	}
+	if spec.Tracing == "xray" {
+		policy := "arn:" + cmp.Or(in.Partition, "aws") + ":iam::aws:policy" + tracing
 		grants = state.Sort(append(grants, state.Field{Path: "policy." + policy, Value: attached, Grant: true}))
 	}
 	switch {
@@ -125,6 +131,36 @@ func grants(spec state.Spec, secrets []string) ([]state.Field, error) {
 			Wildcard: resource == "*" || action == "*" || strings.HasSuffix(action, ":*")})
 	}
 	return state.Sort(fields), errs.ErrorOrNil()
+}
+
+// tracing is how the ARN of the managed policy ends that lets traces be sent.
+// https://docs.aws.amazon.com/apprunner/latest/dg/monitor-xray.html
+const tracing = "/AWSXRayDaemonWriteAccess"
+
+// left are the live permissions that a manifest leaves alone: those to read secrets, when
+// it says nothing of secrets, all when it says nothing of permissions either, and that to
+// send traces when it says nothing of tracing.
+func left(spec state.Spec, live []state.Field) []state.Field {
+	if spec.Roles.Instance != auto || spec.Secrets == nil && spec.Permissions == nil && spec.Tracing == "" {
+		return nil // somebody else's role, or nothing that concerns it
+	}
+	var kept []state.Field
+	for _, f := range live {
+		if spec.Tracing == "" && strings.HasPrefix(f.Path, "policy.") && strings.HasSuffix(f.Path, tracing) {
+			kept = append(kept, f)
+		}
+		if spec.Secrets != nil {
+			continue
+		}
+		grant, ok := strings.CutPrefix(f.Path, "permission.")
+		action, resource, _ := strings.Cut(grant, " ")
+		reads := action == "ssm:GetParameters" || action == "secretsmanager:GetSecretValue"
+		if ok && strings.Contains(action, ":") && resource != "" && (reads || spec.Permissions == nil) &&
+			!slices.Contains(spec.Permissions, state.Permission{Action: action, Resource: resource}) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
 }
 
 // reading is the permission to read one secret.

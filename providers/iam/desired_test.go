@@ -83,6 +83,21 @@ func TestDesired(t *testing.T) {
 			in:   Inputs{Account: "123456789012", Region: "us-east-1", Instance: true},
 			want: [][]string{{"tags.apron:managed = true", "tags.apron:service = web", "trust = tasks.apprunner.amazonaws.com"}},
 		},
+		"what may read secrets stays when the manifest says nothing of secrets": {
+			spec: state.Spec{Service: "web", Roles: state.Roles{Instance: "auto"}, Permissions: []state.Permission{{Action: "sqs:SendMessage", Resource: "arn:aws:sqs:us-east-1:1:q"}}},
+			in: Inputs{Account: "123456789012", Region: "us-east-1", Instance: true, Live: []state.Field{
+				{Path: "permission.s3:GetObject arn:aws:s3:::b/*", Value: "allow"}, {Path: "permission.ssm:GetParameters arn:aws:ssm:us-east-1:1:parameter/x", Value: "allow"},
+				{Path: "permission.statement 0a", Value: "{}"}, {Path: "trust"}}},
+			want: [][]string{{"permission.sqs:SendMessage arn:aws:sqs:us-east-1:1:q = allow", "permission.ssm:GetParameters arn:aws:ssm:us-east-1:1:parameter/x = allow",
+				"tags.apron:managed = true", "tags.apron:service = web", "trust = tasks.apprunner.amazonaws.com"}},
+		},
+		"all stays when it says nothing of permissions either": {
+			spec: state.Spec{Service: "web", Roles: state.Roles{Instance: "auto"}, Tracing: "none"},
+			in: Inputs{Account: "123456789012", Region: "us-east-1", Instance: true, Live: []state.Field{
+				{Path: "permission.s3:GetObject arn:aws:s3:::b/*", Value: "allow"}}},
+			want: [][]string{{"permission.s3:GetObject arn:aws:s3:::b/* = allow",
+				"tags.apron:managed = true", "tags.apron:service = web", "trust = tasks.apprunner.amazonaws.com"}},
+		},
 		"a role of somebody else's must let traces be sent": {
 			spec:  state.Spec{Service: "web", Roles: state.Roles{Instance: "mine"}, Tracing: "xray"},
 			in:    in(),

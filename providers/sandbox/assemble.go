@@ -75,15 +75,15 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	services, err := apprunner.New(apprunner.Options{
-		Dir: filepath.Join(dir, "apprunner"), Account: o.Account, Region: o.Region, Clock: o.Clock, Endpoint: s.Endpoint,
-		Images: images, Roles: roles, Secrets: values{parameters, secrets}, Logs: events, Engine: s.engine,
+	zones, err := route53.New(route53.Options{
+		Store: st, Now: o.Clock.Now, Propagation: o.Clock.Scale(route53.DefaultPropagation), Limited: o.Limited,
 	})
 	if err != nil {
 		return nil, err
 	}
-	zones, err := route53.New(route53.Options{
-		Store: st, Now: o.Clock.Now, Propagation: o.Clock.Scale(route53.DefaultPropagation), Limited: o.Limited,
+	services, err := apprunner.New(apprunner.Options{
+		Dir: filepath.Join(dir, "apprunner"), Account: o.Account, Region: o.Region, Clock: o.Clock, Endpoint: s.Endpoint,
+		Images: images, Roles: roles, Secrets: values{parameters, secrets}, Logs: events, Engine: s.engine, Resolver: names{zones},
 	})
 	if err != nil {
 		return nil, err

@@ -153,12 +153,13 @@ func (b *builder) want(w state.Resource) {
 	changes := diff(wanted, have.Fields)
 	changes = b.once(w.Address, changes)
 	changes = append(changes, unknown...)
+	changes = append(changes, b.later(w, have)...)
 	widen(changes)
 	slices.SortStableFunc(changes, func(x, y Change) int { return cmp.Compare(x.Path, y.Path) })
 	b.checkGrants(w.Address, changes)
 	b.lasting(w, have)
-	if fixed := immutable(changes); len(fixed) > 0 {
-		b.replace(w, have, fixed, !slices.ContainsFunc(changes, func(c Change) bool { return slices.Contains(fixed, c.Path) && !lost(c) }))
+	if fixed := slices.Concat(immutable(changes), b.follows(w)); len(fixed) > 0 {
+		b.replace(w, have, fixed, !slices.ContainsFunc(changes, func(c Change) bool { return slices.Contains(fixed, c.Path) && !lost(c) }), len(immutable(changes)) == 0)
 		return
 	}
 	if have.Phase == state.Failed {
@@ -216,7 +217,8 @@ func (b *builder) create(w state.Resource, replace bool) {
 	for i := range wanted.Fields {
 		wanted.Fields[i].Template = ""
 		if f := wanted.Fields[i]; !f.Order && !f.Omit {
-			changes = append(changes, Change{Path: f.Path, New: &wanted.Fields[i], Cause: Unknown})
+			unknown := f.Later && (f.Value == "" || replace)
+			changes = append(changes, Change{Path: f.Path, New: &wanted.Fields[i], Unknown: unknown, Cause: Unknown})
 		}
 	}
 	widen(changes)
@@ -249,6 +251,43 @@ func (b *builder) once(addr state.Address, changes []Change) []Change {
 	})
 }
 
+// later are the fields whose values a resource makes that this plan makes.
+func (b *builder) later(w state.Resource, have state.Observed) []Change {
+	made := func(addr state.Address) bool {
+		_, exists := b.live[addr]
+		_, wanted := b.desired[addr]
+		return wanted && !exists
+	}
+	if !slices.ContainsFunc(state.Refs(w.Fields), made) {
+		return nil
+	}
+	var changes []Change
+	for i := range w.Fields {
+		f := &w.Fields[i]
+		if !f.Later || f.Value != "" {
+			continue
+		}
+		c := Change{Path: f.Path, New: f, Unknown: true, Cause: Unknown}
+		if old, ok := have.Get(f.Path); ok {
+			c.Old = &old
+		}
+		changes = append(changes, c)
+	}
+	return changes
+}
+
+// follows lists the references that cannot be changed and whose resources are replaced by
+// this plan: what belongs to them goes and comes back with them.
+func (b *builder) follows(w state.Resource) []string {
+	var paths []string
+	for _, f := range w.Fields {
+		if target, ok := f.Target(); ok && f.Immutable && b.replaced(target) {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
 // lost reports whether a change takes away what can only be changed.
 func lost(c Change) bool { return c.New == nil && c.Old != nil && c.Old.Lasting }
 
@@ -264,22 +303,28 @@ func immutable(changes []Change) []string {
 }
 
 // replace plans delete and create, or refuses. taken says that the fixed fields are
-// taken away and not changed.
-func (b *builder) replace(w state.Resource, have state.Observed, fixed []string, taken bool) {
+// taken away and not changed, follows that it is only what they refer to that changes.
+func (b *builder) replace(w state.Resource, have state.Observed, fixed []string, taken, follows bool) {
 	list := strings.Join(fixed, ", ")
 	verb, since := "changed", "exists"
 	if taken {
 		verb, since = "taken away", "is set"
 	}
-	if !b.o.Replace {
+	if !b.replaced(w.Address) {
 		b.refuse(w.Address, "change it back, or plan a delete and create with --replace", "%s cannot be %s once it %s", list, verb, since)
 		return
 	}
-	if users := b.liveUsers(w.Address); len(users) > 0 {
+	users := slices.DeleteFunc(b.liveUsers(w.Address), func(user state.Address) bool {
+		return b.replaced(user) || b.swept(user) || b.live[user].Owner == state.Derived
+	})
+	if len(users) > 0 {
 		b.refuse(w.Address, "point these elsewhere first", "%s cannot be changed while %s uses it", list, users[0])
 		return
 	}
 	reason := list + " cannot be " + verb + " in place"
+	if follows {
+		reason = "goes and comes back with what it belongs to"
+	}
 	if have.URL != "" {
 		reason += "; its default domain " + have.URL + " is lost"
 	}
@@ -353,6 +398,13 @@ func (b *builder) changes(addr state.Address) bool {
 		}
 	}
 	return false
+}
+
+// swept reports whether sweep deletes a live resource.
+func (b *builder) swept(addr state.Address) bool {
+	have := b.live[addr]
+	_, wanted := b.desired[addr]
+	return !wanted && (have.Owner == state.Ours || have.Owner == state.Shared) && !b.kept(addr) && len(have.Users) == 0 && len(b.used[addr]) == 0
 }
 
 // sweep plans the end of a live resource that nothing wants any more.

@@ -65,6 +65,13 @@ func without(path string, r state.Resource) state.Resource {
 	return r
 }
 
+// domain is a resource that belongs to a service, which makes its target.
+func domain(of, target string) state.Resource {
+	return state.Resource{Address: at("apprunner", "domain", of+".example.com"), Fields: []state.Field{
+		{Path: "service", Value: "apprunner/service/" + of, Ref: true, Immutable: true},
+		{Path: "target", Value: target, Later: true}}}
+}
+
 func TestBuild(t *testing.T) {
 	for name, tc := range map[string]struct {
 		want    state.Desired
@@ -188,6 +195,31 @@ func TestBuild(t *testing.T) {
 		"has nothing to take away": {
 			want: desired(without("command", service("web", field("port", "80")))),
 			have: lives(live(state.Ours, state.Ready, service("web", field("port", "80")))),
+		},
+		"replaces what belongs to a replaced service with it": {
+			want:    desired(service("web", state.Field{Path: "kms", Value: "b", Immutable: true}), domain("web", "")),
+			have:    lives(live(state.Ours, state.Ready, service("web", field("kms", "a"))), live(state.Ours, state.Ready, domain("web", "x.localhost"))),
+			options: plan.Options{Replace: true},
+			actions: []string{"delete apprunner/domain/web.example.com ", "delete apprunner/service/web ", "create apprunner/service/web kms",
+				"create apprunner/domain/web.example.com service,target?"},
+		},
+		"does not know yet what another resource makes": {
+			want:    desired(service("web"), domain("web", "")),
+			actions: []string{"create apprunner/service/web ", "create apprunner/domain/web.example.com service,target?"},
+		},
+		"does not compare what it does not know": {
+			want: desired(service("web"), domain("web", "")),
+			have: lives(live(state.Ours, state.Ready, service("web")), live(state.Ours, state.Ready, domain("web", "x.localhost"))),
+		},
+		"compares what it knows by now": {
+			want:    desired(service("web"), domain("web", "y.localhost")),
+			have:    lives(live(state.Ours, state.Ready, service("web")), live(state.Ours, state.Ready, domain("web", "x.localhost"))),
+			actions: []string{"update apprunner/domain/web.example.com target"},
+		},
+		"writes again what comes from a resource that is made anew": {
+			want:    desired(service("web"), domain("web", "")),
+			have:    lives(live(state.Ours, state.Ready, domain("web", "x.localhost"))),
+			actions: []string{"create apprunner/service/web ", "update apprunner/domain/web.example.com target?"},
 		},
 		"says all refusals at once": {
 			want: desired(service("a"), service("b")),

@@ -35,7 +35,9 @@ func diff(want state.Resource, have []state.Field) []Change {
 }
 
 // compared reports whether a wanted field can be a change by itself.
-func compared(f state.Field) bool { return !f.Order && !f.Provenance && !f.Omit }
+func compared(f state.Field) bool {
+	return !f.Order && !f.Provenance && !f.Omit && !(f.Later && f.Value == "")
+}
 
 // overlay returns the references that hold once want was applied over have: the wanted
 // ones, and those of have that want leaves alone.

@@ -83,6 +83,9 @@ func (w world) put(a plan.Action, have state.Observed) error {
 			}
 			f.Value, f.Template, f.Omit = text, "", false
 		}
+		if f.Later {
+			f.Value = "made" // AWS says what it is
+		}
 		fields[f.Path] = f
 	}
 	have.Resource = state.Resource{Address: a.Target, Fields: state.Sort(slices.Collect(maps.Values(fields)))}
@@ -102,7 +105,7 @@ func (w world) put(a plan.Action, have state.Observed) error {
 
 func owner(a state.Address) state.Owner {
 	switch a.Kind {
-	case "scaling", "repository":
+	case "scaling", "repository", "vpc-connector":
 		return state.Shared
 	case "image", "tag":
 		return state.Derived

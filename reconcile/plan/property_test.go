@@ -76,6 +76,29 @@ func drawDesired(t *rapid.T, label string) state.Desired {
 		}
 		s.Fields = append(s.Fields, state.Field{Path: "env.SHA", Value: fmt.Sprint(pick("sha", 3)), Provenance: true})
 		service := add(s)
+		if n := pick("ingress", 3); n > 0 {
+			add(state.Resource{Address: at("apprunner", "vpc-ingress", name), Fields: []state.Field{
+				{Path: "service", Value: service.String(), Ref: true, Immutable: true}, {Path: "vpc", Value: fmt.Sprint(n)}}})
+		}
+		if n := pick("domain", 3); n > 0 {
+			domain := add(state.Resource{Address: at("apprunner", "domain", name+".example.com"), Fields: []state.Field{
+				{Path: "service", Value: service.String(), Ref: true, Immutable: true}, {Path: "www", Value: fmt.Sprint(n), Immutable: true}}})
+			if m := pick("records", 2); m > 0 {
+				value := ""
+				if m == 2 {
+					value = "made"
+				}
+				add(state.Resource{Address: at("route53", "records", name+".example.com"), Fields: []state.Field{
+					{Path: "domain", Value: domain.String(), Ref: true, Immutable: true}, {Path: "target", Value: value, Later: true}}})
+			}
+		}
+		if n := pick("connector", 3); n > 0 {
+			c := add(state.Resource{Address: at("apprunner", "vpc-connector", fmt.Sprint("apron-", n)), Fields: []state.Field{
+				{Path: "subnets", Value: fmt.Sprint(n), Immutable: true}}})
+			r := d[service]
+			r.Fields = state.Sort(append(slices.Clone(r.Fields), state.Field{Path: "network.egress", Value: c.String(), Ref: true}))
+			d[service] = r
+		}
 		add(state.Resource{Address: at("ecr", "tag", "app:live-"+name), Fields: []state.Field{
 			{Path: "after", Value: service.String(), Ref: true, Order: true}, {Path: "image", Value: image.String(), Ref: true}}})
 		add(state.Resource{Address: at("ecr", "tag", fmt.Sprintf("app:v%d", pick("version", 1))), Fields: []state.Field{
@@ -119,7 +142,7 @@ func drawWorld(t *rapid.T) world {
 		switch addr.Kind {
 		case "service":
 			o.Phase = rapid.SampledFrom([]state.Phase{state.Ready, state.Ready, state.Ready, state.Busy, state.Paused, state.Failed, state.Stuck}).Draw(t, "phase of "+addr.Name)
-		case "scaling", "parameter":
+		case "scaling", "parameter", "vpc-connector":
 			if rapid.IntRange(0, 6).Draw(t, "whose "+addr.Name) == 0 {
 				o.Owner = state.Theirs
 			}

@@ -63,5 +63,5 @@ func (b *builder) service(name string) (state.Address, state.Observed) {
 func (b *builder) replaced(addr state.Address) bool {
 	have, exists := b.live[addr]
 	want, wanted := b.desired[addr]
-	return exists && wanted && (have.Phase == state.Stuck || b.o.Replace && len(immutable(diff(want, have.Fields))) > 0)
+	return exists && wanted && (have.Phase == state.Stuck || len(b.follows(want)) > 0 || b.o.Replace && len(immutable(diff(want, have.Fields))) > 0)
 }

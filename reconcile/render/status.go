@@ -49,6 +49,28 @@ type ServiceStatus struct {
 type Domain struct {
 	Name   string `json:"name"`
 	Status string `json:"status"` // App Runner's own
+	// Records are what has to be in DNS.
+	Records []DomainRecord `json:"records"`
+}
+
+// DomainRecord is a record that a custom domain needs.
+type DomainRecord struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Value string `json:"value"`
+	// Found is what DNS says: seen, not seen, wrong value or not checked; empty for those of
+	// an active domain, which are not looked up.
+	Found string `json:"found,omitempty"`
+	// Detail is what is there instead, or why it was not checked.
+	Detail string `json:"detail,omitempty"`
+}
+
+func (r DomainRecord) text() string {
+	text := r.Name + " " + r.Type + " " + r.Value + ": " + r.Found
+	if r.Detail != "" {
+		text += ", " + r.Detail
+	}
+	return text
 }
 
 // Operation is one of the last operations of a service.
@@ -67,6 +89,9 @@ func NewStatus(account, region string, services []ServiceStatus) *Status {
 	for _, s := range services {
 		s.Versions = append([]string{}, s.Versions...)
 		s.Domains = append([]Domain{}, s.Domains...)
+		for i := range s.Domains {
+			s.Domains[i].Records = append([]DomainRecord{}, s.Domains[i].Records...)
+		}
 		s.Operations = append([]Operation{}, s.Operations...)
 		v.Services = append(v.Services, s)
 	}
@@ -107,6 +132,11 @@ func (s ServiceStatus) rows(account, region string) [][2]string {
 	label := "domains"
 	for _, d := range s.Domains {
 		rows, label = append(rows, [2]string{label, d.Name + "  " + d.Status}), ""
+		for _, r := range d.Records {
+			if r.Found != "" {
+				rows = append(rows, [2]string{"", r.text()})
+			}
+		}
 	}
 	label = "operations"
 	for _, op := range s.Operations {

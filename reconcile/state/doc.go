@@ -12,6 +12,7 @@
 //	Secret               the value is never printed, only whether it changed
 //	Immutable            a change needs delete and create
 //	Lasting              can be changed and not taken away
+//	Later                known once what it comes from exists
 //	Once                 set once: a live value that differs stays and is noted
 //
 // The package is pure: no I/O, no clock, and no AWS type.

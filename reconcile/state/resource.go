@@ -31,6 +31,9 @@ type Field struct {
 	Lasting bool
 	// Once says that a live value that differs stays, with a note: an immutable tag.
 	Once bool
+	// Later says that the value is made by a resource that this one refers to: until that
+	// exists, Value is empty and nothing is compared.
+	Later bool
 	// Provenance is sent when something else changes and is never itself a change.
 	Provenance bool
 	// Grant says that the field's presence widens what somebody may do.

@@ -26,6 +26,7 @@ type Spec struct {
 	Verify  []Probe // requests to the real URL after every rollout
 
 	Network *Network
+	Domains []Domain
 	Tracing string // xray or none; empty leaves it alone
 	KMSKey  string // ARN of the key that encrypts App Runner's copy of the image
 	WebACL  string // ARN of a web ACL, or none; empty leaves it alone
@@ -155,6 +156,14 @@ type Health struct {
 	Timeout   *time.Duration
 	Healthy   *int // successes in a row
 	Unhealthy *int // failures in a row
+}
+
+// Domain is a domain name of one's own, in lower case.
+type Domain struct {
+	Name    string
+	WWW     bool // www. before it is the service's, too
+	Route53 bool // apron writes its records
+	Wait    bool // an apply waits until it is active
 }
 
 // Network is what the service can reach and who can reach it.
