@@ -43,7 +43,7 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(s.health()) // a client that has gone needs no answer
 		return
 	}
-	known := r.URL.Path == "/_apron/stop" || r.URL.Path == "/_apron/reset"
+	known := r.URL.Path == "/_apron/stop" || r.URL.Path == "/_apron/reset" || r.URL.Path == "/_apron/resolver"
 	switch {
 	case !known:
 		http.NotFound(w, r)
@@ -54,6 +54,8 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/_apron/stop":
 		w.WriteHeader(http.StatusNoContent)
 		s.stop(ErrStopped)
+	case r.URL.Path == "/_apron/resolver":
+		s.serveResolver(w, r)
 	default:
 		if err := s.Reset(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

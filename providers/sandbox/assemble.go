@@ -69,8 +69,10 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	var services *apprunner.Service
 	images, err := ecr.New(ecr.Options{
 		Dir: filepath.Join(dir, "ecr"), Account: o.Account, Region: o.Region, Now: o.Clock.Now, Endpoint: s.Endpoint,
+		Pushed: func(repository, tag string) { services.ImagePushed(repository, tag) },
 	})
 	if err != nil {
 		return nil, err
@@ -81,9 +83,10 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	services, err := apprunner.New(apprunner.Options{
+	services, err = apprunner.New(apprunner.Options{
 		Dir: filepath.Join(dir, "apprunner"), Account: o.Account, Region: o.Region, Clock: o.Clock, Endpoint: s.Endpoint,
-		Images: images, Roles: roles, Secrets: values{parameters, secrets}, Logs: events, Engine: s.engine, Resolver: names{zones},
+		Images: images, Roles: roles, Secrets: values{parameters, secrets}, Logs: events, Engine: s.engine,
+		Resolver: apprunner.Resolvers{names{zones}, elsewhere{s}},
 	})
 	if err != nil {
 		return nil, err

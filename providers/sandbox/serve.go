@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -46,7 +47,7 @@ func Serve(ctx context.Context, o ServeOptions) error {
 		Dir:     filepath.Join(o.Dir, worlds, asked.Account, asked.Region),
 		Account: asked.Account, Region: asked.Region, Port: asked.Port, Speed: asked.Speed, Engine: asked.Engine,
 		AccessKey: asked.AccessKey, SecretKey: asked.SecretKey, Token: asked.Token, Build: asked.Build,
-		Idle: DefaultIdle, Log: o.Log,
+		Idle: DefaultIdle, Log: o.Log, Resolver: os.Getenv(resolverVariable),
 	}
 	if o.Idle != 0 {
 		options.Idle = max(o.Idle, 0)

@@ -50,6 +50,9 @@ type Options struct {
 	// Propagation is how long IAM takes to show changes of trust to others; see
 	// [iam.Options]. The clock's speed divides it.
 	Propagation time.Duration
+	// Resolver is a name server, host:port, that is asked about custom domains which no
+	// hosted zone of the sandbox has; default none. /_apron/resolver changes it.
+	Resolver string
 	// Faults, if set, chooses the fault of each call. The first call is number 1.
 	Faults func(service, operation string, n int) Fault
 	// Crash ends the process for a fault; default os.Exit(137), as after a SIGKILL.
@@ -71,8 +74,10 @@ type Server struct {
 	stop     context.CancelCauseFunc // set by Run
 	stopped  context.Context         // ends when someone asked to stop
 
-	active atomic.Int64 // requests under way
-	used   atomic.Int64 // when the last one ended, in Unix nanoseconds
+	active   atomic.Int64           // requests under way
+	resolver atomic.Pointer[string] // see SetResolver
+
+	used atomic.Int64 // when the last one ended, in Unix nanoseconds
 
 	mu    sync.RWMutex // held for reading by each call, for writing by a reset
 	world *world
@@ -98,6 +103,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.stopped, s.stop = context.WithCancelCause(context.Background())
 	s.used.Store(s.started.UnixNano())
+	if err := s.SetResolver(o.Resolver); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
 	var err error
 	if s.listener, s.packets, err = listen(o.Port); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
@@ -223,9 +231,12 @@ func (s *Server) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 // ServeHTTP answers one request of any kind.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host, service, ok := local(r.Host)
+	if !ok && s.routed(host) {
+		service, ok = true, true // a custom domain
+	}
 	switch {
 	case !ok:
-		http.Error(w, "the sandbox answers for localhost, 127.0.0.1 and *.localhost only", http.StatusForbidden)
+		http.Error(w, "the sandbox answers for localhost, 127.0.0.1, *.localhost and active custom domains only", http.StatusForbidden)
 		return
 	case !service && strings.HasPrefix(r.URL.Path, "/_apron/"):
 		s.serveAdmin(w, r)
@@ -250,6 +261,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.world.apis.ServeHTTP(w, r)
 	}
+}
+
+// routed tells whether a service has the host name.
+func (s *Server) routed(host string) (found bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.world != nil {
+		_, found = s.world.apprunner.Route(host)
+	}
+	return found
 }
 
 // serveService answers as the service that has the host name. Its requests may last,

@@ -153,11 +153,15 @@ func (s *Service) putImage(_ context.Context, in putImageIn) (*oneImage, error) 
 			return nil, err
 		}
 	}
-	return change(s, in.target, func(r *repository) (*oneImage, error) {
+	out, err := change(s, in.target, func(r *repository) (*oneImage, error) {
 		i, err := s.put(r, push{content: []byte(in.Manifest), mediaType: in.MediaType, tag: in.Tag, digest: in.Digest})
 		if err != nil {
 			return nil, err
 		}
 		return &oneImage{imageOut{target{s.account, r.Name}, imageID{i.Digest, in.Tag}, in.Manifest, i.MediaType}}, nil
 	})
+	if err == nil && in.Tag != "" {
+		s.pushed(out.Image.RepositoryName, in.Tag)
+	}
+	return out, err
 }

@@ -105,6 +105,9 @@ func (s *Service) putManifest(w http.ResponseWriter, r *http.Request, to route) 
 	if err != nil {
 		return err
 	}
+	if id.Tag != "" {
+		s.pushed(to.RepositoryName, id.Tag)
+	}
 	h := w.Header()
 	h.Set("Location", "/v2/"+to.RepositoryName+"/manifests/"+i.Digest)
 	h.Set("Docker-Content-Digest", i.Digest)

@@ -24,6 +24,10 @@ type Options struct {
 	// Endpoint is where clients reach the registry: "http://127.0.0.1:4567". It is the
 	// proxyEndpoint of authorization tokens; repository URIs stay AWS's.
 	Endpoint func() string
+	// Pushed, if set, hears of each tag that an image was put under, after it was: what
+	// ECR tells EventBridge. It must not block.
+	// https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-eventbridge.html
+	Pushed func(repository, tag string)
 	// StickyRange makes the Range header of a chunked upload stay at the end of the
 	// first chunk, as ECR's does at times although it keeps what follows.
 	// https://github.com/aws/containers-roadmap/issues/2831
@@ -36,6 +40,7 @@ type Service struct {
 	now             func() time.Time
 	endpoint        func() string
 	stickyRange     bool
+	pushed          func(repository, tag string)
 
 	disk  disk
 	blobs *blob.Store
@@ -52,6 +57,9 @@ func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Pushed == nil {
+		o.Pushed = func(string, string) {}
+	}
 	if o.Endpoint == nil {
 		o.Endpoint = func() string { return "https://" + host(o.Account, o.Region) }
 	}
@@ -60,7 +68,7 @@ func New(o Options) (*Service, error) {
 		return nil, fmt.Errorf("ecr: %w", err)
 	}
 	s := &Service{
-		account: o.Account, region: o.Region, endpoint: o.Endpoint, stickyRange: o.StickyRange,
+		account: o.Account, region: o.Region, endpoint: o.Endpoint, stickyRange: o.StickyRange, pushed: o.Pushed,
 		now:   func() time.Time { return o.Now().UTC().Truncate(time.Millisecond) },
 		disk:  disk{o.Dir},
 		blobs: blobs, uploads: map[string]*upload{},
