@@ -220,8 +220,11 @@ func TestServer_isTheNameServerOfItsZones(t *testing.T) {
 	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", s.Info().Resolver())
 	}}
-	servers, err := r.LookupNS(t.Context(), "example.com")
-	require.NoError(t, err)
+	var servers []*net.NS
+	eventually(t, func() bool { // as soon as it is INSYNC
+		servers, err = r.LookupNS(t.Context(), "example.com")
+		return err == nil
+	})
 	require.Len(t, servers, len(made.DelegationSet.NameServers))
 	hosts, err := r.LookupHost(t.Context(), made.DelegationSet.NameServers[0])
 	require.NoError(t, err)
