@@ -102,6 +102,9 @@ func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error
 	if err != nil {
 		return err
 	}
+	if err := s.verified(ctx, w, p, flags); err != nil {
+		return err
+	}
 	if err := s.execute(ctx, w, p, o); err != nil {
 		return err
 	}

@@ -8,9 +8,11 @@ import (
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/providers/iam"
 	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/providers/image/origin"
 	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // Exit codes are a contract: scripts and workflows branch on them.
@@ -81,6 +83,8 @@ func exitCode(ctx context.Context, err error) int {
 
 var rank = map[int]int{exitError: 0, exitChanges: 1, exitUsage: 2, exitPolicy: 3, exitUnapproved: 4, exitCredentials: 5, exitTimeout: 6, exitFailed: 7}
 
+var codeOfBlame = map[state.Blame]int{state.BlameNone: exitError, state.BlameManifest: exitUsage, state.BlamePermission: exitCredentials}
+
 func exitCodeOf(err error) int {
 	var (
 		failed     interface{ DeploymentFailed() bool }
@@ -92,9 +96,13 @@ func exitCodeOf(err error) int {
 		unapproved *unapprovedError
 		account    *accountError
 		api        *awsapi.Error
+		role       *iam.NotFoundError
 		from       *origin.Error
 		dockerfile *build.ParseError
 	)
+	if blame, ok := blameOf(err); ok {
+		return codeOfBlame[blame]
+	}
 	switch {
 	case errors.Is(err, errChanges):
 		return exitChanges
@@ -102,7 +110,7 @@ func exitCodeOf(err error) int {
 		return exitFailed
 	case errors.As(err, &late) && late.DeadlineExceeded():
 		return exitTimeout
-	case errors.As(err, &bad), errors.As(err, &usage), errors.As(err, &dockerfile):
+	case errors.As(err, &bad), errors.As(err, &usage), errors.As(err, &dockerfile), errors.As(err, &role):
 		return exitUsage
 	case errors.As(err, &unapproved):
 		return exitUnapproved

@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/sandbox"
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 // failure is a rollout that goes wrong, for real: in a container, over AWS's wire.
@@ -78,7 +79,36 @@ var failures = map[string]failure{
 		repair: func(_ *testing.T, st *stage) { st.unpush("") }},
 	"secret-key": {prepare: func(t *testing.T, st *stage) { st.secret(t, "prod/openai", `{"key":"canary-1"}`) },
 		broken: [2]string{"{VERSION: one}", "{VERSION: two}\nsecrets: {OPENAI: 'secretsmanager:prod/openai#nokey'}"}, exit: exitFailed, rolls: rolledBack,
-		cause: `secret`, hint: `secrets`},
+		cause: `probable cause: secret prod/openai has no key nokey`, hint: `compare what follows the # with the keys of the secret \(\S*deploy.yaml:8\)`},
+	"secret-unreadable": {prepare: func(t *testing.T, st *stage) {
+		st.role(t, "reader", "tasks.apprunner.amazonaws.com", "")
+		st.secret(t, "prod/private", "canary-2")
+	}, broken: [2]string{"{VERSION: one}", "{VERSION: two}\nroles: {instance: reader}\nsecrets: {TOKEN: 'secretsmanager:prod/private'}"},
+		args: []string{"--no-verify"}, exit: exitFailed, rolls: rolledBack,
+		cause: `probable cause: arn:aws:iam::123456789012:role/reader may not secretsmanager:GetSecretValue on arn:aws:secretsmanager:\S*prod/private`,
+		hint:  `allow it in a policy of the role`},
+	"secret-unreadable-refused": {prepare: func(t *testing.T, st *stage) {
+		st.role(t, "reader-2", "tasks.apprunner.amazonaws.com", "")
+		st.secret(t, "prod/hidden", "canary-3")
+	}, broken: [2]string{"{VERSION: one}", "{VERSION: two}\nroles: {instance: reader-2}\nsecrets: {TOKEN: 'secretsmanager:prod/hidden'}"},
+		exit: exitCredentials, rolls: noRollout,
+		cause: `deploy.yaml:9: secrets.TOKEN: arn:aws:iam::123456789012:role/reader-2 may not secretsmanager:GetSecretValue`, hint: `--no-verify`},
+	"secret-missing": {broken: [2]string{"{VERSION: one}", "{VERSION: two}\nsecrets: {TOKEN: 'ssm:/prod/token'}"}, exit: exitUsage, rolls: noRollout,
+		cause: `deploy.yaml:8:\d+: secrets.TOKEN: parameter /prod/token does not exist in us-east-1`, hint: `make it there first`},
+	"access-role-may-not": {prepare: func(t *testing.T, st *stage) { st.role(t, "puller", "build.apprunner.amazonaws.com", "") },
+		broken: [2]string{"{VERSION: one}", "{VERSION: two}\nroles: {access: puller}"}, program: func(app []byte) []byte { return append(app, 0) },
+		args: []string{"--no-verify"}, exit: exitFailed, rolls: rolledBack,
+		cause: `could not use the access role: arn:aws:iam::123456789012:role/puller may not ecr:BatchGetImage on arn:aws:ecr:us-east-1:123456789012:repository/access-role-may-not`,
+		hint:  `allow it in a policy of the role \(\S*deploy.yaml:8\)`},
+	"access-role-not-trusted": {prepare: func(t *testing.T, st *stage) { st.role(t, "stranger", "ecs-tasks.amazonaws.com", "") },
+		broken: [2]string{"{VERSION: one}", "{VERSION: two}\nroles: {access: stranger}"},
+		exit:   exitCredentials, rolls: noRollout,
+		cause: `roles.access: stranger: its trust policy does not let build.apprunner.amazonaws.com take it on`, hint: `or write roles.access: auto`},
+	"access-role-refused-by-app-runner": {prepare: func(t *testing.T, st *stage) { st.role(t, "foreigner", "ecs-tasks.amazonaws.com", "") },
+		broken: [2]string{"{VERSION: one}", "{VERSION: two}\nroles: {access: foreigner}"}, args: []string{"--no-verify"},
+		exit: exitCredentials, rolls: noRollout,
+		cause: `Error in assuming access role arn:aws:iam::123456789012:role/foreigner`, hint: `must trust build.apprunner.amazonaws.com`},
+	"size": {broken: [2]string{"memory: 512", "memory: 4096"}, exit: exitUsage, rolls: noRollout, cause: `memory`, hint: `memory`},
 }
 
 // TestFailures breaks services that serve, and wants of each: the exit code and the named
@@ -229,7 +259,8 @@ func (st *stage) operations(t *testing.T, service string) []apprunnertypes.Opera
 var polled = regexp.MustCompile(`(?m)^time=(\S+) .*operation=ListOperations`)
 
 // atOnce wants that the run ended with the operation: after its end App Runner was asked
-// once how it goes, or twice if the first question was on its way.
+// once how it goes, or twice if the first question was on its way, and once or twice more
+// while the cause was looked for.
 func (st *stage) atOnce(t *testing.T, service string, want apprunnertypes.OperationStatus, out string) {
 	ops := st.operations(t, service)
 	if want == noRollout {
@@ -245,7 +276,7 @@ func (st *stage) atOnce(t *testing.T, service string, want apprunnertypes.Operat
 			late++
 		}
 	}
-	require.LessOrEqual(t, late, 2)
+	require.LessOrEqual(t, late, 4)
 	require.NotEmpty(t, polled.FindString(out))
 }
 
@@ -330,9 +361,78 @@ func (st *stage) secret(t *testing.T, name, value string) {
 	require.NoError(t, err)
 }
 
-// role makes a role that a service of AWS may take on.
-func (st *stage) role(t *testing.T, name, principal string) {
-	_, err := iamsdk.NewFromConfig(st.cfg).CreateRole(t.Context(), &iamsdk.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(
+// role makes a role that a service of AWS may take on, with an AWS managed policy or none.
+func (st *stage) role(t *testing.T, name, principal, policy string) {
+	api := iamsdk.NewFromConfig(st.cfg)
+	_, err := api.CreateRole(t.Context(), &iamsdk.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + principal + `"},"Action":"sts:AssumeRole"}]}`)})
 	require.NoError(t, err)
+	if policy != "" {
+		_, err = api.AttachRolePolicy(t.Context(), &iamsdk.AttachRolePolicyInput{RoleName: &name, PolicyArn: &policy})
+		require.NoError(t, err)
+	}
+}
+
+// What the account itself refuses: nothing of it is tried twice, and nothing is left.
+func TestFailures_ofTheAccount(t *testing.T) {
+	st := newStage(t, inProcessEngine, 1000)
+	api := apprunnersdk.NewFromConfig(st.cfg)
+	t.Run("not-subscribed", func(t *testing.T) {
+		st.mu.Lock()
+		st.fault = func(service, _ string) sandbox.Fault {
+			if service != "apprunner" {
+				return sandbox.Fault{}
+			}
+			return sandbox.Fault{When: sandbox.Before, Err: &wire.Error{Code: "SubscriptionRequiredException", Status: 400,
+				Message: "The AWS Access Key Id needs a subscription for the service"}}
+		}
+		st.mu.Unlock()
+		c := newCheckout(t, fmt.Sprintf(failing, "closed"), built.tiny)
+		for _, command := range [][]string{{"verify"}, {"plan"}, {"apply", "--yes"}} {
+			code, out := st.apron(t, c, command...)
+			require.Equal(t, exitCredentials, code, out)
+			require.Regexp(t, `SubscriptionRequiredException: The AWS Access Key Id needs a subscription(?s:.*)closed to new accounts(?s:.*)target: ecs-express`, out)
+		}
+		st.mu.Lock()
+		st.fault = nil
+		st.mu.Unlock()
+		code, out := st.apron(t, c, "apply", "--yes")
+		require.Equal(t, exitOK, code, out)
+		code, out = st.apron(t, c, "destroy", "--yes", "--images")
+		require.Equal(t, exitOK, code, out)
+	})
+	t.Run("services", func(t *testing.T) {
+		st.role(t, "any", "build.apprunner.amazonaws.com", "")
+		var last *apprunnersdk.CreateServiceOutput
+		for i := range 30 { // they fail at once, and count
+			in := &apprunnersdk.CreateServiceInput{ServiceName: aws.String(fmt.Sprintf("full-%d", i)),
+				SourceConfiguration: &apprunnertypes.SourceConfiguration{
+					AuthenticationConfiguration: &apprunnertypes.AuthenticationConfiguration{AccessRoleArn: aws.String("arn:aws:iam::" + sandboxAccount + ":role/any")},
+					ImageRepository: &apprunnertypes.ImageRepository{ImageRepositoryType: apprunnertypes.ImageRepositoryTypeEcr,
+						ImageIdentifier: aws.String(sandboxAccount + ".dkr.ecr.us-east-1.amazonaws.com/none:1")}}}
+			require.Eventually(t, func() (made bool) { // once IAM has made the role known
+				var err error
+				last, err = api.CreateService(t.Context(), in)
+				return err == nil
+			}, 20*time.Second, 5*time.Millisecond)
+		}
+		c := newCheckout(t, fmt.Sprintf(failing, "one-too-many"), built.tiny)
+		code, out := st.apron(t, c, "verify")
+		require.Equal(t, exitOK, code, out)
+		require.Regexp(t, `not checked +quota.services +30 services are used, and AWS's default quota is 30: whether it was raised is not known`, out)
+		code, out = st.apron(t, c, "apply", "--yes")
+		require.Equal(t, exitError, code, out)
+		require.Regexp(t, `ServiceQuotaExceededException: The maximum number of services \(30\)(?s:.*)hint: raise the quota in Service Quotas`, out)
+
+		require.Eventually(t, func() bool {
+			_, err := api.DeleteService(t.Context(), &apprunnersdk.DeleteServiceInput{ServiceArn: last.Service.ServiceArn})
+			return err == nil
+		}, 20*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool {
+			s, err := api.DescribeService(t.Context(), &apprunnersdk.DescribeServiceInput{ServiceArn: last.Service.ServiceArn})
+			return err == nil && s.Service.Status == apprunnertypes.ServiceStatusDeleted
+		}, 20*time.Second, 10*time.Millisecond)
+		code, out = st.apron(t, c, "apply", "--yes")
+		require.Equal(t, exitOK, code, out)
+	})
 }

@@ -47,7 +47,11 @@ func (s *session) learn(ctx context.Context, w wiring, live state.Live) error {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	patience := 20 * time.Second
+	if ctx.Err() != nil { // somebody waits for it to end
+		patience = time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	values, err := w.ssm.Values(ctx, slices.Sorted(maps.Keys(parameters)))
 	more, err2 := w.secrets.Values(ctx, slices.Collect(maps.Keys(secrets)))

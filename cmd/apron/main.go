@@ -38,7 +38,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
 	code := exitCode(ctx, err)
-	if err != nil && code != exitChanges && !errors.Is(err, errLeft) {
+	if err != nil && code != exitChanges && !errors.Is(err, errLeft) && !shown(err) {
 		a.report(err)
 	}
 	a.close()
@@ -101,6 +101,7 @@ func (a *app) root() *cobra.Command {
 	a.globalFlags(root)
 	root.AddCommand(
 		a.planCommand(),
+		a.verifyCommand(),
 		a.applyCommand(),
 		a.destroyCommand(),
 		a.statusCommand(),

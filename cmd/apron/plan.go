@@ -17,6 +17,7 @@ type planFlags struct {
 	resume        bool
 	adopt         bool
 	allowWildcard bool
+	noVerify      bool
 }
 
 func (p *planFlags) register(cmd *cobra.Command) {
@@ -25,6 +26,7 @@ func (p *planFlags) register(cmd *cobra.Command) {
 	f.BoolVar(&p.resume, "resume", false, "allow starting a paused service again")
 	f.BoolVar(&p.adopt, "adopt", false, "take over resources of these names that apron did not make")
 	f.BoolVar(&p.allowWildcard, "allow-wildcard", false, "allow permissions for every action or every resource")
+	f.BoolVar(&p.noVerify, "no-verify", false, "do not look first at what the rollout needs: see apron verify")
 }
 
 func (p planFlags) options() plan.Options {
@@ -58,7 +60,8 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, explain bo
 	if err != nil {
 		return err
 	}
-	f, err := s.observe(ctx, s.wire(applyFlags{}), false)
+	w := s.wire(applyFlags{})
+	f, err := s.observe(ctx, w, false)
 	if err != nil {
 		return err
 	}
@@ -71,6 +74,9 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, explain bo
 	}
 	if explain {
 		s.explainInputs(p)
+	}
+	if err := s.verified(ctx, w, p, flags); err != nil {
+		return err
 	}
 	if detailed && !p.plan.Empty() {
 		return errChanges

@@ -9,12 +9,14 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/manifest"
@@ -76,32 +78,17 @@ func (a *app) runLocally(ctx context.Context, o applyFlags, port int) error {
 		return err
 	}
 	defer done()
-	dir, err := os.MkdirTemp("", "apron-run-")
+	engine, end, err := a.engine(ctx)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	engine, err := runner.Detect(ctx, runner.Options{Dir: dir, Prefer: a.sandbox.engine, Label: "apron-run-" + strconv.Itoa(os.Getpid())})
-	if err != nil {
-		return err
-	}
-	defer engine.Close(context.WithoutCancel(ctx))
+	defer end()
 	var lines sync.Mutex
-	spec := runner.Spec{ID: d.Spec.Service, Image: img, Ref: d.Spec.Image.Repository + ":" + tag, Env: env, Port: inside,
-		Output: func(line string) {
-			lines.Lock()
-			defer lines.Unlock()
-			fmt.Fprintln(a.out, line)
-		}}
-	if d.Spec.Command != nil {
-		spec.Command = strings.Fields(*d.Spec.Command)
-	}
-	if d.Spec.CPU != nil {
-		spec.CPUUnits = *d.Spec.CPU
-	}
-	if d.Spec.Memory != nil {
-		spec.MemoryMiB = *d.Spec.Memory
-	}
+	spec := localSpec(d.Spec, img, tag, env, inside, func(line string) {
+		lines.Lock()
+		defer lines.Unlock()
+		fmt.Fprintln(a.out, line)
+	})
 	i, err := engine.Start(ctx, spec)
 	if err != nil {
 		return interruptible(ctx, err)
@@ -123,6 +110,31 @@ func (a *app) runLocally(ctx context.Context, o applyFlags, port int) error {
 	}
 	<-watched
 	return err
+}
+
+// engine is what runs containers on this machine, until it is ended.
+func (a *app) engine(ctx context.Context) (e runner.Engine, end func(), err error) {
+	dir, err := os.MkdirTemp("", "apron-run-")
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err = runner.Detect(ctx, runner.Options{Dir: dir, Prefer: a.sandbox.engine, Label: filepath.Base(dir)})
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return e, func() {
+		_ = errors.Join(e.Close(context.WithoutCancel(ctx)), os.RemoveAll(dir)) // what is left is the temporary directory's
+	}, nil
+}
+
+// localSpec is an instance as App Runner would start it.
+func localSpec(spec state.Spec, img v1.Image, tag string, env []string, port int, output func(string)) runner.Spec {
+	s := runner.Spec{ID: spec.Service, Image: img, Ref: spec.Image.Repository + ":" + tag, Env: env, Port: port, Output: output,
+		CPUUnits: value(spec.CPU), MemoryMiB: value(spec.Memory)}
+	if spec.Command != nil {
+		s.Command = strings.Fields(*spec.Command)
+	}
+	return s
 }
 
 // stopGrace is how long an application has to end after SIGTERM.
@@ -221,13 +233,28 @@ func (w *wiring) value(ctx context.Context, ref state.SecretRef) (string, error)
 	}
 	var fields map[string]any
 	if err := json.Unmarshal([]byte(found[0]), &fields); err != nil {
-		return "", fmt.Errorf("secret %s is not JSON, and has no key %s", ref.Name, ref.Key)
+		return "", &noKeyError{ref.Name, ref.Key, false}
 	}
 	v, ok := fields[ref.Key]
 	if !ok {
-		return "", fmt.Errorf("secret %s has no key %s", ref.Name, ref.Key)
+		return "", &noKeyError{ref.Name, ref.Key, true}
 	}
 	return fmt.Sprint(v), nil
+}
+
+// noKeyError says that a secret does not have the key that is asked of it.
+type noKeyError struct {
+	secret, key string
+	json        bool // whether it holds an object at all
+}
+
+var _ error = (*noKeyError)(nil)
+
+func (e *noKeyError) Error() string {
+	if !e.json {
+		return fmt.Sprintf("secret %s is not JSON, and has no key %s", e.secret, e.key)
+	}
+	return fmt.Sprintf("secret %s has no key %s", e.secret, e.key)
 }
 
 // forward passes connections to the container until l is closed.

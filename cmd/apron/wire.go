@@ -57,8 +57,9 @@ func (s *session) wire(o applyFlags) wiring {
 		hidden = append(hidden, withhold(spec)...)
 	}
 	var w wiring
+	recheck := func(ctx context.Context, service string) []state.Check { return s.recheck(ctx, w, service) }
 	w = wiring{
-		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate, Place: s.place,
+		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate, Place: s.place, Recheck: recheck,
 			Rehearsal: s.a.sandbox.on, Look: s.look(), Learn: s.learnOnce(func() wiring { return w })}),
 		iam:     iam.New(iamsdk.NewFromConfig(s.cfg)),
 		ssm:     ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region, Account: s.id.Account}),
@@ -127,7 +128,7 @@ type facts struct {
 	notes      []state.Note
 	parameters map[string]ssm.Reference
 	secrets    map[string]secretsmanager.Reference
-	roles      map[string]string         // what the manifest names → ARN
+	roles      map[namedRole]iam.Resolved
 	zones      map[string]route53.Zone   // of domains that apron writes records for
 	recent     map[string]release.Recent // by service
 }
@@ -135,7 +136,7 @@ type facts struct {
 // observe asks everything at once: depth, not number, is what a plan waits for.
 func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, error) {
 	q := reconcile.Query{Account: s.id.Account, Region: s.cfg.Region, Specs: s.specs, Users: users, Want: s.addresses()}
-	f := facts{roles: map[string]string{}}
+	f := facts{roles: map[namedRole]iam.Resolved{}}
 	var parameters, secrets []string
 	var named []namedRole
 	for _, spec := range s.specs {
@@ -149,8 +150,7 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 		}
 		named = append(named, namedRoles(spec)...)
 	}
-	arns := make([]string, len(named))
-	notes := make([][]state.Note, len(named))
+	roles := make([]iam.Resolved, len(named))
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		f.live, f.notes, err = w.all.Observe(gctx, q)
@@ -180,7 +180,7 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 	}
 	for i, r := range named {
 		g.Go(func() (err error) {
-			arns[i], notes[i], err = w.iam.Resolve(gctx, r.name, r.purpose)
+			roles[i], err = w.iam.Resolve(gctx, r.name, r.purpose)
 			return err
 		})
 	}
@@ -197,8 +197,8 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 			Text: fmt.Sprintf("the release record %s cannot be read: %v", d.Tag, d.Err)})
 	}
 	for i, r := range named {
-		f.roles[r.name] = arns[i]
-		f.notes = append(f.notes, notes[i]...)
+		f.roles[r] = roles[i]
+		f.notes = append(f.notes, roles[i].Notes()...)
 	}
 	return f, nil
 }
@@ -357,7 +357,7 @@ func (s *session) desire(spec state.Spec, f facts, applying bool, missing **mult
 		return nil, nil, err
 	}
 	resources, notes = append(resources, roles...), append(notes, more...)
-	in.Access, in.Instance = f.roles[spec.Roles.Access], f.roles[spec.Roles.Instance]
+	in.Access, in.Instance = f.roles[namedRole{spec.Roles.Access, iam.Access}].ARN, f.roles[namedRole{spec.Roles.Instance, iam.Instance}].ARN
 	for _, r := range roles {
 		switch r.Address {
 		case iam.Address(s.cfg.Region, spec.Service, iam.Access):
@@ -390,14 +390,16 @@ func (s *session) position(spec state.Spec, path string) (line, column int) {
 	return 0, 0
 }
 
-// place is where a service's manifest has a key, as FILE:LINE, or "".
+// place is where a service's manifest has a key, or else what holds it, as FILE:LINE, or "".
 func (s *session) place(service, path string) string {
 	for _, spec := range s.specs {
 		if spec.Service != service {
 			continue
 		}
-		if line, _ := s.position(spec, path); line > 0 {
-			return fmt.Sprintf("%s:%d", spec.File, line)
+		for key := path; key != ""; key = key[:max(strings.LastIndexAny(key, ".#"), 0)] {
+			if line, _ := s.position(spec, key); line > 0 {
+				return fmt.Sprintf("%s:%d", spec.File, line)
+			}
 		}
 	}
 	return ""

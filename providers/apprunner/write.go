@@ -193,10 +193,10 @@ const roleWait = 2 * time.Minute
 // just made. Its error has a code that says nothing, so that the text has to.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 func (r run) whenRolesReady(ctx context.Context, call func() error) error {
-	deadline := time.Now().Add(roleWait)
+	start := time.Now()
 	for pause := min(time.Second, r.p.o.Poll); ; pause = min(pause*2, 2*r.p.o.Poll) {
 		err := call()
-		if !awsapi.Is(err, "InvalidRequestException") || !strings.Contains(awsapi.Message(err), "Error in assuming") || time.Now().After(deadline) {
+		if !awsapi.Is(err, "InvalidRequestException") || !strings.Contains(awsapi.Message(err), "Error in assuming") || time.Since(start) > r.roleWait(err) {
 			return r.roleError(err)
 		}
 		r.progress("waiting for IAM to know the new role everywhere")
@@ -206,11 +206,20 @@ func (r run) whenRolesReady(ctx context.Context, call func() error) error {
 	}
 }
 
+// roleWait is how long to try with a role: one of apron's may have been made a moment ago,
+// one that the manifest names hardly.
+func (r run) roleWait(err error) time.Duration {
+	if strings.Contains(awsapi.Message(err), ":role/apron/") {
+		return roleWait
+	}
+	return 6 * r.p.o.Poll
+}
+
 func (r run) roleError(err error) error {
 	if err == nil || !strings.Contains(awsapi.Message(err), "Error in assuming") {
 		return err
 	}
-	return &awsapi.Error{Why: awsapi.Message(err), Err: err, Fix: "the access role must trust build.apprunner.amazonaws.com and the instance role " +
+	return &awsapi.Error{Why: awsapi.Message(err), Err: err, Credentials: true, Fix: "the access role must trust build.apprunner.amazonaws.com and the instance role " +
 		"tasks.apprunner.amazonaws.com: https://docs.aws.amazon.com/apprunner/latest/dg/security_iam_service-with-iam.html"}
 }
 

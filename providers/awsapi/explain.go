@@ -127,7 +127,7 @@ func explainCode(err error, api smithy.APIError) error {
 		e.Fix = "the account is not signed up for this service: a brand-new account is held until AWS has verified it, and some Regions have to be enabled first"
 		if op, ok := errors.AsType[*smithy.OperationError](err); ok && op.Service() == "AppRunner" {
 			e.Fix = "App Runner has been closed to new accounts since 2026-04-30, and a brand-new account is held for verification; " +
-				"AWS points to ECS Express Mode: https://docs.aws.amazon.com/apprunner/latest/dg/apprunner-availability-change.html"
+				"AWS points to ECS Express Mode, which is target: ecs-express here: https://docs.aws.amazon.com/apprunner/latest/dg/apprunner-availability-change.html"
 		}
 	case "ServiceQuotaExceededException", "LimitExceededException", "LimitExceeded":
 		e.Fix = "raise the quota in Service Quotas, or delete what is not used"

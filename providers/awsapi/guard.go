@@ -21,7 +21,7 @@ type Guard struct{ writes atomic.Bool }
 func (g *Guard) PermitWrites() { g.writes.Store(true) }
 
 // readPrefixes are how AWS names operations that change nothing.
-var readPrefixes = []string{"Describe", "List", "Get", "BatchGet", "BatchCheck", "Filter", "Lookup", "AssumeRole"}
+var readPrefixes = []string{"Describe", "List", "Get", "BatchGet", "BatchCheck", "Filter", "Lookup", "Simulate", "AssumeRole"}
 
 func isRead(operation string) bool {
 	for _, p := range readPrefixes {

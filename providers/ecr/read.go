@@ -219,3 +219,16 @@ func (p *Provider) built(ctx context.Context, repository string, found map[strin
 	}
 	return built, nil
 }
+
+// HasPolicy reports whether a repository has a policy of its own, which may let others pull
+// from it.
+func (p *Provider) HasPolicy(ctx context.Context, repository string) (bool, error) {
+	_, err := p.api.GetRepositoryPolicy(ctx, &sdk.GetRepositoryPolicyInput{RepositoryName: &repository})
+	if awsapi.Is(err, "RepositoryPolicyNotFoundException", "RepositoryNotFoundException") {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("repository %q: get its policy: %w", repository, awsapi.Explain(err))
+	}
+	return true, nil
+}

@@ -22,6 +22,8 @@ var errCrash = errors.New("the process died here")
 // fake is an IAM that refuses what IAM refuses, shows one entry a page, and can let the
 // process die at its n-th call, before or after the call has taken effect.
 type fake struct {
+	simulator // the sandbox's IAM answers it
+
 	mu    sync.Mutex
 	roles map[string]*fakeRole
 	calls []string

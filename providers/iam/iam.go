@@ -81,6 +81,7 @@ func Address(region, service string, purpose Purpose) state.Address {
 type api interface {
 	reader
 	writer
+	simulator
 }
 
 var _ api = (*sdk.Client)(nil)

@@ -313,33 +313,37 @@ func TestResolve(t *testing.T) {
 	f.roles["lambda"] = &fakeRole{path: "/", trust: trustText([]string{"lambda.amazonaws.com"})}
 	p := New(f)
 
-	arn, notes, err := p.Resolve(t.Context(), "puller", Access)
+	r, err := p.Resolve(t.Context(), "puller", Access)
 	require.NoError(t, err)
-	require.Equal(t, "arn:aws:iam::123456789012:role/team/puller", arn)
-	require.Empty(t, notes)
+	require.Equal(t, "arn:aws:iam::123456789012:role/team/puller", r.ARN)
+	require.Empty(t, r.Notes())
+	require.Equal(t, "build.apprunner.amazonaws.com may take it on", r.Text())
+	arn := r.ARN
 
-	_, notes, err = p.Resolve(t.Context(), arn, Instance)
+	r, err = p.Resolve(t.Context(), arn, Instance)
 	require.NoError(t, err)
-	require.Contains(t, notes[0].Text, "tasks.apprunner.amazonaws.com")
+	require.Contains(t, r.Notes()[0].Text, "tasks.apprunner.amazonaws.com")
 
-	_, notes, err = p.Resolve(t.Context(), "lambda", Access)
+	r, err = p.Resolve(t.Context(), "lambda", Access)
 	require.NoError(t, err)
-	require.True(t, notes[0].Warning)
-	require.Contains(t, notes[0].Text, "build.apprunner.amazonaws.com")
+	require.Equal(t, state.Broken, r.Trust)
+	require.True(t, r.Notes()[0].Warning)
+	require.Contains(t, r.Text(), "build.apprunner.amazonaws.com")
 
 	var missing *NotFoundError
-	_, _, err = p.Resolve(t.Context(), "nobody", Access)
+	_, err = p.Resolve(t.Context(), "nobody", Access)
 	require.ErrorAs(t, err, &missing)
 	require.Contains(t, missing.Hint(), "roles.access: auto")
-	_, _, err = p.Resolve(t.Context(), "arn:aws:iam::999999999999:role/puller", Access)
+	_, err = p.Resolve(t.Context(), "arn:aws:iam::999999999999:role/puller", Access)
 	require.ErrorAs(t, err, &missing)
 	require.ErrorContains(t, err, "the role of that name is arn:aws:iam::123456789012:role/team/puller")
 
 	f.deny = map[string]string{"GetRole": "AccessDenied"}
-	got, notes, err := p.Resolve(t.Context(), arn, Access)
+	r, err = p.Resolve(t.Context(), arn, Access)
 	require.NoError(t, err)
-	require.Equal(t, arn, got)
-	require.Len(t, notes, 1)
-	_, _, err = p.Resolve(t.Context(), "puller", Access)
+	require.Equal(t, arn, r.ARN)
+	require.Equal(t, state.Unchecked, r.Trust)
+	require.Len(t, r.Notes(), 1)
+	_, err = p.Resolve(t.Context(), "puller", Access)
 	require.Error(t, err, "a name alone needs the look-up")
 }

@@ -131,42 +131,66 @@ func readInline(ctx context.Context, api reader, name, policy string) (*document
 	return &d, nil
 }
 
-// Resolve finds a role that the manifest names instead of leaving it to apron, by name
-// or ARN, and warns when App Runner could not take it on for the purpose. It returns a
-// [*NotFoundError] if there is no such role.
-func (p *Provider) Resolve(ctx context.Context, nameOrARN string, purpose Purpose) (arn string, notes []state.Note, err error) {
+// Resolved is a role that the manifest names instead of leaving it to apron.
+type Resolved struct {
+	Address state.Address
+	ARN     string
+	Purpose Purpose
+	// Trust says whether App Runner can take it on for the purpose.
+	Trust state.Verdict
+}
+
+// Text says what Trust means.
+func (r Resolved) Text() string {
+	switch r.Trust {
+	case state.Broken:
+		return fmt.Sprintf("its trust policy does not let %s take it on, so App Runner will refuse it as the %s role: "+
+			"https://docs.aws.amazon.com/apprunner/latest/dg/security_iam_service-with-iam.html", r.Purpose.Principal(), r.Purpose)
+	case state.Unchecked:
+		return "its trust could not be checked: iam:GetRole is denied"
+	}
+	return fmt.Sprintf("%s may take it on", r.Purpose.Principal())
+}
+
+// Notes are what a plan has to say of it.
+func (r Resolved) Notes() []state.Note {
+	if r.Trust == state.Passed {
+		return nil
+	}
+	return []state.Note{{Target: r.Address, Warning: r.Trust == state.Broken, Text: r.Text()}}
+}
+
+// Resolve finds a role by name or ARN, and whether App Runner could take it on for the
+// purpose. It returns a [*NotFoundError] if there is no such role.
+func (p *Provider) Resolve(ctx context.Context, nameOrARN string, purpose Purpose) (Resolved, error) {
 	name, given := nameOrARN, ""
 	if strings.HasPrefix(nameOrARN, "arn:") {
 		given, name = nameOrARN, nameOrARN[strings.LastIndex(nameOrARN, "/")+1:]
 	}
-	address := state.Address{Target: "iam", Kind: "role", Name: name}
+	r := Resolved{Address: state.Address{Target: "iam", Kind: "role", Name: name}, ARN: given, Purpose: purpose, Trust: state.Passed}
 	out, err := p.api.GetRole(ctx, &sdk.GetRoleInput{RoleName: &name})
 	switch {
 	case awsapi.Is(err, codeAbsent):
-		return "", nil, &NotFoundError{Role: nameOrARN, Purpose: purpose}
+		return Resolved{}, &NotFoundError{Role: nameOrARN, Purpose: purpose}
 	case given != "" && awsapi.Is(err, "AccessDenied"):
 		// An ARN is all that App Runner needs, and who may deploy need not read IAM.
-		return given, []state.Note{{Target: address, Text: "its trust could not be checked: iam:GetRole is denied"}}, nil
+		r.Trust = state.Unchecked
+		return r, nil
 	case err != nil:
-		return "", nil, fmt.Errorf("look up role %q: %w", nameOrARN, err)
+		return Resolved{}, fmt.Errorf("look up role %q: %w", nameOrARN, err)
 	}
-	arn = aws.ToString(out.Role.Arn)
-	if given != "" && given != arn {
-		return "", nil, &NotFoundError{Role: nameOrARN, Purpose: purpose, Instead: arn}
+	r.ARN = aws.ToString(out.Role.Arn)
+	if given != "" && given != r.ARN {
+		return Resolved{}, &NotFoundError{Role: nameOrARN, Purpose: purpose, Instead: r.ARN}
 	}
 	trust, err := url.PathUnescape(aws.ToString(out.Role.AssumeRolePolicyDocument))
 	if err != nil {
-		return "", nil, fmt.Errorf("role %q: trust policy: %w", nameOrARN, err)
+		return Resolved{}, fmt.Errorf("role %q: trust policy: %w", nameOrARN, err)
 	}
-	if need := purpose.Principal(); !trusts(trust, need) {
-		notes = append(notes, state.Note{
-			Target:  address,
-			Warning: true,
-			Text: fmt.Sprintf("its trust policy does not let %s take it on, so App Runner will refuse it as the %s role: "+
-				"https://docs.aws.amazon.com/apprunner/latest/dg/security_iam_service-with-iam.html", need, purpose),
-		})
+	if !trusts(trust, purpose.Principal()) {
+		r.Trust = state.Broken
 	}
-	return arn, notes, nil
+	return r, nil
 }
 
 // NotFoundError says that a role that the manifest names does not exist.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/sandbox/iam"
 	"github.com/apron-deploy/apron/providers/sandbox/store"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
@@ -158,4 +159,29 @@ func TestSandbox_aLostAnswerIsNoConflict(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, ARN("123456789012", a.Name), out.ID)
 	}
+}
+
+// IAM itself says what a role may do, by what is attached to it and what is within it.
+func TestSandbox_tellsWhatARoleMayDo(t *testing.T) {
+	client, _ := sandbox(t, 1)
+	name := aws.String("mine")
+	made, err := client.CreateRole(t.Context(), &sdk.CreateRoleInput{RoleName: name, AssumeRolePolicyDocument: aws.String(trustText([]string{"tasks.apprunner.amazonaws.com"}))})
+	require.NoError(t, err)
+	_, err = client.AttachRolePolicy(t.Context(), &sdk.AttachRolePolicyInput{RoleName: name,
+		PolicyArn: aws.String("arn:aws:iam::aws:policy/service-role/AWSAppRunnerServicePolicyForECRAccess")})
+	require.NoError(t, err)
+	_, err = client.PutRolePolicy(t.Context(), &sdk.PutRolePolicyInput{RoleName: name, PolicyName: aws.String("x"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ssm:Get*","Resource":"*"},{"Effect":"Deny","Action":"ssm:*","Resource":"arn:aws:ssm:*:*:parameter/prod/*"}]}`)})
+	require.NoError(t, err)
+	image := Right{"ecr:BatchGetImage", "arn:aws:ecr:us-east-1:123456789012:repository/web"}
+	layer := Right{"ecr:GetDownloadUrlForLayer", image.Resource}
+	dev := Right{"ssm:GetParameters", "arn:aws:ssm:us-east-1:123456789012:parameter/dev/key"}
+	prod := Right{"ssm:GetParameters", "arn:aws:ssm:us-east-1:123456789012:parameter/prod/key"}
+	secret := Right{"secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:123456789012:secret:key-abcdef"}
+	said, err := New(client).Rights(t.Context(), *made.Role.Arn, []Right{image, layer, dev, prod, secret})
+	require.NoError(t, err)
+	require.Equal(t, map[Right]Decision{image: Allowed, layer: Allowed, dev: Allowed, prod: Denied, secret: NotAllowed}, said)
+
+	_, err = New(client).Rights(t.Context(), *made.Role.Arn+"x", []Right{image})
+	require.True(t, awsapi.Is(err, codeAbsent), err)
 }

@@ -16,6 +16,7 @@ import (
 // api is what this package calls of Secrets Manager.
 type api interface {
 	GetSecretValue(context.Context, *sdk.GetSecretValueInput, ...func(*sdk.Options)) (*sdk.GetSecretValueOutput, error)
+	GetResourcePolicy(context.Context, *sdk.GetResourcePolicyInput, ...func(*sdk.Options)) (*sdk.GetResourcePolicyOutput, error)
 	DescribeSecret(context.Context, *sdk.DescribeSecretInput, ...func(*sdk.Options)) (*sdk.DescribeSecretOutput, error)
 }
 
@@ -98,6 +99,16 @@ func (r *Resolver) describe(ctx context.Context, ref string) (Reference, error) 
 		return Reference{}, fmt.Errorf("look up secret %q: %w", ref, err)
 	}
 	return reference(out), nil
+}
+
+// HasPolicy reports whether a secret has a policy of its own, which may let others read it.
+func (r *Resolver) HasPolicy(ctx context.Context, ref string) (bool, error) {
+	id, _ := split(ref)
+	out, err := r.api.GetResourcePolicy(ctx, &sdk.GetResourcePolicyInput{SecretId: &id})
+	if err != nil {
+		return false, fmt.Errorf("look up the policy of secret %q: %w", ref, err)
+	}
+	return out.ResourcePolicy != nil, nil
 }
 
 // arnParts is how many parts the ARN of a secret has. App Runner's references may go on

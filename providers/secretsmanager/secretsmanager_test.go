@@ -43,6 +43,10 @@ func (f *fake) DescribeSecret(ctx context.Context, in *sdk.DescribeSecretInput, 
 	return nil, &smithy.GenericAPIError{Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
 }
 
+func (f *fake) GetResourcePolicy(context.Context, *sdk.GetResourcePolicyInput, ...func(*sdk.Options)) (*sdk.GetResourcePolicyOutput, error) {
+	return &sdk.GetResourcePolicyOutput{}, nil
+}
+
 func (f *fake) GetSecretValue(_ context.Context, in *sdk.GetSecretValueInput, _ ...func(*sdk.Options)) (*sdk.GetSecretValueOutput, error) {
 	if f.deny {
 		return nil, &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "denied"}

@@ -38,7 +38,12 @@ func (s *Service) Assume(roleARN, principal string) error {
 // Allowed tells whether the role's policies, inline and managed, allow the action on
 // the resource.
 func (s *Service) Allowed(roleARN, action, resource string) bool {
-	allowed, denied := false, false
+	allowed, denied := s.permissions(roleARN, action, resource)
+	return allowed && !denied
+}
+
+// permissions tells whether a role's policies allow an action, and whether they deny it.
+func (s *Service) permissions(roleARN, action, resource string) (allowed, denied bool) {
 	s.role(roleARN, func(r *role) {
 		documents := make([]string, 0, len(r.Attached)+len(r.Inline))
 		for _, arn := range r.Attached {
@@ -52,7 +57,7 @@ func (s *Service) Allowed(roleARN, action, resource string) bool {
 			allowed, denied = allowed || a, denied || d
 		}
 	})
-	return allowed && !denied
+	return allowed, denied
 }
 
 // role calls f with the role of that ARN, if there is one.

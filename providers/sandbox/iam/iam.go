@@ -95,6 +95,7 @@ func (s *Service) API() wire.QueryAPI {
 			"GetRolePolicy":            wire.HandleQuery(s.getInline),
 			"DeleteRolePolicy":         wire.HandleQuery(s.deleteInline),
 			"ListRolePolicies":         wire.HandleQuery(s.listInline),
+			"SimulatePrincipalPolicy":  wire.HandleQuery(s.simulate),
 			"GetPolicy":                wire.HandleQuery(s.getPolicy),
 			"GetPolicyVersion":         wire.HandleQuery(s.getPolicyVersion),
 		},

@@ -221,3 +221,18 @@ func (f filter) fits(x *secret, value string) bool {
 	}
 	return false // no replicas, no managed secrets
 }
+
+type policyOut struct{ ARN, Name string }
+
+// policy answers that a secret has no policy of its own: the sandbox keeps none.
+func (s *Service) policy(_ context.Context, in secretIn) (out policyOut, err error) {
+	s.doc.View(func(all *secrets) {
+		x := all.find(s.now(), in.SecretId)
+		if x == nil {
+			err = notFound()
+			return
+		}
+		out = policyOut{x.ARN, x.Name}
+	})
+	return out, err
+}

@@ -1,0 +1,133 @@
+package ecr
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	media "github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+)
+
+// maxConfig is how large the configuration of an image may be.
+const maxConfig = 4 << 20
+
+// NoPlatformError says that an image has no part for linux/amd64.
+type NoPlatformError struct {
+	Image string
+	Has   []string // the platforms that it is for
+}
+
+var _ error = (*NoPlatformError)(nil)
+
+func (e *NoPlatformError) Error() string {
+	return fmt.Sprintf("%s is for %s, and has no part for linux/amd64", e.Image, strings.Join(e.Has, ", "))
+}
+
+// Config reads the configuration of an image in a repository, of its linux/amd64 part if it
+// has several; nil if there is no such image. It returns a [*NoPlatformError] when none of
+// several is for linux/amd64: the platform of a single one is in the configuration.
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetDownloadUrlForLayer.html
+func (p *Provider) Config(ctx context.Context, repository, tag string) (*v1.ConfigFile, error) {
+	id := types.ImageIdentifier{ImageTag: &tag}
+	for range 2 { // an index, and what it leads to
+		text, err := p.manifest(ctx, repository, id)
+		if err != nil || text == "" {
+			return nil, err
+		}
+		m, err := v1.ParseManifest(strings.NewReader(text))
+		if err != nil {
+			return nil, fmt.Errorf("image %s:%s: manifest: %w", repository, tag, err)
+		}
+		if !m.MediaType.IsIndex() {
+			return p.config(ctx, repository, m.Config)
+		}
+		part, err := amd64(repository+":"+tag, text)
+		if err != nil {
+			return nil, err
+		}
+		id = types.ImageIdentifier{ImageDigest: &part}
+	}
+	return nil, fmt.Errorf("image %s:%s: an index within an index", repository, tag)
+}
+
+func amd64(image, index string) (digest string, err error) {
+	m, err := v1.ParseIndexManifest(strings.NewReader(index))
+	if err != nil {
+		return "", fmt.Errorf("image %s: index: %w", image, err)
+	}
+	none := &NoPlatformError{Image: image}
+	for _, part := range m.Manifests {
+		if part.Platform == nil || part.Platform.OS == "unknown" {
+			continue // such as an attestation
+		}
+		if part.Platform.OS == "linux" && part.Platform.Architecture == "amd64" {
+			return part.Digest.String(), nil
+		}
+		none.Has = append(none.Has, part.Platform.String())
+	}
+	return "", none
+}
+
+// manifest is the text of a manifest, or "" if there is none.
+func (p *Provider) manifest(ctx context.Context, repository string, id types.ImageIdentifier) (string, error) {
+	out, err := p.api.BatchGetImage(ctx, &sdk.BatchGetImageInput{RepositoryName: &repository, ImageIds: []types.ImageIdentifier{id},
+		AcceptedMediaTypes: []string{string(media.OCIManifestSchema1), string(media.DockerManifestSchema2), string(media.OCIImageIndex), string(media.DockerManifestList)}})
+	if awsapi.Is(err, "RepositoryNotFoundException") {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("repository %q: get image: %w", repository, awsapi.Explain(err))
+	}
+	if len(out.Images) == 0 {
+		return "", nil
+	}
+	return aws.ToString(out.Images[0].ImageManifest), nil
+}
+
+// config downloads a configuration and makes sure that it is the one that the manifest
+// names.
+func (p *Provider) config(ctx context.Context, repository string, d v1.Descriptor) (*v1.ConfigFile, error) {
+	where, err := p.api.GetDownloadUrlForLayer(ctx, &sdk.GetDownloadUrlForLayerInput{RepositoryName: &repository, LayerDigest: aws.String(d.Digest.String())})
+	if err != nil {
+		return nil, fmt.Errorf("repository %q: find the image's configuration: %w", repository, awsapi.Explain(err))
+	}
+	text, err := download(ctx, aws.ToString(where.DownloadUrl))
+	if err != nil {
+		return nil, fmt.Errorf("repository %q: read the image's configuration: %w", repository, err)
+	}
+	if digest, _, err := v1.SHA256(bytes.NewReader(text)); err != nil || digest != d.Digest {
+		return nil, fmt.Errorf("repository %q: the image's configuration is not the one that its manifest names", repository)
+	}
+	var c v1.ConfigFile
+	if err := json.Unmarshal(text, &c); err != nil {
+		return nil, fmt.Errorf("repository %q: the image's configuration: %w", repository, err)
+	}
+	return &c, nil
+}
+
+// download gets what AWS has signed a URL for. The URL is a credential: no error shows it.
+func download(ctx context.Context, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("AWS answered with a malformed URL")
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not answer", req.URL.Host)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", req.URL.Host, res.Status)
+	}
+	return io.ReadAll(io.LimitReader(res.Body, maxConfig))
+}
