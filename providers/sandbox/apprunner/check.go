@@ -25,6 +25,9 @@ var (
 	imageName     = whole(`([0-9]{12}.dkr.ecr.[a-z\-]+-[0-9]{1}.amazonaws.com\/((?:[a-z0-9]+(?:[._-][a-z0-9]+)*\/)*[a-z0-9]+(?:[._-][a-z0-9]+)*)(:([\w\d+\-=._:\/@])+|@([\w\d\:]+))?)|(^public\.ecr\.aws\/.+\/((?:[a-z0-9]+(?:[._-][a-z0-9]+)*\/)*[a-z0-9]+(?:[._-][a-z0-9]+)*)(:([\w\d+\-=._:\/@])+|@([\w\d\:]+))?)`)
 )
 
+// maxString is the length of a string about which the model says no more.
+const maxString = 51200
+
 // pattern is an expression that a whole value must match.
 type pattern struct {
 	text string
@@ -88,7 +91,7 @@ func (c *checks) config(in config) {
 	if h := in.HealthCheckConfiguration; h != nil {
 		const at = "healthCheckConfiguration."
 		c.EnumOf(at+"protocol", h.Protocol, "TCP", "HTTP")
-		c.LengthOf(at+"path", h.Path, 1, 51200)
+		c.LengthOf(at+"path", h.Path, 1, maxString)
 		c.Range(at+"interval", h.Interval, 1, 20)
 		c.Range(at+"timeout", h.Timeout, 1, 20)
 		c.Range(at+"healthyThreshold", h.HealthyThreshold, 1, 20)
@@ -141,9 +144,9 @@ func (c *checks) settings(in string, settings *imageConfigShape) {
 	c.command(in+"startCommand", settings.StartCommand)
 	// The values below may be confidential, so they are not repeated.
 	for _, key := range slices.Sorted(maps.Keys(settings.RuntimeEnvironmentVariables)) {
-		c.LengthOf(in+"runtimeEnvironmentVariables.key", &key, 1, 51200)
-		if v := settings.RuntimeEnvironmentVariables[key]; len(v) > 51200 {
-			c.FailSecret(in+"runtimeEnvironmentVariables."+key, "Member must have length less than or equal to 51200")
+		c.LengthOf(in+"runtimeEnvironmentVariables.key", &key, 1, maxString)
+		if v := settings.RuntimeEnvironmentVariables[key]; len(v) > maxString {
+			c.FailSecret(in+"runtimeEnvironmentVariables."+key, "Member must have length less than or equal to "+strconv.Itoa(maxString))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(settings.RuntimeEnvironmentSecrets)) {
@@ -165,10 +168,15 @@ func (c *checks) tags(tags []tagShape) {
 	c.Count("tags", len(tags), 0, maxTags)
 	for _, t := range tags {
 		c.Present("tags.member.key", t.Key != nil)
-		c.LengthOf("tags.member.key", t.Key, 1, 128)
-		if t.Key != nil && strings.HasPrefix(*t.Key, "aws:") {
-			c.Fail("tags.member.key", *t.Key, "Member must satisfy regular expression pattern: ^(?!aws:).+")
-		}
+		c.tagKey("tags.member.key", t.Key)
 		c.LengthOf("tags.member.value", t.Value, 0, 256)
+	}
+}
+
+// tagKey checks a key; those of AWS's own are not for others to write.
+func (c *checks) tagKey(path string, key *string) {
+	c.LengthOf(path, key, 1, 128)
+	if key != nil && (*key == "" || strings.HasPrefix(*key, "aws:")) {
+		c.Fail(path, *key, "Member must satisfy regular expression pattern: ^(?!aws:).+")
 	}
 }

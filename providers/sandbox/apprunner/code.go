@@ -28,13 +28,13 @@ var sourceDirectory = whole(`[^\x00]+`)
 func (c *checks) code(s *codeShape) {
 	const at = "sourceConfiguration.codeRepository."
 	c.Present(at+"repositoryUrl", s.RepositoryUrl != nil)
-	c.LengthOf(at+"repositoryUrl", s.RepositoryUrl, 0, 51200)
+	c.LengthOf(at+"repositoryUrl", s.RepositoryUrl, 0, maxString)
 	c.Present(at+"sourceCodeVersion", s.SourceCodeVersion != nil)
 	if v := s.SourceCodeVersion; v != nil {
 		c.Present(at+"sourceCodeVersion.type", v.Type != nil)
 		c.EnumOf(at+"sourceCodeVersion.type", v.Type, "BRANCH")
 		c.Present(at+"sourceCodeVersion.value", v.Value != nil)
-		c.LengthOf(at+"sourceCodeVersion.value", v.Value, 0, 51200)
+		c.LengthOf(at+"sourceCodeVersion.value", v.Value, 0, maxString)
 	}
 	c.LengthOf(at+"sourceDirectory", s.SourceDirectory, 1, 4096)
 	c.match(at+"sourceDirectory", s.SourceDirectory, sourceDirectory)

@@ -92,7 +92,7 @@ func (s *Service) createIngress(_ context.Context, in createIngressInput) (out i
 	var c checks
 	c.arn("serviceArn", in.ServiceArn)
 	c.name("vpcIngressConnectionName", in.VpcIngressConnectionName, connectorName, 40)
-	c.Present("ingressVpcConfiguration", in.IngressVpcConfiguration != nil)
+	c.ingressVPC(in.IngressVpcConfiguration)
 	c.tags(in.Tags)
 	if err := c.err(); err != nil {
 		return out, err
@@ -132,6 +132,15 @@ func (s *Service) createIngress(_ context.Context, in createIngressInput) (out i
 		s.spawn(func() { s.settleIngress(made.Change) })
 	}
 	return out, err
+}
+
+// ingressVPC checks a VPC and its endpoint.
+func (c *checks) ingressVPC(v *ingressVPCShape) {
+	c.Present("ingressVpcConfiguration", v != nil)
+	if v != nil {
+		c.LengthOf("ingressVpcConfiguration.vpcId", v.VpcId, 0, maxString)
+		c.LengthOf("ingressVpcConfiguration.vpcEndpointId", v.VpcEndpointId, 0, maxString)
+	}
 }
 
 // join takes over a VPC and its endpoint. The sandbox knows neither, so ids are judged
@@ -234,7 +243,7 @@ type updateIngressInput struct {
 func (s *Service) updateIngress(_ context.Context, in updateIngressInput) (out ingressOutput, err error) {
 	var c checks
 	c.arn("vpcIngressConnectionArn", in.VpcIngressConnectionArn)
-	c.Present("ingressVpcConfiguration", in.IngressVpcConfiguration != nil)
+	c.ingressVPC(in.IngressVpcConfiguration)
 	if err := c.err(); err != nil {
 		return out, err
 	}
@@ -293,6 +302,7 @@ func (s *Service) listIngresses(_ context.Context, in listIngressInput) (out lis
 	if f := in.Filter; f != nil {
 		service, endpoint = f.ServiceArn, f.VpcEndpointId
 		c.optionalARN("filter.serviceArn", service)
+		c.LengthOf("filter.vpcEndpointId", endpoint, 0, maxString)
 	}
 	c.page(in.pageInput, 100)
 	if err := c.err(); err != nil {

@@ -35,7 +35,7 @@ func files(t *testing.T, dir string) string {
 // calls are the mutating calls on a service, by the verb of their refusal.
 var calls = map[string]func(*sdk.Client, *string) error{
 	"updated": func(c *sdk.Client, arn *string) error {
-		_, err := c.UpdateService(context.Background(), &sdk.UpdateServiceInput{ServiceArn: arn})
+		_, err := c.UpdateService(context.Background(), unchanged(arn))
 		return err
 	},
 	"deployed": func(c *sdk.Client, arn *string) error {

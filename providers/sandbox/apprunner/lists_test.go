@@ -127,7 +127,7 @@ func TestListOperations_pagesTheNewestFirst(t *testing.T) {
 	ctx := context.Background()
 	s := r.create()
 	for range 2 {
-		r.update(&sdk.UpdateServiceInput{ServiceArn: s.ServiceArn})
+		r.update(unchanged(s.ServiceArn))
 	}
 	var all []types.OperationSummary
 	pages := sdk.NewListOperationsPaginator(r.api, &sdk.ListOperationsInput{ServiceArn: s.ServiceArn, MaxResults: aws.Int32(1)})

@@ -20,8 +20,11 @@ type NameServer string
 
 var _ Resolver = NameServer("")
 
-// patience is how long a name server has for an answer.
-const patience = 2 * time.Second
+// A name server has a while for an answer, and is asked again: packets get lost.
+const (
+	patience = time.Second
+	tries    = 3
+)
 
 // CNAME implements [Resolver]. The system's own resolver would not do: it follows the
 // record to an address, and what validates a certificate has none.
@@ -30,10 +33,11 @@ func (n NameServer) CNAME(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("look up %s: %w", name, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	for _, network := range []string{"udp", "tcp"} {
 		packet, err := n.exchange(ctx, network, question)
+		for try := 1; err != nil && try < tries && ctx.Err() == nil; try++ {
+			packet, err = n.exchange(ctx, network, question)
+		}
 		if err != nil {
 			return "", fmt.Errorf("look up %s at %s: %w", name, string(n), err)
 		}
@@ -70,6 +74,8 @@ func ask(name string) (packet []byte, id uint16, err error) {
 
 // exchange sends a packet and returns the one that comes back.
 func (n NameServer) exchange(ctx context.Context, network string, packet []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, network, string(n))
 	if err != nil {
 		return nil, err

@@ -203,7 +203,7 @@ func TestScaling_bindsServices(t *testing.T) {
 	refused(t, err, "InvalidRequestException", used)
 	_, err = r.dropScaling(*name, true)
 	refused(t, err, "InvalidRequestException", used)
-	r.update(&sdk.UpdateServiceInput{ServiceArn: s.ServiceArn})
+	r.update(unchanged(s.ServiceArn))
 	require.Equal(t, *first.AutoScalingConfigurationArn, bound(), "left out is kept")
 
 	op := r.update(&sdk.UpdateServiceInput{ServiceArn: s.ServiceArn, AutoScalingConfigurationArn: name, SourceConfiguration: mode("web:v1", "exit3")})

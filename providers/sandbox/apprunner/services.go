@@ -38,6 +38,8 @@ func (s *Service) createService(_ context.Context, in createInput) (started, err
 	c.name("serviceName", in.ServiceName, serviceName, 40)
 	c.Present("sourceConfiguration", in.SourceConfiguration != nil)
 	if e := in.EncryptionConfiguration; e != nil {
+		c.Present("encryptionConfiguration.kmsKey", e.KmsKey != nil)
+		c.LengthOf("encryptionConfiguration.kmsKey", e.KmsKey, 0, 256)
 		c.match("encryptionConfiguration.kmsKey", e.KmsKey, kmsKeyARN)
 	}
 	c.tags(in.Tags)
@@ -125,6 +127,10 @@ func (s *Service) updateService(_ context.Context, in updateInput) (started, err
 	c.config(in.config)
 	if err := c.err(); err != nil {
 		return started{}, err
+	}
+	if in.config == (config{}) {
+		// https://github.com/hashicorp/terraform-provider-aws/issues/32839
+		return started{}, wire.Errorf(invalidRequest, "No configurations provided in the UpdateService request.")
 	}
 	if src := in.SourceConfiguration; src != nil && src.CodeRepository != nil {
 		return started{}, wire.Errorf(invalidRequest, "You can't change the source of a service from an image repository to a code repository.")

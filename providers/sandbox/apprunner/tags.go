@@ -101,6 +101,9 @@ func (s *Service) untagResource(_ context.Context, in untagInput) (struct{}, err
 	var c checks
 	c.arn("resourceArn", in.ResourceArn)
 	c.Present("tagKeys", in.TagKeys != nil)
+	for _, key := range in.TagKeys {
+		c.tagKey("tagKeys.member", &key)
+	}
 	if err := c.err(); err != nil {
 		return struct{}{}, err
 	}

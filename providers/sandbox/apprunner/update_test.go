@@ -21,6 +21,11 @@ func (r *rig) update(in *sdk.UpdateServiceInput) types.OperationSummary {
 	return r.follow(in.ServiceArn, out.OperationId)
 }
 
+// unchanged is an update that keeps everything as it is: something must be sent.
+func unchanged(arn *string) *sdk.UpdateServiceInput {
+	return &sdk.UpdateServiceInput{ServiceArn: arn, InstanceConfiguration: &types.InstanceConfiguration{}}
+}
+
 func TestUpdate_mergesMembersAndReplacesMaps(t *testing.T) {
 	r := newRig(t)
 	r.world.secrets["/a"], r.world.secrets["/b"] = "secret a", "secret b"
@@ -74,8 +79,10 @@ func TestUpdate_checksWhatTheMergeMakes(t *testing.T) {
 		ServiceArn: s.ServiceArn, InstanceConfiguration: &types.InstanceConfiguration{Cpu: aws.String("1 vCPU")},
 	})
 	refused(t, err, "InvalidRequestException", "Invalid combination of Cpu and Memory: Cpu 1024 doesn't support Memory 512. Supported Memory: [2048 3072 4096].")
-	r.world.deny(accessRole, true)
 	_, err = r.api.UpdateService(context.Background(), &sdk.UpdateServiceInput{ServiceArn: s.ServiceArn})
+	refused(t, err, "InvalidRequestException", "No configurations provided in the UpdateService request.")
+	r.world.deny(accessRole, true)
+	_, err = r.api.UpdateService(context.Background(), unchanged(s.ServiceArn))
 	refused(t, err, "InvalidRequestException", "Error in assuming access role "+accessRole)
 	require.Equal(t, types.ServiceStatusRunning, r.describe(s.ServiceArn).Status)
 }
@@ -86,7 +93,7 @@ func TestUpdate_ofTheConfigurationKeepsTheImage(t *testing.T) {
 	r := newRig(t)
 	s := r.create(func(in *sdk.CreateServiceInput) { in.SourceConfiguration.AutoDeploymentsEnabled = aws.Bool(false) })
 	r.world.push("web:v1", "moved")
-	r.update(&sdk.UpdateServiceInput{ServiceArn: s.ServiceArn})
+	r.update(unchanged(s.ServiceArn))
 	_, body := r.get(*s.ServiceUrl, "/")
 	require.Equal(t, "v1", body)
 	out, err := r.api.StartDeployment(context.Background(), &sdk.StartDeploymentInput{ServiceArn: s.ServiceArn})
@@ -139,7 +146,7 @@ func TestUpdate_rebuildsAFailedCreate(t *testing.T) {
 	require.NoError(t, err)
 	r.follow(out.Service.ServiceArn, out.OperationId)
 	arn := out.Service.ServiceArn
-	require.Equal(t, types.OperationStatusFailed, r.update(&sdk.UpdateServiceInput{ServiceArn: arn}).Status)
+	require.Equal(t, types.OperationStatusFailed, r.update(unchanged(arn)).Status)
 	require.Equal(t, types.ServiceStatusCreateFailed, r.describe(arn).Status)
 	require.Equal(t, types.OperationStatusSucceeded, r.update(&sdk.UpdateServiceInput{ServiceArn: arn, SourceConfiguration: mode("web:v2", "")}).Status)
 	require.Equal(t, types.ServiceStatusRunning, r.describe(arn).Status)
@@ -182,7 +189,7 @@ func TestUpdate_dropsNoRequest(t *testing.T) {
 	require.Equal(t, "v1", <-held)
 	r.follow(s.ServiceArn, first.OperationId)
 	for range 9 {
-		require.Equal(t, types.OperationStatusSucceeded, r.update(&sdk.UpdateServiceInput{ServiceArn: s.ServiceArn}).Status)
+		require.Equal(t, types.OperationStatusSucceeded, r.update(unchanged(s.ServiceArn)).Status)
 	}
 	close(stop)
 	loops.Wait()

@@ -62,6 +62,12 @@ func (s *Service) createConnector(_ context.Context, in createConnectorInput) (o
 	var c checks
 	c.name("vpcConnectorName", in.VpcConnectorName, connectorName, 40)
 	c.Present("subnets", in.Subnets != nil)
+	for _, id := range in.Subnets {
+		c.LengthOf("subnets.member", &id, 0, maxString)
+	}
+	for _, id := range in.SecurityGroups {
+		c.LengthOf("securityGroups.member", &id, 0, maxString)
+	}
 	c.tags(in.Tags)
 	if err := c.err(); err != nil {
 		return out, err
