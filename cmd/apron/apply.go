@@ -127,18 +127,6 @@ func (s *session) settled(ctx context.Context, w wiring, users bool) (facts, err
 	return s.observe(ctx, w, users)
 }
 
-// idle waits until no operation is under way on any of the services.
-func (s *session) idle(ctx context.Context, w wiring, live state.Live) error {
-	for _, spec := range s.specs {
-		if o := live[serviceAddress(spec)]; o.Phase != "" {
-			if err := w.apprunner.Idle(ctx, o.ID, func(phase string) { s.a.say("%s: %s (%s)", o.Address, phase, o.Note) }); err != nil {
-				return interruptible(ctx, err)
-			}
-		}
-	}
-	return nil
-}
-
 // verify requests what the manifests want verified where there is nothing to apply: a
 // service that failed it the last time is no better for having been left alone.
 func (s *session) verify(ctx context.Context, w wiring, p planned) error {

@@ -2,21 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
-	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/providers/apprunner"
 	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/reconcile"
-	"github.com/apron-deploy/apron/reconcile/apply"
-	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -167,70 +162,4 @@ func (s *session) complete(ctx context.Context, w wiring, spec state.Spec, st *r
 		}
 	}
 	return nil
-}
-
-// await follows what is under way to its end, and tells how the last operation of each
-// service ended.
-func (s *session) await(ctx context.Context, w wiring, live state.Live) error {
-	stream := render.Events(s.a.err, s.a.events())
-	defer stream.Close()
-	var errs *multierror.Error
-	for _, spec := range s.specs {
-		o, ok := live[serviceAddress(spec)]
-		if !ok {
-			continue
-		}
-		err := s.verdict(ctx, w, o, stream)
-		var left *apprunner.LeftError
-		if errors.As(err, &left) {
-			s.a.say("apron: %v", left)
-		}
-		if err != nil {
-			errs = multierror.Append(errs, err)
-		}
-	}
-	if errs.ErrorOrNil() != nil {
-		s.a.warnUnlearned(s.learn(ctx, w, live))
-	}
-	return errs.ErrorOrNil()
-}
-
-// verdict follows the last operation of a service to its end, if it has not ended, and
-// tells how it ended and whether the service answers.
-func (s *session) verdict(ctx context.Context, w wiring, o state.Observed, stream *render.Stream) error {
-	ops := o.Detail.(apprunner.Live).Operations
-	if len(ops) == 0 || o.Phase == state.Busy && apprunner.Ended(ops[0]) { // maintenance is no operation
-		if err := s.idle(ctx, w, state.Live{o.Address: o}); err != nil || len(ops) == 0 {
-			return err
-		}
-	}
-	a := plan.Action{ID: plan.ID("wait " + o.Address.String()), Op: doing[ops[0].Type], Target: o.Address, Have: o}
-	env := apply.Env{Progress: stream.Progress}
-	going := !apprunner.Ended(ops[0])
-	start := time.Now()
-	if going {
-		stream.Observe(apply.Event{Action: a, Status: apply.Started})
-	}
-	err := w.apprunner.Follow(ctx, a, ops[0], env)
-	if err == nil && ops[0].Type != types.OperationTypePauseService && ops[0].Type != types.OperationTypeDeleteService {
-		err = w.apprunner.Verify(ctx, o.Address.Name, o.URL)
-	}
-	if going {
-		ended := apply.Event{Action: a, Status: apply.Done, Err: err, Took: time.Since(start)}
-		if err != nil {
-			ended.Status = apply.Failed
-		}
-		stream.Observe(ended)
-	}
-	return err
-}
-
-// doing is what an operation is as an action of a plan.
-var doing = map[types.OperationType]plan.Op{
-	types.OperationTypeCreateService:   plan.Create,
-	types.OperationTypeUpdateService:   plan.Update,
-	types.OperationTypeStartDeployment: plan.Redeploy,
-	types.OperationTypePauseService:    plan.Pause,
-	types.OperationTypeResumeService:   plan.Resume,
-	types.OperationTypeDeleteService:   plan.Delete,
 }
