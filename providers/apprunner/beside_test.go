@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -220,4 +221,76 @@ func TestDefine_fillsInTheNetworkFromWhatIsLive(t *testing.T) {
 	require.Equal(t, types.IpAddressTypeIpv4, d.network.IpAddressType)
 	require.False(t, d.network.IngressConfiguration.IsPubliclyAccessible)
 	require.True(t, have.NetworkConfiguration.IngressConfiguration.IsPubliclyAccessible, "what was read is not changed")
+}
+
+// inside is a manifest of a service that only a VPC reaches.
+func inside(endpoint string) state.Spec {
+	return with(bare, func(s *state.Spec) {
+		s.Network = &state.Network{Public: ptr(false), Ingress: &state.Ingress{VPC: "vpc-0123456789abcdef0", Endpoint: endpoint}}
+	})
+}
+
+const endpointA, endpointB = "vpce-0123456789abcdef0", "vpce-0123456789abcdef1"
+
+func TestIngress_isMadeChangedAndDeletedWithTheService(t *testing.T) {
+	r := newRig(t, 1, Options{})
+	done, err := r.apply(inside(endpointA), plan.Options{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"create apprunner/service/shop", "create apprunner/vpc-ingress/shop"}, done)
+	r.settled(inside(endpointA))
+	done, err = r.apply(with(inside(endpointB), func(s *state.Spec) { s.Tags = map[string]string{"team": "ai"} }), plan.Options{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"update apprunner/service/shop", "update apprunner/vpc-ingress/shop"}, done)
+	r.settled(inside(endpointB))
+
+	closed := with(bare, func(s *state.Spec) { s.Network = &state.Network{Public: ptr(false)} })
+	r.settled(closed) // what is left out is left alone
+
+	open := with(bare, func(s *state.Spec) { s.Network = &state.Network{Public: ptr(true)} })
+	done, err = r.apply(open, plan.Options{})
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"update apprunner/service/shop", "delete apprunner/vpc-ingress/shop"}, done)
+	r.settled(open)
+}
+
+func TestIngress_goesBeforeItsService(t *testing.T) {
+	r := newRig(t, 1, Options{})
+	_, err := r.apply(inside(endpointA), plan.Options{})
+	require.NoError(t, err)
+	live, _, err := r.Observe(t.Context(), reconcile.Query{Want: []state.Address{Service("shop")}, Users: true})
+	require.NoError(t, err)
+	p, err := plan.Build(nil, live, plan.Options{})
+	require.NoError(t, err)
+	require.Len(t, p.Actions, 2)
+	require.Equal(t, Ingress("shop"), p.Actions[0].Target)
+	for range 2 { // what is gone already is no error
+		_, err = apply.Run(t.Context(), p, reconcile.Known(live), r, apply.Options{})
+		require.NoError(t, err)
+	}
+}
+
+func TestIngress_lostAnswer(t *testing.T) {
+	r := newRig(t, 1, Options{})
+	_, err := r.apply(with(inside(endpointA), func(s *state.Spec) { s.Network.Ingress = nil }), plan.Options{})
+	require.NoError(t, err)
+	r.arm(1, true)
+	_, err = r.apply(inside(endpointA), plan.Options{})
+	require.NoError(t, err)
+	r.settled(inside(endpointA))
+}
+
+func TestIngress_ofSomebodyElseIsAdoptedOnlyWhenAsked(t *testing.T) {
+	r := newRig(t, 1, Options{})
+	closed := with(inside(endpointA), func(s *state.Spec) { s.Network.Ingress = nil })
+	_, err := r.apply(closed, plan.Options{})
+	require.NoError(t, err)
+	_, err = r.client.CreateVpcIngressConnection(t.Context(), &sdk.CreateVpcIngressConnectionInput{VpcIngressConnectionName: aws.String("theirs"),
+		ServiceArn:              aws.String(r.settled(closed).ID),
+		IngressVpcConfiguration: &types.IngressVpcConfiguration{VpcId: aws.String("vpc-0123456789abcdef0"), VpcEndpointId: aws.String(endpointA)}})
+	require.NoError(t, err)
+	_, err = r.apply(inside(endpointA), plan.Options{})
+	require.ErrorContains(t, err, "apprunner/vpc-ingress/theirs: exists already and was not made by apron")
+	_, err = r.apply(inside(endpointA), plan.Options{Adopt: true})
+	require.NoError(t, err)
+	r.settled(inside(endpointA))
 }

@@ -56,14 +56,14 @@ func (r run) ingress(ctx context.Context) (state.Outcome, error) {
 		}
 		return r.ingressSettles(ctx, arn)
 	case plan.Delete:
-		if _, err := r.ingressIdle(ctx, arn); err != nil {
+		if o, err := r.ingressIdle(ctx, arn); err != nil || o == nil {
 			return state.Outcome{}, err
 		}
 		if _, err := r.p.api.DeleteVpcIngressConnection(ctx, &sdk.DeleteVpcIngressConnectionInput{VpcIngressConnectionArn: &arn}); err != nil {
 			return state.Outcome{}, gone(arn, "delete", err)
 		}
 		o, err := r.ingressIdle(ctx, arn)
-		if err == nil && o != nil {
+		if err == nil && o != nil { // and not gone
 			err = fmt.Errorf("VPC ingress connection %q: its deletion ended as %s", r.name(), o.Note)
 		}
 		return state.Outcome{}, err
@@ -81,7 +81,7 @@ func stateAddress(text string) state.Address {
 
 // ingressThere finds the connection of this name once the answer to its creation got lost.
 func (r run) ingressThere(ctx context.Context) (found *state.Observed) {
-	l := looks{services: map[string]bool{stateAddress(r.a.Want.Value("service")).Name: true}}
+	l := looks{ingress: map[string]bool{stateAddress(r.a.Want.Value("service")).Name: true}}
 	_ = r.p.observeIngress(ctx, l, func(o state.Observed) { // then it is not found
 		if o.Address == r.a.Target && o.Owner == state.Ours {
 			found = &o

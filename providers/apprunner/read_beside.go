@@ -3,6 +3,7 @@ package apprunner
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,31 +22,32 @@ import (
 // looks says which kinds beside the service are worth a look: those that a manifest
 // manages, and all of them before things are deleted.
 type looks struct {
-	connectors, tracing, ingress bool
-	domains                      map[string]bool // by service
-	wanted                       map[state.Address]bool
-	services                     map[string]bool
-	specs                        []state.Spec
+	connectors, tracing bool
+	ingress, domains    map[string]bool // by service
+	wanted              map[state.Address]bool
+	services            map[string]bool
+	specs               []state.Spec
 }
 
 func lookFor(q reconcile.Query, services map[string]bool) looks {
 	l := looks{connectors: q.Users, tracing: q.Users, services: services, specs: q.Specs,
-		wanted: map[state.Address]bool{}, domains: map[string]bool{}}
+		wanted: map[state.Address]bool{}, ingress: map[string]bool{}, domains: map[string]bool{}}
 	for name := range services {
-		l.domains[name] = q.Users
+		l.ingress[name], l.domains[name] = q.Users, q.Users
 	}
 	for _, a := range q.Want {
 		l.wanted[a] = true
 		l.connectors = l.connectors || a.Kind == kindConnector
 		l.tracing = l.tracing || a.Kind == kindTracing
-		l.ingress = l.ingress || a.Kind == kindIngress
 	}
 	for _, s := range q.Specs {
 		l.tracing = l.tracing || s.Tracing != ""
 		l.domains[s.Service] = l.domains[s.Service] || s.Domains != nil
 		if n := s.Network; n != nil {
 			l.connectors = l.connectors || n.Egress != nil
-			l.ingress = l.ingress || n.Ingress != nil
+			// A service that becomes public has no use for another way in. One that stays
+			// closed may have a way that the manifest leaves alone.
+			l.ingress[s.Service] = l.ingress[s.Service] || n.Ingress != nil || n.Public != nil && *n.Public
 		}
 	}
 	return l
@@ -61,7 +63,7 @@ func (p *Provider) observeBeside(ctx context.Context, l looks, keep func(state.O
 	if l.tracing {
 		g.Go(func() error { return p.observeTracing(gctx, l, users, keep) })
 	}
-	if l.ingress {
+	if slices.Contains(slices.Collect(maps.Values(l.ingress)), true) {
 		g.Go(func() error { return p.observeIngress(gctx, l, keep) })
 	}
 	return g.Wait()
@@ -226,7 +228,7 @@ func (p *Provider) observeIngress(ctx context.Context, l looks, keep func(state.
 			return fmt.Errorf("list VPC ingress connections: %w", awsapi.Explain(err))
 		}
 		for _, s := range page.VpcIngressConnectionSummaryList {
-			if !l.services[serviceName(aws.ToString(s.ServiceArn))] {
+			if !l.ingress[serviceName(aws.ToString(s.ServiceArn))] {
 				continue
 			}
 			g.Go(func() error {
