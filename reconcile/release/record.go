@@ -19,9 +19,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // FormatVersion is the version of the JSON of a [Record]. Fields may be added within one.
@@ -232,4 +235,31 @@ func cut(s string, most int) string {
 		return string(r[:most]) + "…"
 	}
 	return s
+}
+
+// Changed names what a release has changed, for a list: the settings of the service, and
+// every other resource that was touched.
+func (r Record) Changed() []string {
+	var changed []string
+	for _, a := range r.Actions {
+		if a.Status == "skipped" {
+			continue
+		}
+		addr, err := state.ParseAddress(a.Address)
+		if err != nil {
+			continue
+		}
+		switch {
+		case addr.Kind == "service" && a.Op == "update":
+			for _, c := range a.Changes {
+				if !slices.Contains(changed, c.Path) {
+					changed = append(changed, c.Path)
+				}
+			}
+		case addr.Kind == "tag" || addr.Kind == "image": // follow from the service's image
+		default:
+			changed = append(changed, a.Op+" "+addr.Kind)
+		}
+	}
+	return changed
 }

@@ -81,13 +81,13 @@ func (a Action) details() string {
 	fmt.Fprintf(&b, "<details>\n<summary>%s: %d %s</summary>\n\n", htmlCode(a.Symbol+" "+a.Address), len(a.Fields), settings)
 	if a.Op == string(plan.Create) && !a.Replace {
 		b.WriteString("| | Setting | Value | |\n|---|---|---|---|\n")
-		for _, f := range a.Fields {
+		for _, f := range a.settings() {
 			_, after := f.markdownTexts()
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", mark(f.Symbol, f.Widening), code(f.Path), after, f.remark())
 		}
 	} else {
 		b.WriteString("| | Setting | Old | New | |\n|---|---|---|---|---|\n")
-		for _, f := range a.Fields {
+		for _, f := range a.settings() {
 			before, after := f.markdownTexts()
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", mark(f.Symbol, f.Widening), code(f.Path), before, after, f.remark())
 		}

@@ -43,7 +43,9 @@ type Action struct {
 	Second   bool `json:"second,omitempty"`
 	Widening bool `json:"widening,omitempty"`
 	// Reason is for people; its wording may change.
-	Reason string   `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Cause, of a create or a delete, is pending or drift; absent when it is not known.
+	Cause  string   `json:"cause,omitempty"`
 	Fields []Field  `json:"fields"` // in path order
 	Needs  []string `json:"needs"`  // IDs
 }
@@ -68,7 +70,7 @@ type Field struct {
 type Value struct {
 	Text *string `json:"value,omitempty"`
 	// Sensitive numbers the secret values of a plan from 1 on. Equal values have equal
-	// numbers, which say nothing else.
+	// numbers, which say nothing else. It is -1 where nobody kept the value.
 	Sensitive int `json:"sensitive,omitempty"`
 	// KnownAfter is the operation that makes the value known: create or apply.
 	KnownAfter string `json:"known_after,omitempty"`
@@ -107,7 +109,7 @@ type masks struct {
 func (m *masks) action(a plan.Action) Action {
 	v := Action{
 		ID: string(a.ID), Op: string(a.Op), Symbol: symbol(a.Op, a.Replace && a.Op == plan.Create), Address: a.Target.String(),
-		Live: a.Have.ID, Replace: a.Replace, Rebuild: a.Rebuild, Second: a.Second, Widening: a.Widens(), Reason: a.Reason,
+		Live: a.Have.ID, Replace: a.Replace, Rebuild: a.Rebuild, Second: a.Second, Widening: a.Widens(), Reason: a.Reason, Cause: string(a.Cause),
 		Fields: []Field{}, Needs: []string{},
 	}
 	for _, need := range a.Needs {
@@ -219,7 +221,33 @@ func (a Action) remark() string {
 	case a.Op == string(plan.Resume), a.Op == string(plan.Redeploy), a.Op == string(plan.Pause):
 		return a.Op
 	}
+	return a.lost()
+}
+
+// lost says that a resource was deleted by somebody: the one cause of a create that is
+// worth a word. A delete says both.
+func (a Action) lost() string {
+	switch {
+	case a.Op == string(plan.Create) && a.Cause == string(plan.Drift):
+		return "drift: it was there, and is gone"
+	case a.Op == string(plan.Delete) && a.Cause == string(plan.Drift):
+		return "drift: no release made it"
+	case a.Op == string(plan.Delete):
+		return a.Cause
+	}
 	return ""
+}
+
+// settings are the fields as people see them: those of a create need no cause each.
+func (a Action) settings() []Field {
+	if a.Op != string(plan.Create) || a.Replace {
+		return a.Fields
+	}
+	fields := slices.Clone(a.Fields)
+	for i := range fields {
+		fields[i].Cause = string(plan.Unknown)
+	}
+	return fields
 }
 
 // remark is what the values do not say of a field.
@@ -249,6 +277,8 @@ func (v *Value) own() string {
 	switch {
 	case v.Sensitive > 0:
 		return token(v.Sensitive)
+	case v.Sensitive < 0:
+		return Mask
 	case v.KnownAfter != "":
 		return "(known after " + v.KnownAfter + ")"
 	}

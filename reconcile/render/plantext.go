@@ -117,7 +117,7 @@ func (a Action) block(p paint) string {
 			column = max(column, n)
 		}
 	}
-	for _, f := range a.Fields {
+	for _, f := range a.settings() {
 		b.WriteString(f.line(p, column))
 	}
 	return b.String()

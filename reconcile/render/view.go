@@ -29,7 +29,7 @@ type Options struct {
 	Color  bool   // ANSI colours, in text only
 }
 
-// View is a [Plan], a [Report] or a [Failure].
+// View is a [Plan], a [Report], a [Drift], a [History], a [Record] or a [Failure].
 type View interface {
 	text(o Options) string
 	markdown() string

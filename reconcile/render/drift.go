@@ -1,0 +1,189 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/release"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// Drift is the view of how what is live differs from what the last release left.
+type Drift struct {
+	FormatVersion string         `json:"format_version"`
+	Kind          string         `json:"kind"` // "drift"
+	Header        Header         `json:"header"`
+	Drifted       bool           `json:"drifted"`
+	Services      []ServiceDrift `json:"services"`
+	Notes         []Note         `json:"notes"`
+}
+
+var _ View = (*Drift)(nil)
+
+// ServiceDrift is that of one service.
+type ServiceDrift struct {
+	Service string `json:"service"`
+	// Release is the newest that succeeded; 0 when no record tells of one. Then the
+	// manifest is what is compared with.
+	Release    int        `json:"release,omitempty"`
+	ReleasedAt *time.Time `json:"released_at,omitempty"`
+	By         string     `json:"by,omitempty"`
+	// Resources are those that differ: create for one that is gone. Of their fields old is
+	// what was released and new what is live.
+	Resources []Action `json:"resources"`
+	Compared  int      `json:"compared"` // resources
+}
+
+// NewDrift makes a view of services that are added to it.
+func NewDrift(h Header, notes []state.Note) *Drift {
+	v := &Drift{FormatVersion: FormatVersion, Kind: "drift", Header: h.normal(), Services: []ServiceDrift{}, Notes: []Note{}}
+	v.Header.Compared = 0
+	for _, n := range notes {
+		v.Notes = append(v.Notes, Note{Address: n.Target.String(), Text: n.Text, Warning: n.Warning})
+	}
+	return v
+}
+
+// Add adds what differs of one service: actions that would bring it back, and how many
+// resources were compared. success is the release that is compared with, or nil.
+func (v *Drift) Add(service string, success *release.Record, actions []plan.Action, compared int) {
+	s := ServiceDrift{Service: service, Resources: []Action{}, Compared: compared}
+	if success != nil {
+		s.Release, s.ReleasedAt, s.By = success.Number, &success.StartedAt, who(success.Actor)
+	}
+	m := &masks{token: map[string]int{}, gone: map[state.Address]state.Observed{}}
+	for _, a := range actions {
+		r := m.action(a)
+		for i := range r.Fields {
+			r.Fields[i] = r.Fields[i].turned()
+		}
+		s.Resources = append(s.Resources, r)
+	}
+	v.Drifted = v.Drifted || len(s.Resources) > 0
+	v.Services = append(v.Services, s)
+}
+
+// turned shows a field from the other side: what happened, and not what would undo it.
+func (f Field) turned() Field {
+	f.Old, f.New = f.New, f.Old
+	f.Symbol, f.Restart, f.Widening = "~", false, false
+	switch {
+	case f.Old == nil:
+		f.Symbol = "+"
+	case f.New == nil:
+		f.Symbol = "-"
+	}
+	return f
+}
+
+// head says how a service is; quote is how foreign text is written.
+func (s ServiceDrift) head(quote func(string) string) string {
+	name, differs := quote(s.Service), len(s.Resources) > 0
+	if s.Release == 0 {
+		than := " is as the manifest says"
+		if differs {
+			than = " differs from the manifest"
+		}
+		return name + than + "; no record tells of a release that succeeded."
+	}
+	by := fmt.Sprintf("release %d (%s, %s)", s.Release, s.ReleasedAt.UTC().Format(whenFormat), quote(s.By))
+	if differs {
+		return name + " differs from " + by + "."
+	}
+	return name + " is as " + by + " left it."
+}
+
+// Headline counts what differs.
+func (v *Drift) Headline() string {
+	settings, gone := 0, 0
+	for _, s := range v.Services {
+		for _, r := range s.Resources {
+			settings += len(r.Fields)
+			if r.Op == string(plan.Create) {
+				gone++
+			}
+		}
+	}
+	switch {
+	case !v.Drifted:
+		return "No drift."
+	case gone == 0:
+		return fmt.Sprintf("Drift: %s changed.", count(settings, "setting"))
+	case settings == 0:
+		return fmt.Sprintf("Drift: %s gone.", count(gone, "resource"))
+	}
+	return fmt.Sprintf("Drift: %s changed, %s gone.", count(settings, "setting"), count(gone, "resource"))
+}
+
+func count(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
+}
+
+func (v *Drift) text(o Options) string {
+	p := paint(o.Color)
+	var b strings.Builder
+	b.WriteString(v.Header.text(p))
+	for _, s := range v.Services {
+		b.WriteString(s.head(clean) + "\n")
+		for _, r := range s.Resources {
+			b.WriteString("\n" + r.differing().block(p))
+		}
+		if len(s.Resources) > 0 {
+			b.WriteByte('\n')
+		}
+	}
+	for _, n := range v.Notes {
+		b.WriteString(n.text(p))
+	}
+	if !v.Drifted || len(v.Notes) > 0 {
+		b.WriteByte('\n')
+	}
+	b.WriteString(p.in(bold, v.Headline()) + "\n")
+	return b.String()
+}
+
+// differing is a resource as people see it: one that is gone is marked as that, without
+// the settings it had.
+func (a Action) differing() Action {
+	if a.Op == string(plan.Create) {
+		a.Symbol, a.Op, a.Fields, a.Reason = "-", string(plan.Delete), nil, "it is gone"
+		a.Cause = ""
+	}
+	return a
+}
+
+func (v *Drift) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s**\n\n", v.Headline())
+	for _, s := range v.Services {
+		b.WriteString("- " + s.head(code) + "\n")
+	}
+	for _, n := range v.Notes {
+		b.WriteString(n.markdown())
+	}
+	b.WriteByte('\n')
+	for _, s := range v.Services {
+		if len(s.Resources) == 0 {
+			continue
+		}
+		b.WriteString("| | Resource | Setting | Released | Live | |\n|---|---|---|---|---|---|\n")
+		for _, r := range s.Resources {
+			r = r.differing()
+			if len(r.Fields) == 0 {
+				fmt.Fprintf(&b, "| %s | %s | | | *gone* | |\n", mark(r.Symbol, false), code(r.Address))
+			}
+			for _, f := range r.Fields {
+				before, after := f.markdownTexts()
+				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", mark(f.Symbol, false), code(r.Address), code(f.Path), before, after, f.remark())
+			}
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString(v.Header.markdown())
+	return b.String()
+}
