@@ -26,6 +26,9 @@ func (s *session) originOptions(spec state.Spec) origin.Options {
 			return user, password, err
 		}, nil)
 	}
+	if k := s.keychains[spec.Service]; k != nil {
+		o.Keychain = k
+	}
 	return o
 }
 
@@ -55,8 +58,12 @@ func (s *session) pin(ctx context.Context, d *manifest.Document) (*origin.Pin, e
 	return pin, refused.ErrorOrNil()
 }
 
-// imageOf is the image that a service wants: built, or copied.
+// imageOf is the image that a service wants: built, copied, or there already.
 func (s *session) imageOf(spec state.Spec) state.Resource {
+	if s.existing[spec.Service] != "" {
+		return state.Resource{Address: s.imageAddress(spec), Fields: []state.Field{
+			{Path: "repository", Value: ecr.Repository(spec.Image.Repository).String(), Ref: true, Order: true}}}
+	}
 	if pin := s.pins[spec.Service]; pin != nil {
 		return image.Copied(spec, pin, s.originOptions(spec))
 	}

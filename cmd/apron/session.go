@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/hashicorp/go-multierror"
 	"golang.org/x/sync/errgroup"
 
@@ -38,6 +39,11 @@ type session struct {
 	images map[string]image.Identity
 	// pins are what image.from stands for, of the services that have it.
 	pins map[string]*origin.Pin
+	// existing are the tags of images that are not made but were, by service: those of a
+	// release that is gone back to, or promoted.
+	existing map[string]string
+	// keychains are what opens the registries of images that are promoted, by service.
+	keychains map[string]authn.Keychain
 }
 
 // load reads the manifests and says what is noteworthy of them on stderr.
@@ -79,7 +85,7 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{a: a, set: set, guard: &awsapi.Guard{}, images: map[string]image.Identity{}, pins: map[string]*origin.Pin{}}
+	s := &session{a: a, set: set, guard: &awsapi.Guard{}, images: map[string]image.Identity{}, pins: map[string]*origin.Pin{}, existing: map[string]string{}, keychains: map[string]authn.Keychain{}}
 	var unsupported *multierror.Error
 	for i := range set.Documents {
 		for _, u := range set.Documents[i].Unsupported {

@@ -257,6 +257,9 @@ func (s *session) addresses() []state.Address {
 }
 
 func (s *session) imageAddress(spec state.Spec) state.Address {
+	if tag := s.existing[spec.Service]; tag != "" {
+		return ecr.Image(spec.Image.Repository, tag)
+	}
 	id, ok := s.images[spec.Service]
 	if !ok {
 		return state.Address{}
@@ -272,7 +275,7 @@ type planned struct {
 	missing error
 	wanted  int // how many resources were compared
 	destroy bool
-	verb    string // that changes no setting
+	verb    string // of the command, unless it is apply or destroy
 	// recording says what is to be recorded of the plan's execution; nil for nothing.
 	recording *recording
 }

@@ -256,6 +256,8 @@ func (r Record) Changed() []string {
 					changed = append(changed, c.Path)
 				}
 			}
+		case addr.Kind == "service":
+			changed = slices.Insert(changed, 0, "service "+a.Op+"d")
 		case addr.Kind == "tag" || addr.Kind == "image": // follow from the service's image
 		default:
 			changed = append(changed, a.Op+" "+addr.Kind)

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/release"
+	"github.com/apron-deploy/apron/reconcile/render"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// driftFlags are what drift does with what it finds.
+type driftFlags struct {
+	revert bool
+	notify notifyFlags
+}
+
+func (a *app) driftCommand() *cobra.Command {
+	var flags driftFlags
+	var o applyFlags
+	cmd := &cobra.Command{
+		Use:   "drift",
+		Short: "Say what somebody has changed since the last release: reads only",
+		Long: "drift compares what is live with what the newest release that succeeded left, setting by\n" +
+			"setting, whatever the manifest says by now. It exits with 2 when anything differs and\n" +
+			"with 0 when nothing does. Without a record it compares with the manifest, and says so.\n\n" +
+			"--revert plans to bring everything back to that release, asks, and does so.",
+		Example: "  apron drift\n  apron drift --format markdown\n  apron drift --revert",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return &usageError{err: err, command: cmd.CommandPath()}
+			}
+			if err := flags.notify.check(); err != nil {
+				return &usageError{err: err, command: cmd.CommandPath()}
+			}
+			return a.runDrift(cmd.Context(), flags, o)
+		},
+	}
+	o.register(cmd)
+	cmd.Flags().BoolVar(&flags.revert, "revert", false, "plan to bring back what the last release left, ask, and do so")
+	flags.notify.register(a, cmd)
+	return cmd
+}
+
+func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) error {
+	s, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	place, err := s.onlyPlace("apron drift --revert")
+	if flags.revert && err != nil {
+		return err
+	}
+	w := s.wire(o)
+	recent, f, err := s.released(ctx, w)
+	if err != nil {
+		return err
+	}
+	v := render.NewDrift(s.header(f.live), s.unsettled(f))
+	for _, spec := range s.specs {
+		success := recent[spec.Service].Success
+		actions, compared, err := s.drifted(ctx, w, spec, success, f)
+		if err != nil {
+			return err
+		}
+		v.Add(spec.Service, success, actions, compared)
+	}
+	if !flags.revert || !v.Drifted {
+		if err := a.write(v); err != nil {
+			return err
+		}
+		if !v.Drifted {
+			return nil
+		}
+		a.notify(ctx, flags.notify, v)
+		return errChanges
+	}
+	if success := recent[place.Service].Success; success != nil {
+		if err := s.imageKept(ctx, w, place, *success, recent[place.Service].Attempts); err != nil {
+			return err
+		}
+		return s.goBack(ctx, w, *success, o)
+	}
+	return a.runApply(ctx, planFlags{}, o)
+}
+
+// released reads the last releases and, of what they wanted, what is live.
+func (s *session) released(ctx context.Context, w wiring) (map[string]release.Recent, facts, error) {
+	recent, damaged, err := s.recent(ctx, w)
+	if err != nil {
+		return nil, facts{}, interruptible(ctx, err)
+	}
+	for _, d := range damaged {
+		s.a.say("apron: warning: the release record %s cannot be read: %v", d.Tag, d.Err)
+	}
+	q := reconcile.Query{Account: s.id.Account, Region: s.cfg.Region, Specs: s.specs, Want: s.addresses()}
+	for _, r := range recent {
+		if r.Success == nil {
+			continue
+		}
+		wanted, err := r.Success.Wanted()
+		if err != nil {
+			return nil, facts{}, err
+		}
+		for _, res := range wanted {
+			if !slices.Contains(q.Want, res.Address) {
+				q.Want = append(q.Want, res.Address)
+			}
+		}
+	}
+	live, notes, err := w.all.Observe(ctx, q)
+	if err != nil {
+		return nil, facts{}, interruptible(ctx, err)
+	}
+	s.a.hide(live)
+	return recent, facts{live: live, notes: notes, recent: recent}, nil
+}
+
+// drifted says what of a service differs from its last release, or from the manifest.
+func (s *session) drifted(ctx context.Context, w wiring, spec state.Spec, success *release.Record, f facts) ([]plan.Action, int, error) {
+	if success != nil {
+		wanted, err := success.Wanted()
+		if err != nil {
+			return nil, 0, err
+		}
+		return plan.Drifted(wanted, f.live), len(wanted), nil
+	}
+	runs, ok := f.live[serviceAddress(spec)]
+	if !ok {
+		addr := serviceAddress(spec)
+		return []plan.Action{{ID: plan.ID("create " + addr.String()), Op: plan.Create, Target: addr}}, 1, nil
+	}
+	// The image that the sources would give is nothing that is live: what runs is taken for
+	// what is wanted.
+	one := s.only(spec)
+	one.existing[spec.Service] = strings.TrimPrefix(runs.Value("image"), "ecr/image/"+spec.Image.Repository+":")
+	all, err := one.observe(ctx, w, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	p, err := one.plan(all, plan.Options{Resume: true, Replace: true, Adopt: true, AllowWildcard: true}, false, everything)
+	if err != nil {
+		return nil, 0, err
+	}
+	var actions []plan.Action
+	for _, a := range p.plan.Actions {
+		if a.Target.Kind == "image" {
+			continue
+		}
+		if a.Op == plan.Create && !a.Replace || a.Op == plan.Update && !a.Second {
+			actions = append(actions, a)
+		}
+	}
+	return actions, p.wanted, nil
+}
+
+// unsettled notes the services that are about to change by themselves.
+func (s *session) unsettled(f facts) []state.Note {
+	notes := slices.Clone(f.notes)
+	for _, spec := range s.specs {
+		if o := f.live[serviceAddress(spec)]; o.Phase == state.Busy {
+			notes = append(notes, state.Note{Target: o.Address, Warning: true, Text: "has an operation under way: " + o.Note})
+		}
+	}
+	return notes
+}

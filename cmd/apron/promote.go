@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/spf13/cobra"
+
+	"github.com/apron-deploy/apron/providers/ecr"
+	"github.com/apron-deploy/apron/providers/image"
+	"github.com/apron-deploy/apron/providers/image/origin"
+	"github.com/apron-deploy/apron/reconcile/release"
+)
+
+func (a *app) promoteCommand() *cobra.Command {
+	var o applyFlags
+	var flags planFlags
+	var from, to string
+	cmd := &cobra.Command{
+		Use:   "promote --from ENVIRONMENT --to ENVIRONMENT",
+		Short: "Deploy the image that one environment runs to another one",
+		Long: "promote plans the manifest of the environment --to with the very image that --from runs,\n" +
+			"by its digest: nothing is built. It refuses when the last release of --from did not\n" +
+			"succeed, or when something else runs there by now.",
+		Example: "  apron promote --from staging --to production",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := o.check()
+			switch {
+			case err != nil:
+			case from == "" || to == "":
+				err = errors.New("--from and --to each name an environment of the manifest")
+			case from == to:
+				err = fmt.Errorf("--from and --to are both %q", from)
+			case a.environment != "":
+				err = errors.New("-e is what --from and --to are for")
+			}
+			if err != nil {
+				return &usageError{err: err, command: cmd.CommandPath()}
+			}
+			return a.runPromote(cmd.Context(), flags, o, from, to)
+		},
+	}
+	flags.register(cmd)
+	o.register(cmd)
+	cmd.Flags().StringVar(&from, "from", "", "environment whose image is taken")
+	cmd.Flags().StringVar(&to, "to", "", "environment to deploy it to")
+	return cmd
+}
+
+func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, from, to string) error {
+	a.environment = from
+	source, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	tested, err := source.tested(ctx, from)
+	if err != nil {
+		return err
+	}
+	a.environment = to
+	s, err := a.open(ctx, false)
+	if err != nil {
+		return err
+	}
+	if _, err := s.onlyPlace("apron promote"); err != nil {
+		return err
+	}
+	spec := s.specs[0]
+	switch {
+	case spec.Service == tested.Service:
+		return &usageError{err: fmt.Errorf("%s and %s are the same service, %s", from, to, spec.Service), command: "apron promote"}
+	case s.id.Account != source.id.Account || s.cfg.Region != source.cfg.Region:
+		return fmt.Errorf("%s is in %s, %s and %s in %s, %s: an image is promoted within one account and Region; nothing was changed",
+			from, source.id.Account, source.cfg.Region, to, s.id.Account, s.cfg.Region)
+	}
+	w := s.wire(o)
+	if spec.Image.Repository == tested.Image.Repository {
+		s.existing[spec.Service] = tested.Image.Tag
+	} else if err := s.take(ctx, w, tested.Image); err != nil {
+		return err
+	}
+	w = s.wire(o)
+	f, err := s.settled(ctx, w, false)
+	if err != nil {
+		return err
+	}
+	p, err := s.plan(f, flags.options(), true, everything)
+	if err != nil {
+		return err
+	}
+	p.recording.kind, p.verb = release.Promote, "promote"
+	p.recording.from = fmt.Sprintf("%s release %d", tested.Service, tested.Number)
+	a.say("%s with the image of %s, %s:", spec.Service, p.recording.from, tested.Image.Digest)
+	return s.execute(ctx, w, p, o)
+}
+
+// tested is the last release of an environment, whose image runs there and has proven
+// itself.
+func (s *session) tested(ctx context.Context, environment string) (release.Record, error) {
+	place, err := s.onlyPlace("apron promote")
+	if err != nil {
+		return release.Record{}, err
+	}
+	w := s.wire(applyFlags{})
+	recent, _, err := s.recent(ctx, w)
+	if err != nil {
+		return release.Record{}, interruptible(ctx, err)
+	}
+	live, err := s.services(ctx, w)
+	if err != nil {
+		return release.Record{}, err
+	}
+	r := recent[place.Service]
+	refuse := func(format string, args ...any) (release.Record, error) {
+		return release.Record{}, &promoteError{environment, fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case len(r.Attempts) > 0:
+		return refuse("release %d of %s, the last one, has %s", r.Attempts[0].Number, place.Service, r.Attempts[0].Result)
+	case r.Success == nil:
+		return refuse("no release of %s is recorded", place.Service)
+	case r.Success.Kind == release.Destroy:
+		return refuse("release %d of %s, the last one, has destroyed it", r.Success.Number, place.Service)
+	}
+	tested := *r.Success
+	wanted := ecr.Image(tested.Image.Repository, tested.Image.Tag).String()
+	if runs := live[serviceAddress(s.specs[0])].Value("image"); runs != wanted {
+		return refuse("%s does not run the image of release %d, the last one, by now", place.Service, tested.Number)
+	}
+	return tested, s.imageKept(ctx, w, place, tested, nil)
+}
+
+// promoteError says why an environment's image is not promoted.
+type promoteError struct{ environment, why string }
+
+var _ error = (*promoteError)(nil)
+
+func (e *promoteError) Error() string { return e.why + ": there is nothing to promote; nothing was changed" }
+
+// Hint says what to do about it.
+func (e *promoteError) Hint() string { return "apron apply -e " + e.environment + " first" }
+
+// take has an image copied from another repository of the account's registry.
+func (s *session) take(ctx context.Context, w wiring, from release.Image) error {
+	endpoint, user, password, err := w.registry.Registry(ctx)
+	if err != nil {
+		return interruptible(ctx, err)
+	}
+	s.a.out.Hide(password)
+	s.a.err.Hide(password)
+	spec := s.specs[0]
+	_, host, _ := strings.Cut(endpoint, "://")
+	s.keychains[spec.Service] = oneKey{user, password}
+	pin, err := origin.Resolve(ctx, host+"/"+from.Repository+"@"+from.Digest, s.originOptions(spec))
+	if err != nil {
+		return interruptible(ctx, err)
+	}
+	s.pins[spec.Service], s.images[spec.Service] = pin, image.Identity{Tag: pin.Tag()}
+	return nil
+}
+
+// oneKey is the credentials of the account's own registry.
+type oneKey struct{ user, password string }
+
+var _ authn.Keychain = oneKey{}
+
+func (k oneKey) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return &authn.Basic{Username: k.user, Password: k.password}, nil
+}
