@@ -138,7 +138,9 @@ type promoteError struct{ environment, why string }
 
 var _ error = (*promoteError)(nil)
 
-func (e *promoteError) Error() string { return e.why + ": there is nothing to promote; nothing was changed" }
+func (e *promoteError) Error() string {
+	return e.why + ": there is nothing to promote; nothing was changed"
+}
 
 // Hint says what to do about it.
 func (e *promoteError) Hint() string { return "apron apply -e " + e.environment + " first" }
