@@ -35,6 +35,8 @@ import (
 //	traffic SERVICE PATH     keep getting a page, until
 //	calm                     which fails if any request did
 //	given KIND NAME VAR      make what apron does not: zone, acl, or secret NAME VALUE
+//	byhand SERVICE CPU MEMORY
+//	                         change the size of a service by AWS's API
 func TestScripts(t *testing.T) {
 	runScripts(t, "testdata/script", map[string]string{"APRON_SANDBOX_ENGINE": storyEngine()})
 }
@@ -55,6 +57,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"apron": scriptApron, "http": scriptHTTP, "edit": scriptEdit, "shown": scriptShown,
 			"traffic": scriptTraffic, "up": scriptUp, "calm": scriptCalm, "given": scriptGiven,
+			"byhand": scriptByHand,
 		},
 	})
 }
@@ -253,6 +256,10 @@ var differing = []struct {
 	{regexp.MustCompile(`localhost:\d+`), "localhost:PORT"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`\bsrc-([0-9a-f]{20}|[0-9a-f]{12})\b`), "src-HASH"},
+	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d \d\d:\d\d UTC\b`), "WHEN"},
+	{regexp.MustCompile(`\bsrc-[0-9a-f]{4}…[0-9a-f]{7}\b`), "src-HASH"},
+	{regexp.MustCompile(`took [0-9.]+s\b`), "took TOOK"},
+	{regexp.MustCompile(`(?m)^(apron +)development.*$`), "${1}VERSION"},
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:DIGEST"},
 	{regexp.MustCompile(`sha256:[0-9a-f]{12}\b`), "sha256:DIGEST"},
 	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`), "DAY"},

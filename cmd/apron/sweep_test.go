@@ -65,6 +65,9 @@ func sweep(t *testing.T, c *checkout, begin, replaced string) {
 				require.Equal(t, want, got)
 				code, out = w.run(t.Context(), "plan", "--detailed-exitcode")
 				require.Equal(t, exitOK, code, out)
+				code, out = w.run(t.Context(), "drift")
+				require.Equal(t, exitOK, code, "the newest record tells of what is live: %s", out)
+				require.NotContains(t, out, "no record")
 			})
 		}
 	}

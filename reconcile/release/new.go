@@ -121,6 +121,13 @@ func (run Run) resource(w state.Resource) Resource {
 		}
 		r.Fields = append(r.Fields, kept)
 	}
+	// A value that was left as it is, such as that of a parameter which is not set here, is
+	// known by its version too.
+	for _, f := range run.Live[w.Address].Fields {
+		if _, named := w.Get(f.Path); !named && f.Secret && f.Version != "" {
+			r.Fields = append(r.Fields, Field{Path: f.Path, Secret: true, Version: run.fieldVersion(w.Address, f.Path)})
+		}
+	}
 	return r
 }
 
