@@ -77,6 +77,12 @@ func (c *checks) page(in pageInput, most int) {
 	c.Range("maxResults", in.MaxResults, 1, most)
 }
 
+// anyPage is page for the calls whose token may be any string.
+func (c *checks) anyPage(in pageInput, most int) {
+	c.LengthOf("nextToken", in.NextToken, 0, maxString)
+	c.Range("maxResults", in.MaxResults, 1, most)
+}
+
 func (c *checks) err() error { return c.Err(invalidRequest) }
 
 // config checks the members that a create and an update share. ScalingArn has texts of

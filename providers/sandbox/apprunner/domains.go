@@ -215,7 +215,7 @@ type domainsOutput struct {
 func (s *Service) describeDomains(_ context.Context, in domainsInput) (out domainsOutput, err error) {
 	var c checks
 	c.arn("serviceArn", in.ServiceArn)
-	c.page(in.pageInput, maxDomains)
+	c.anyPage(in.pageInput, maxDomains)
 	if err := c.err(); err != nil {
 		return out, err
 	}

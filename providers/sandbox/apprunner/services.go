@@ -320,7 +320,7 @@ type servicesOutput struct {
 // listServices lists all but deleted services.
 func (s *Service) listServices(_ context.Context, in pageInput) (out servicesOutput, err error) {
 	var c checks
-	c.page(in, 20)
+	c.anyPage(in, 20)
 	if err := c.err(); err != nil {
 		return out, err
 	}
@@ -354,7 +354,7 @@ type operationsOutput struct {
 func (s *Service) listOperations(_ context.Context, in operationsInput) (out operationsOutput, err error) {
 	var c checks
 	c.arn("serviceArn", in.ServiceArn)
-	c.page(in.pageInput, 20)
+	c.anyPage(in.pageInput, 20)
 	if err := c.err(); err != nil {
 		return out, err
 	}
