@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
@@ -21,21 +22,42 @@ func (r run) settle(ctx context.Context, arn, op string, want state.Resource) (s
 	if err := r.follow(ctx, arn, op); err != nil {
 		return state.Outcome{}, err
 	}
-	live, err := r.p.describe(ctx, arn, func(string) bool { return true })
+	live, err := r.readBack(ctx, arn, want)
 	if err != nil {
 		return state.Outcome{}, err
-	}
-	if live == nil {
-		return state.Outcome{}, fmt.Errorf("service %q is gone after its operation succeeded", r.name())
-	}
-	if differs := differences(want, *live); len(differs) > 0 {
-		return state.Outcome{}, &MismatchError{Service: r.name(), Paths: differs}
 	}
 	r.progress("asking " + live.URL)
 	if err := r.p.Verify(ctx, r.name(), live.URL); err != nil {
 		return state.Outcome{}, err
 	}
 	return state.Outcome{ID: arn, URL: live.URL}, nil
+}
+
+// staleReads is how often what is live may differ from what was asked before that is
+// believed: a description may be older than the end of the operation.
+const staleReads = 4
+
+// readBack reads the service until it is what was asked.
+func (r run) readBack(ctx context.Context, arn string, want state.Resource) (*state.Observed, error) {
+	for try := 1; ; try++ {
+		live, err := r.p.describe(ctx, arn, func(string) bool { return true })
+		if err != nil {
+			return nil, err
+		}
+		if live == nil {
+			return nil, fmt.Errorf("service %q is gone after its operation succeeded", r.name())
+		}
+		differs := differences(want, *live)
+		switch {
+		case len(differs) == 0:
+			return live, nil
+		case try == staleReads:
+			return nil, &MismatchError{Service: r.name(), Paths: differs}
+		}
+		if err := sleep(ctx, min(time.Duration(try)*time.Second, r.p.o.Poll)); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // MismatchError says that an operation succeeded and what is live differs all the same.

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 
@@ -132,8 +134,8 @@ func (e *LeftError) Unwrap() error { return e.Err }
 func (p *Provider) wait(ctx context.Context, arn, op string, w *watch) (types.OperationSummary, error) {
 	start := time.Now()
 	deadline := start.Add(p.o.Timeout)
-	pause := min(500*time.Millisecond, p.o.Poll)
 	seen := false
+	var trouble time.Time // since when App Runner does not answer
 	var last types.OperationSummary
 	for {
 		summary, listed, err := p.find(ctx, arn, op)
@@ -141,8 +143,14 @@ func (p *Provider) wait(ctx context.Context, arn, op string, w *watch) (types.Op
 		if errors.Is(err, errVanished) && !seen {
 			err = nil // listed a moment after it is made
 		}
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err == nil:
+			trouble = time.Time{}
+		case ctx.Err() != nil:
+		case !passing(err) || !trouble.IsZero() && time.Since(trouble) > troubleWait:
 			return types.OperationSummary{}, err
+		case trouble.IsZero():
+			trouble = time.Now()
 		}
 		seen = seen || found
 		if found {
@@ -156,11 +164,31 @@ func (p *Provider) wait(ctx context.Context, arn, op string, w *watch) (types.Op
 		if time.Now().After(deadline) {
 			return summary, &TimeoutError{Service: serviceName(arn), ID: op, After: time.Since(start)}
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := sleep(ctx, p.pause(time.Since(start))); err != nil {
 			return summary, &LeftError{Service: serviceName(arn), ID: op, Type: last.Type, Err: err}
 		}
-		pause = min(pause*3/2, p.o.Poll)
 	}
+}
+
+// pause is how long to wait before the next look at an operation that has gone on for some
+// time: so that its end is known within a second and a tenth of what it took.
+func (p *Provider) pause(elapsed time.Duration) time.Duration {
+	return min(500*time.Millisecond+elapsed/10, p.o.Poll)
+}
+
+// troubleWait is how long App Runner may be out of reach while it is waited for: the
+// operation goes on without us, and its end is still to be told.
+const troubleWait = 3 * time.Minute
+
+// passing reports whether an error may pass by itself: the network's, a rate, or one of
+// AWS's own. The SDK has tried again already.
+func passing(err error) bool {
+	if errors.Is(err, errVanished) {
+		return false
+	}
+	code := awsapi.Code(err)
+	_, throttled := retry.DefaultThrottleErrorCodes[code]
+	return code == "" || throttled || slices.Contains([]string{"InternalServiceErrorException", "InternalFailure", "ServiceUnavailable"}, code)
 }
 
 // phase says in words how far an operation is.
