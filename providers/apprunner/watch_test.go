@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -148,4 +150,28 @@ func TestWait_interruptedSaysWhatGoesOn(t *testing.T) {
 		require.Contains(t, left.Error(), `service "web": its update 00000000-0000-0000-0000-000000000002 goes on in AWS`)
 		require.Contains(t, left.Hint(), "apron status --wait")
 	})
+}
+
+// The streams, the texts and the order are the emulator's own.
+func TestSandbox_showsWhatIsSaidMeanwhile(t *testing.T) {
+	r := newRig(t, 1, Options{Look: time.Millisecond, Rehearsal: true})
+	p, live, err := r.plan(t.Context(), bare, plan.Options{})
+	require.NoError(t, err)
+	var said []string
+	var mu sync.Mutex
+	_, err = apply.Run(t.Context(), p, reconcile.Known(live), r, apply.Options{Progress: func(p apply.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if p.Source != "" {
+			said = append(said, p.Source+" | "+p.Line)
+		}
+	}})
+	require.NoError(t, err)
+	for _, want := range []string{"app runner | Service creation started.", "app runner | Successfully pulled your application image from ECR.",
+		"application | started", "app runner | Service creation completed successfully."} {
+		require.Contains(t, said, want)
+	}
+	slices.Sort(said)
+	lines := len(said)
+	require.Len(t, slices.Compact(said), lines, "each once")
 }
