@@ -28,6 +28,7 @@ type applyFlags struct {
 	noCache     bool
 	timeout     time.Duration
 	parallelism int
+	approved    *approved // what was agreed to; nil: the plan is shown, and somebody asked
 }
 
 func (o *applyFlags) register(cmd *cobra.Command) {
@@ -59,16 +60,24 @@ func (o *applyFlags) check() error {
 func (a *app) applyCommand() *cobra.Command {
 	var flags planFlags
 	var o applyFlags
+	var agreed string
 	cmd := &cobra.Command{
-		Use:     "apply",
+		Use:     "apply [PLAN]",
 		Aliases: []string{"up", "deploy"},
 		Short:   "Build, push, deploy, wait and verify: what plan shows",
 		Long: "apply shows the plan, asks, and carries it out: it builds and pushes the image,\n" +
 			"deploys it, follows the operation to its end, compares what is live with what was\n" +
-			"asked, and requests the real URL. A rollout that was rolled back is a failure.",
-		Example: "  apron apply --sandbox --yes\n  apron apply -e production",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(); err != nil {
+			"asked, and requests the real URL. A rollout that was rolled back is a failure.\n\n" +
+			"With a PLAN that plan --out saved it plans again, and goes on only if that is what\n" +
+			"was approved: what moved since is shown, and refused with exit code 6.",
+		Example: "  apron apply --sandbox --yes\n  apron apply -e production\n  apron plan --out plan.json && apron apply plan.json",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := o.check()
+			if err == nil {
+				o.approved, err = a.approvalOf(args, agreed, &flags)
+			}
+			if err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
 			return a.runApply(cmd.Context(), flags, o)
@@ -77,6 +86,7 @@ func (a *app) applyCommand() *cobra.Command {
 	flags.register(cmd)
 	o.register(cmd)
 	o.registerBuilder(a, cmd)
+	cmd.Flags().StringVar(&agreed, "approved", "", "fingerprint of the plan that was approved: do that, or nothing")
 	return cmd
 }
 
@@ -101,6 +111,12 @@ func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error
 	p, err := s.plan(f, flags.options(), true, everything)
 	if err != nil {
 		return err
+	}
+	if o.approved != nil {
+		if err := s.check(o.approved, p); err != nil {
+			return err
+		}
+		o.yes = true // somebody said it before
 	}
 	if err := s.verified(ctx, w, p, flags); err != nil {
 		return err

@@ -102,6 +102,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.planCommand(),
 		a.verifyCommand(),
+		a.showCommand(),
 		a.applyCommand(),
 		a.destroyCommand(),
 		a.driftCommand(),

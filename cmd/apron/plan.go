@@ -13,30 +13,31 @@ import (
 
 // planFlags are what steers a plan, the same for plan and apply.
 type planFlags struct {
-	replace       bool
-	resume        bool
-	adopt         bool
-	allowWildcard bool
-	noVerify      bool
+	Replace       bool `json:"replace,omitempty"`
+	Resume        bool `json:"resume,omitempty"`
+	Adopt         bool `json:"adopt,omitempty"`
+	AllowWildcard bool `json:"allow_wildcard,omitempty"`
+
+	noVerify bool
 }
 
 func (p *planFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.BoolVar(&p.replace, "replace", false, "allow delete and create where a change needs it")
-	f.BoolVar(&p.resume, "resume", false, "allow starting a paused service again")
-	f.BoolVar(&p.adopt, "adopt", false, "take over resources of these names that apron did not make")
-	f.BoolVar(&p.allowWildcard, "allow-wildcard", false, "allow permissions for every action or every resource")
+	f.BoolVar(&p.Replace, "replace", false, "allow delete and create where a change needs it")
+	f.BoolVar(&p.Resume, "resume", false, "allow starting a paused service again")
+	f.BoolVar(&p.Adopt, "adopt", false, "take over resources of these names that apron did not make")
+	f.BoolVar(&p.AllowWildcard, "allow-wildcard", false, "allow permissions for every action or every resource")
 	f.BoolVar(&p.noVerify, "no-verify", false, "do not look first at what the rollout needs: see apron verify")
 }
 
 func (p planFlags) options() plan.Options {
-	return plan.Options{Replace: p.replace, Resume: p.resume, Adopt: p.adopt, AllowWildcard: p.allowWildcard}
+	return plan.Options{Replace: p.Replace, Resume: p.Resume, Adopt: p.Adopt, AllowWildcard: p.AllowWildcard}
 }
 
 func (a *app) planCommand() *cobra.Command {
 	var flags planFlags
 	var detailed bool
-	var explain string
+	var explain, out string
 	cmd := &cobra.Command{
 		Use:     "plan",
 		Aliases: []string{"diff"},
@@ -46,16 +47,17 @@ func (a *app) planCommand() *cobra.Command {
 			if explain != "" && explain != "inputs" {
 				return &usageError{err: fmt.Errorf("--explain %q: there is inputs", explain), command: cmd.CommandPath()}
 			}
-			return a.runPlan(cmd.Context(), flags, detailed, explain == "inputs")
+			return a.runPlan(cmd.Context(), flags, detailed, explain == "inputs", out)
 		},
 	}
 	flags.register(cmd)
 	cmd.Flags().StringVar(&explain, "explain", "", "inputs: say, on stderr, which inputs of the image changed since the one that runs")
+	cmd.Flags().StringVar(&out, "out", "", "save the plan in this file, for apply to hold itself to")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there are changes, 0 when there are none")
 	return cmd
 }
 
-func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, explain bool) error {
+func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, explain bool, out string) error {
 	s, err := a.open(ctx, true)
 	if err != nil {
 		return err
@@ -74,6 +76,11 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, explain bo
 	}
 	if explain {
 		s.explainInputs(p)
+	}
+	if out != "" {
+		if err := s.save(out, p, flags); err != nil {
+			return err
+		}
 	}
 	if err := s.verified(ctx, w, p, flags); err != nil {
 		return err

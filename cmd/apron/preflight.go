@@ -407,7 +407,7 @@ func (s *session) verified(ctx context.Context, w wiring, p planned, flags planF
 	if flags.noVerify || !rollsOut(p) {
 		return nil
 	}
-	checks, err := s.preflight(ctx, w, p.facts, preflightOptions{adopt: flags.adopt})
+	checks, err := s.preflight(ctx, w, p.facts, preflightOptions{adopt: flags.Adopt})
 	if err != nil {
 		return err
 	}

@@ -271,6 +271,8 @@ func (s *session) imageAddress(spec state.Spec) state.Address {
 type planned struct {
 	plan  *plan.Plan
 	facts facts
+	// desired is the part of it that was planned.
+	desired state.Desired
 	// missing are secrets without a value anywhere: an apply must not start.
 	missing error
 	wanted  int // how many resources were compared
@@ -331,7 +333,7 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 		}
 		return strings.Compare(a.Text, b.Text)
 	})
-	return planned{plan: p, facts: f, missing: missing.ErrorOrNil(), wanted: len(d), recording: recorded}, nil
+	return planned{plan: p, facts: f, desired: d, missing: missing.ErrorOrNil(), wanted: len(d), recording: recorded}, nil
 }
 
 // desire asks every provider what one manifest means to it.

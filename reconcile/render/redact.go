@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"html"
 	"io"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -50,6 +51,17 @@ func NewRedactor(w io.Writer, values ...string) *Redactor {
 	r := &Redactor{w: w, known: map[string]bool{}}
 	r.Hide(values...)
 	return r
+}
+
+// Onto returns a writer to another place that hides the same values.
+func (r *Redactor) Onto(w io.Writer) *Redactor {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	other := &Redactor{w: w, known: maps.Clone(r.known), longest: r.longest}
+	for i, values := range r.starts {
+		other.starts[i] = slices.Clone(values)
+	}
+	return other
 }
 
 // Hide adds values that were not known before. Those of less than four bytes are left

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apron-deploy/apron/reconcile/approval"
+	"github.com/apron-deploy/apron/reconcile/render"
+)
+
+// savedPlan is a plan in a file: what people read, and what it is compared by. It holds
+// no secret value, and apron never executes it.
+type savedPlan struct {
+	FormatVersion string               `json:"format_version"`
+	Kind          string               `json:"kind"` // "saved plan"
+	Apron         string               `json:"apron"`
+	Approval      string               `json:"approval"` // the fingerprint as one text
+	Fingerprint   approval.Fingerprint `json:"fingerprint"`
+	Files         []string             `json:"files"` // as -f had them
+	Environment   string               `json:"environment"`
+	Flags         planFlags            `json:"flags"`
+	Plan          *render.Plan         `json:"plan"`
+}
+
+const savedKind = "saved plan"
+
+// fingerprint is what a plan is compared by.
+func (s *session) fingerprint(p planned) approval.Fingerprint {
+	return approval.Of(p.plan, s.id.Account, s.cfg.Region)
+}
+
+// save writes a plan into a file.
+func (s *session) save(file string, p planned, flags planFlags) error {
+	f := s.fingerprint(p)
+	v := savedPlan{FormatVersion: render.FormatVersion, Kind: savedKind, Apron: version(), Approval: f.String(), Fingerprint: f,
+		Files: s.a.files, Environment: s.a.environment, Flags: flags, Plan: s.view(p)}
+	var b bytes.Buffer
+	hiding := s.a.out.Onto(&b)
+	e := json.NewEncoder(hiding)
+	e.SetIndent("", "  ")
+	if err := errors.Join(e.Encode(v), hiding.Close()); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("save the plan: %w", err)
+	}
+	s.a.say("The plan is saved in %s, as %s: `apron apply %s` refuses to do anything else.", file, v.Approval, file)
+	return nil
+}
+
+// savedError says that a file is not a plan that can be compared.
+type savedError struct{ file, why string }
+
+func (e *savedError) Error() string { return e.file + ": " + e.why }
+func (e *savedError) Hint() string  { return "make it again: apron plan --out " + e.file }
+
+// readSaved reads a plan from a file.
+func readSaved(file string) (savedPlan, error) {
+	var v savedPlan
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return v, fmt.Errorf("saved plan: %w", err)
+	}
+	switch err := json.Unmarshal(data, &v); {
+	case err != nil:
+		return v, &savedError{file, "is not a plan that apron saved: " + err.Error()}
+	case v.Kind != savedKind || v.Plan == nil:
+		return v, &savedError{file, "is not a plan that apron saved"}
+	case v.FormatVersion != render.FormatVersion:
+		return v, &savedError{file, fmt.Sprintf("is of version %q of the format; this apron reads %s", v.FormatVersion, render.FormatVersion)}
+	case v.Approval != v.Fingerprint.String():
+		return v, &savedError{file, "was changed after it was saved: its fingerprint does not fit"}
+	}
+	return v, nil
+}
+
+func (a *app) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show FILE",
+		Short: "Print a saved plan",
+		Long:  "show prints what plan --out saved, offline.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			v, err := readSaved(args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.write(v.Plan); err != nil {
+				return err
+			}
+			a.say("%s is %s", args[0], v.Approval)
+			return nil
+		},
+	}
+}
+
+// approved is what an apply must not go beyond.
+type approved struct {
+	saved *savedPlan // nil: only the text of the fingerprint is known
+	text  string
+}
+
+// approvalOf reads the arguments of apply.
+func (a *app) approvalOf(args []string, text string, flags *planFlags) (*approved, error) {
+	switch {
+	case len(args) == 0 && text == "":
+		return nil, nil
+	case len(args) == 0:
+		return &approved{text: text}, nil
+	case text != "":
+		return nil, errors.New("a saved plan and --approved are two approvals: give one")
+	}
+	v, err := readSaved(args[0])
+	if err != nil {
+		return nil, err
+	}
+	if len(a.files) == 0 {
+		a.files = v.Files
+	}
+	if a.environment == "" {
+		a.environment = v.Environment
+	}
+	*flags = v.Flags
+	return &approved{saved: &v, text: v.Approval}, nil
+}
+
+// check refuses a plan that is not what was approved, and shows the difference.
+func (s *session) check(ok *approved, p planned) error {
+	now := s.fingerprint(p)
+	if ok.saved == nil {
+		if ok.text == now.String() {
+			return nil
+		}
+		if err := s.a.write(s.view(p)); err != nil {
+			return err
+		}
+		return &unapprovedError{why: "this plan is " + now.String() + ", and " + ok.text + " was approved; nothing was changed", fix: "look at the plan above, and approve that"}
+	}
+	err := approval.Check(ok.saved.Fingerprint, p.plan, s.id.Account, s.cfg.Region, p.desired, p.facts.live)
+	different, is := errors.AsType[*approval.DifferentError](err)
+	if !is {
+		return err
+	}
+	if different.Scope == "" {
+		d := render.NewDifference(ok.saved.Plan, s.view(p), slices.Concat(different.New, different.Changed, different.Missing))
+		if err := render.Write(s.a.err, d, render.Options{Color: s.a.colorErr}); err != nil {
+			return err
+		}
+	}
+	return &unapprovedError{why: different.Error() + "; nothing was changed", fix: "plan again, and have that approved"}
+}
