@@ -82,6 +82,12 @@ func (s *Service) certify(service, id string) {
 		if wait < 0 || s.o.Clock.Sleep(s.ctx, wait) != nil {
 			return
 		}
+		if next == nil {
+			if s.breathe() != nil {
+				return
+			}
+			continue
+		}
 		if err := s.doc.Update(func(st *state) error { return next(st, service, id) }); err != nil {
 			return // a disk that refuses; the next start takes it up
 		}
@@ -105,7 +111,21 @@ func (st *state) domain(service, id string) *domain {
 // step changes a domain after a wait.
 type step func(st *state, service, id string) error
 
-// certification is a domain's next step and the wait before it; negative at the end.
+// breathe is the least wait between two looks into DNS, however fast the clock: other
+// people's name servers feel them.
+func (s *Service) breathe() error {
+	t := time.NewTimer(10 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// certification is a domain's next step, nil if there is none yet, and the wait before
+// it, which is negative at the end.
 func (s *Service) certification(d domain) (wait time.Duration, next step) {
 	edit := func(f func(*state, *domain)) step {
 		return func(st *state, service, id string) error {
@@ -130,13 +150,14 @@ func (s *Service) certification(d domain) (wait time.Duration, next step) {
 		if seen := s.seen(d.Records); !slices.Equal(seen, d.Records) {
 			return 0, edit(func(_ *state, d *domain) { d.settle(seen) })
 		}
-		return s.waits.Validate, edit(func(_ *state, d *domain) {
-			if s.past(d.CreatedAt, validationLimit) {
-				d.Status = domainFailed
-				for i := range d.Records {
-					if d.Records[i].Status == recordPending {
-						d.Records[i].Status = recordFailed
-					}
+		if !s.past(d.CreatedAt, validationLimit) {
+			return s.waits.Validate, nil
+		}
+		return 0, edit(func(_ *state, d *domain) {
+			d.Status = domainFailed
+			for i := range d.Records {
+				if d.Records[i].Status == recordPending {
+					d.Records[i].Status = recordFailed
 				}
 			}
 		})
@@ -170,9 +191,10 @@ func (d *domain) settle(seen []validation) {
 // certificate names what is issued for a domain.
 func (d *domain) certificate() string { return strings.ToLower(strings.Join(d.hosts(), " ")) }
 
-// past tells whether more than a wait of AWS's has gone by since a moment.
+// past tells whether more than a wait of AWS's has gone by since a moment. However fast
+// the clock, that is a minute at least: people have to write the records meanwhile.
 func (s *Service) past(since wire.Time, wait time.Duration) bool {
-	return s.o.Clock.Now().Sub(since.Time) > s.o.Clock.Scale(wait)
+	return s.o.Clock.Now().Sub(since.Time) > max(s.o.Clock.Scale(wait), time.Minute)
 }
 
 // seen asks for the records that have not been seen yet.

@@ -5,11 +5,16 @@
 //
 // The nouns, from the outside in:
 //
-//	Service   the emulator: all services and scaling configurations of one account
+//	Service   the emulator: all services of one account, and what they refer to
 //	app       one service: its record on disk and the fleet that serves it
 //	version   a configuration and the digest of the image it was deployed with
 //	fleet     the instances of one version: kept at strength, scaled, drained
 //	member    one instance, from its first health check to SIGTERM
+//
+// Beside services there are scaling and observability configurations and VPC connectors,
+// which are revised and never change; connections to providers of code, which wait for
+// their handshake for ever; and, each with a life of its own, VPC ingress connections and
+// custom domains.
 //
 // An operation moves a service's status like this:
 //
@@ -25,6 +30,6 @@
 // update runs, Describe shows what was asked for; after a rollback, what serves.
 //
 // What the package does not know: how containers run (package runner), what an image,
-// a role, a secret or a log stream is. Those come in through four small interfaces. The
-// value of a secret is handed to an instance and kept nowhere else.
+// a role, a secret, a DNS zone or a log stream is. Those come in through five small
+// interfaces. The value of a secret is handed to an instance and kept nowhere else.
 package apprunner

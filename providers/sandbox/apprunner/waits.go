@@ -43,8 +43,8 @@ const attempts = 3
 //	Restart    about 1 min       1 s        three exits make a failure, on AWS in ~3 min
 //	ScaleIn    minutes           1 min
 //	Forget     about an hour     1 h
-//	Certificate  half a minute   500 ms
-//	Validate   minutes           1 s
+//	Certificate a minute         500 ms
+//	Validate   minutes           1 s        whoever writes the records waits for it
 //	Bind       minutes           1 s
 //	Request    120 s             120 s
 //	Grace      30 s              30 s
