@@ -7,9 +7,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+	cwsdk "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/providers/apprunner"
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/providers/cloudwatch"
 	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/render"
@@ -130,14 +135,54 @@ func healthText(o state.Observed) string {
 		o.Value("health.timeout"), o.Value("health.healthy"), o.Value("health.unhealthy"))
 }
 
-// complete adds what others tell of a service: which versions its image is, and its
-// domains.
+// complete adds what others tell of a service, all at once: its domains, how many
+// instances serve, and which versions its image is.
 func (s *session) complete(ctx context.Context, w wiring, spec state.Spec, st *render.ServiceStatus) error {
-	domains, err := w.apprunner.Domains(ctx, st.ARN)
-	if err != nil {
-		st.Unknown = append(st.Unknown, "custom domains: "+err.Error())
+	var noDomains, noInstances error
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		var domains []apprunner.CustomDomain
+		domains, noDomains = w.apprunner.Domains(gctx, st.ARN)
+		st.Domains = s.domains(gctx, domains)
+		return nil
+	})
+	g.Go(func() error {
+		if st.Status == string(types.ServiceStatusRunning) {
+			st.Instances, noInstances = s.activeInstances(gctx, spec.Service, st.ARN[strings.LastIndexByte(st.ARN, '/')+1:])
+		}
+		return nil
+	})
+	g.Go(func() error { return s.versions(gctx, w, spec, st) })
+	if err := g.Wait(); err != nil {
+		return err
 	}
-	st.Domains = s.domains(ctx, domains)
+	if noDomains != nil {
+		st.Unknown = append(st.Unknown, "custom domains: "+noDomains.Error())
+	}
+	if awsapi.Is(noInstances, "AccessDenied", "AccessDeniedException") { // else nothing measures there
+		st.Unknown = append(st.Unknown, "instances: "+noInstances.Error())
+	}
+	return nil
+}
+
+// activeInstances is how many instances served requests lately, or nil when nothing says.
+func (s *session) activeInstances(ctx context.Context, service, id string) (*int, error) {
+	now := time.Now()
+	results, err := cloudwatch.New(cwsdk.NewFromConfig(s.cfg)).Read(ctx, cloudwatch.Query{Service: service, ID: id, Since: now.Add(-5 * time.Minute), Until: now,
+		Period: time.Minute, Series: []cloudwatch.Series{{Metric: cloudwatch.ActiveInstances, Statistic: cloudwatch.Maximum}}})
+	if err != nil {
+		return nil, err
+	}
+	points := results[0].Points
+	if len(points) == 0 {
+		return nil, nil
+	}
+	n := int(points[len(points)-1].Value)
+	return &n, nil
+}
+
+// versions finds the digest of the running image, and the tags that name it.
+func (s *session) versions(ctx context.Context, w wiring, spec state.Spec, st *render.ServiceStatus) error {
 	repository, _, tagged := strings.Cut(st.Image, ":")
 	if !tagged || strings.Contains(repository, ".") { // in another registry
 		return nil
