@@ -17,8 +17,9 @@ func (a *app) destroyCommand() *cobra.Command {
 		Use:   "destroy",
 		Short: "Delete the service and what apron made for it",
 		Long: "destroy deletes what carries apron's tags and belongs to the manifest's service:\n" +
-			"the service, its roles, its parameters, and scaling configurations that nobody else\n" +
-			"uses. The repository with its images and the log groups stay unless asked for.",
+			"the service, its domains with the records that apron wrote, its VPC ingress connection,\n" +
+			"its roles, its parameters, and what is shared (scaling configurations, VPC connectors)\n" +
+			"and nobody else uses. The repository with its images and the log groups stay unless asked for.",
 		Example: "  apron destroy\n  apron destroy --images --logs --yes",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
