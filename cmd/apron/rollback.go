@@ -108,6 +108,13 @@ func chooseRelease(place records.Place, all []release.Record, live state.Observe
 		}
 		return release.Record{}, &noReleaseError{place, "a release that succeeded with version " + version}
 	}
+	if live.Address == (state.Address{}) { // what was destroyed comes back as it was last
+		for _, r := range all {
+			if r.Result == release.Succeeded && r.Kind != release.Destroy {
+				return r, nil
+			}
+		}
+	}
 	running := release.Running(all, live)
 	if running == nil {
 		return release.Record{}, &noReleaseError{place, "a release"}

@@ -45,6 +45,8 @@ func Drifted(wanted []state.Resource, live state.Live) []Action {
 			continue
 		}
 		changes := append(diff(unseen(w, have.Resource), have.Fields), rotated(w, have.Resource)...)
+		// A name that is never moved was not moved by the release either.
+		changes = slices.DeleteFunc(changes, func(c Change) bool { return c.New != nil && c.Old != nil && c.New.Once })
 		if len(changes) == 0 {
 			continue
 		}

@@ -159,5 +159,9 @@ func TestDrifted(t *testing.T) {
 	}
 	require.Equal(t, []string{"create apprunner/scaling/apron-1-1-100", "update apprunner/service/web", "cpu", "env.A", "env.B",
 		"update ssm/parameter//apron/web/KEY", "value"}, got)
+	tag := func(image string) state.Resource {
+		return state.Resource{Address: at("ecr", "tag", "web:v1"), Fields: []state.Field{{Path: "image", Value: image, Once: true}}}
+	}
+	require.Empty(t, plan.Drifted([]state.Resource{tag("b")}, lives(live(state.Derived, state.Ready, tag("a")))), "v1 stays what it was")
 	require.Empty(t, plan.Drifted([]state.Resource{was}, lives(live(state.Ours, state.Ready, service("web", field("cpu", "1"), field("env.A", "1"), hidden("env.TOKEN", "other", ""), field("env.SHA", "9"))))))
 }
