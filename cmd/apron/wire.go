@@ -241,8 +241,11 @@ func (s *session) addresses() []state.Address {
 		if image.Name != "" {
 			seen[image] = true
 		}
-		for _, r := range ecr.Desired(spec, image, service) {
+		for _, r := range ecr.Desired(spec, image, service, nil) {
 			seen[r.Address] = true
+		}
+		for _, a := range ecr.Candidates(spec) {
+			seen[a] = true
 		}
 		for _, r := range apprunner.Desired(spec, apprunner.Inputs{Image: image}) {
 			seen[r.Address] = true
@@ -340,7 +343,7 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 func (s *session) desire(spec state.Spec, f facts, applying bool, missing **multierror.Error) ([]state.Resource, []state.Note, error) {
 	in := apprunner.Inputs{Image: s.imageAddress(spec), Secrets: map[string]string{}}
 	resources := []state.Resource{s.imageOf(spec)}
-	resources = append(resources, ecr.Desired(spec, in.Image, serviceAddress(spec))...)
+	resources = append(resources, ecr.Desired(spec, in.Image, serviceAddress(spec), f.live)...)
 
 	kept, err := ssm.Desired(spec, ssm.Inputs{Live: f.live, Apply: applying})
 	if err != nil {

@@ -15,9 +15,10 @@ const tagManaged = "apron:managed"
 // the tags that are put once service runs image.
 //
 // The repository's tags are immutable but for live-* and the moving tags: five
-// exclusion filters are allowed, hence four moving tags.
+// exclusion filters are allowed, hence four moving tags. What live shows decides which
+// version is suggested where the wanted one is taken, and nothing else.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
-func Desired(spec state.Spec, image, service state.Address) []state.Resource {
+func Desired(spec state.Spec, image, service state.Address, live state.Live) []state.Resource {
 	name := spec.Image.Repository
 	fields := []state.Field{
 		{Path: "tag_mutability", Value: "IMMUTABLE_WITH_EXCLUSION"},
@@ -34,19 +35,19 @@ func Desired(spec state.Spec, image, service state.Address) []state.Resource {
 		fields = append(fields, state.Field{Path: "lifecycle", Value: retention(keep, days).String()})
 	}
 	resources := []state.Resource{{Address: Repository(name), Fields: state.Sort(fields)}}
-	tag := func(t string, after state.Address, once bool) {
+	tag := func(t string, after state.Address, stands state.Field) {
+		stands.Path, stands.Value, stands.Ref = "image", image.String(), true
 		resources = append(resources, state.Resource{Address: Tag(name, t), Fields: []state.Field{
-			{Path: "after." + after.String(), Value: after.String(), Ref: true, Order: true},
-			{Path: "image", Value: image.String(), Ref: true, Once: once},
+			{Path: "after." + after.String(), Value: after.String(), Ref: true, Order: true}, stands,
 		}})
 	}
-	live := livePrefix + spec.Service
-	tag(live, service, false)
+	runs := livePrefix + spec.Service
+	tag(runs, service, state.Field{})
 	if spec.Image.Version != "" {
-		tag(spec.Image.Version, Tag(name, live), true)
+		tag(spec.Image.Version, Tag(name, runs), state.Field{Once: true, Fix: renamed(spec, live)})
 	}
 	for _, t := range spec.Image.Tags {
-		tag(t, Tag(name, live), false)
+		tag(t, Tag(name, runs), state.Field{})
 	}
 	return resources
 }

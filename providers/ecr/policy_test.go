@@ -43,7 +43,7 @@ func TestDesired(t *testing.T) {
 	spec := state.Spec{Service: "web", Image: state.Image{Repository: "team/web", Version: "v1", Tags: []string{"latest", "stable"}, ScanOnPush: &on}}
 	image, service := Image("team/web", "src-1"), state.Address{Target: "apprunner", Kind: "service", Name: "web"}
 	var got []string
-	for _, r := range Desired(spec, image, service) {
+	for _, r := range Desired(spec, image, service, nil) {
 		for _, f := range r.Fields {
 			text := r.Address.String() + " " + fmt.Sprint(f)
 			if f.Once {

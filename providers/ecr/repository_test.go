@@ -17,7 +17,7 @@ import (
 func TestDesired_leftOutMeansUnmanaged(t *testing.T) {
 	image, service := Image("web", "src-1"), state.Address{Target: "apprunner", Kind: "service", Name: "web"}
 	s := state.Spec{Service: "web", Image: state.Image{Repository: "web"}}
-	all := Desired(s, image, service)
+	all := Desired(s, image, service, nil)
 	require.Len(t, all, 2, "the repository and the live tag")
 	repository := all[0]
 	for _, path := range []string{"scan_on_push", "lifecycle"} {
@@ -43,7 +43,7 @@ func TestDesired_managesEachSetting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.image.Repository = "web"
-			r := Desired(state.Spec{Service: "web", Image: tc.image}, Image("web", "src-1"), state.Address{})[0]
+			r := Desired(state.Spec{Service: "web", Image: tc.image}, Image("web", "src-1"), state.Address{}, nil)[0]
 			require.Equal(t, tc.want, r.Value(tc.path))
 		})
 	}

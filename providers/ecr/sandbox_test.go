@@ -49,6 +49,7 @@ type rig struct {
 	calls   []string
 	service state.Live // what runs
 	refuses error      // of the next rollout
+	same    string     // tag whose image every build gives, instead of one of its own
 }
 
 func newRig(t *testing.T, tries int) *rig {
@@ -166,7 +167,7 @@ func desired(s state.Spec, src string) state.Desired {
 		image:   {Address: image, Fields: []state.Field{{Path: "repository", Value: Repository(s.Image.Repository).String(), Ref: true, Order: true}}},
 		service: {Address: service, Fields: []state.Field{{Path: "image", Value: image.String(), Ref: true}}},
 	}
-	for _, r := range Desired(s, image, service) {
+	for _, r := range Desired(s, image, service, nil) {
 		d[r.Address] = r
 	}
 	return d
@@ -194,7 +195,14 @@ func (r *rig) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.
 	switch a.Target.Type() {
 	case "ecr/image":
 		repository, tag := split(a.Target.Name)
-		r.push(repository, tag, nil)
+		var img v1.Image
+		if r.same != "" {
+			var err error
+			if img, err = remote.Image(r.ref(repository, r.same), r.auth()); err != nil {
+				return state.Outcome{}, err
+			}
+		}
+		r.push(repository, tag, img)
 		return state.Outcome{}, nil
 	case "apprunner/service":
 		if r.refuses != nil {

@@ -77,20 +77,6 @@ func TestTags_waitForTheServiceToBeVerified(t *testing.T) {
 	require.Empty(t, r.settled(d))
 }
 
-func TestVersion_staysOnTheImageItWasGivenTo(t *testing.T) {
-	r := newRig(t, 1)
-	_, err := r.apply(desired(tagged("v1"), "src-1"), plan.Options{})
-	require.NoError(t, err)
-	old := r.digest("team/web", "v1")
-	d := desired(tagged("v1"), "src-2")
-	_, err = r.apply(d, plan.Options{})
-	require.NoError(t, err)
-	require.Equal(t, old, r.digest("team/web", "v1"))
-	require.Equal(t, r.digest("team/web", "src-2"), r.digest("team/web", "latest"))
-	require.Equal(t, []state.Note{{Target: Tag("team/web", "v1"), Warning: true,
-		Text: "image stays ecr/image/team/web:src-1 and does not become ecr/image/team/web:src-2: it is never moved; choose a new name"}}, r.settled(d))
-}
-
 // Somebody may take the version between the plan and the put.
 func TestVersion_takenMeanwhileIsAnErrorAndIsNotMoved(t *testing.T) {
 	r := newRig(t, 1)
@@ -100,8 +86,7 @@ func TestVersion_takenMeanwhileIsAnErrorAndIsNotMoved(t *testing.T) {
 	theirs := r.push("team/web", "v1", nil)
 	a := desired(tagged("v1"), "src-1")[Tag("team/web", "v1")]
 	_, err = r.Execute(t.Context(), plan.Action{Op: plan.Create, Target: a.Address, Want: a}, apply.Env{})
-	require.ErrorContains(t, err, `repository "team/web": tag v1 stands for `+theirs+` already and is never moved: `)
-	require.ErrorContains(t, err, "ImageTagAlreadyExistsException")
+	require.EqualError(t, err, "rolled out, but v1 names another image, "+theirs+", and is never moved")
 	require.Equal(t, theirs, r.digest("team/web", "v1"))
 }
 

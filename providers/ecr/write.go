@@ -162,12 +162,13 @@ func (p *Provider) putTag(ctx context.Context, a plan.Action, env apply.Env) (st
 			return state.Outcome{}, err
 		}
 	}
-	source, err := state.ParseAddress(a.Want.Value("image"))
+	stands, _ := a.Want.Get("image")
+	source, err := state.ParseAddress(stands.Value)
 	if err != nil {
 		return state.Outcome{}, err
 	}
 	_, built := split(source.Name)
-	found, err := p.images(ctx, repository, []string{built})
+	found, err := p.images(ctx, repository, []string{built, tag})
 	if err != nil {
 		return state.Outcome{}, err
 	}
@@ -176,6 +177,9 @@ func (p *Provider) putTag(ctx context.Context, a plan.Action, env apply.Env) (st
 		return state.Outcome{}, fmt.Errorf("repository %q: image %s is gone; apply again to build it", repository, built)
 	}
 	digest := aws.ToString(image.ImageId.ImageDigest)
+	if have, ok := found[tag]; ok && stands.Once && digestOf(have) != digest {
+		return state.Outcome{}, &TakenError{Version: tag, Digest: digestOf(have), Fix: stands.Fix}
+	}
 	_, putErr := p.api.PutImage(ctx, &sdk.PutImageInput{RepositoryName: &repository, ImageTag: &tag, ImageManifest: image.ImageManifest,
 		ImageManifestMediaType: image.ImageManifestMediaType, ImageDigest: &digest})
 	// The same tag on the same image is what was asked for. A frozen tag is refused by
@@ -189,6 +193,8 @@ func (p *Provider) putTag(ctx context.Context, a plan.Action, env apply.Env) (st
 		return state.Outcome{}, err
 	}
 	switch got := digestOf(after[tag]); {
+	case got != digest && frozen && stands.Once: // by somebody else, since it was looked up
+		return state.Outcome{}, &TakenError{Version: tag, Digest: got, Fix: stands.Fix}
 	case got != digest && frozen:
 		return state.Outcome{}, fmt.Errorf("repository %q: tag %s stands for %s already and is never moved: %w", repository, tag, got, putErr)
 	case got != digest:

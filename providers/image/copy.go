@@ -22,16 +22,16 @@ type CopyDetail struct {
 // stands for now. It is pure.
 func Copied(spec state.Spec, pin *origin.Pin, o origin.Options) state.Resource {
 	repository := cmp.Or(spec.Image.Repository, spec.Service)
-	return state.Resource{
-		Address: Address(repository, pin.Tag()),
-		Fields: state.Sort([]state.Field{
-			{Path: "repository", Value: state.Address{Target: "ecr", Kind: "repository", Name: repository}.String(), Ref: true, Order: true},
-			// The tag covers both, and ECR does not tell them: shown, never compared.
-			{Path: "from", Value: pin.Reference, Provenance: true},
-			{Path: "platform", Value: pin.Platform, Provenance: true},
-		}),
-		Detail: CopyDetail{repository, pin, o},
+	fields := []state.Field{
+		{Path: "repository", Value: state.Address{Target: "ecr", Kind: "repository", Name: repository}.String(), Ref: true, Order: true},
+		// The tag covers these, and ECR does not tell them: shown, never compared.
+		{Path: "from", Value: pin.Reference, Provenance: true},
+		{Path: "platform", Value: pin.Platform, Provenance: true},
 	}
+	if pin.Manifest != "" {
+		fields = append(fields, state.Field{Path: "digest", Value: pin.Manifest, Provenance: true})
+	}
+	return state.Resource{Address: Address(repository, pin.Tag()), Fields: state.Sort(fields), Detail: CopyDetail{repository, pin, o}}
 }
 
 // copy brings what was pinned into the registry, unless its tag is there by then.

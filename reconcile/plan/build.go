@@ -151,7 +151,10 @@ func (b *builder) want(w state.Resource) {
 	}
 	wanted, unknown := b.expand(w)
 	changes := diff(wanted, have.Fields)
-	changes = b.once(w.Address, changes)
+	changes, taken := b.once(w, have, changes)
+	if taken {
+		return
+	}
 	changes = append(changes, unknown...)
 	changes = append(changes, b.later(w, have)...)
 	widen(changes)
@@ -238,17 +241,6 @@ func (b *builder) lasting(w state.Resource, have state.Observed) {
 			b.note(w.Address, "%s stays %s: the manifest leaves it out, and nothing but a delete and create takes it away", f.Path, f.Text())
 		}
 	}
-}
-
-// once drops the changes of fields that are set once, and notes what stays.
-func (b *builder) once(addr state.Address, changes []Change) []Change {
-	return slices.DeleteFunc(changes, func(c Change) bool {
-		if c.New == nil || c.Old == nil || !c.New.Once {
-			return false
-		}
-		b.warn(addr, "%s stays %s and does not become %s: it is never moved; choose a new name", c.Path, c.Old.Text(), c.New.Text())
-		return true
-	})
 }
 
 // later are the fields whose values a resource makes that this plan makes.

@@ -237,11 +237,6 @@ func TestBuild(t *testing.T) {
 			have:    lives(live(state.Ours, state.Ready, parameter("old")), live(state.Ours, state.Ready, service("web", ref("secrets.KEY", key)))),
 			actions: []string{"update apprunner/service/web env.KEY!,secrets.KEY", "delete ssm/parameter//apron/web/KEY "},
 		},
-		"never moves what is set once": {
-			want:  desired(state.Resource{Address: one, Fields: []state.Field{{Path: "image", Value: "b", Once: true}}}),
-			have:  lives(live(state.Derived, state.Ready, state.Resource{Address: one, Fields: []state.Field{field("image", "a")}})),
-			notes: []string{"apprunner/scaling/apron-1-1-100 image stays a and does not become b: it is never moved; choose a new name"},
-		},
 		"sends a commit only with something else": {
 			want: desired(service("web", state.Field{Path: "env.SHA", Value: "b", Provenance: true})),
 			have: lives(live(state.Ours, state.Ready, service("web", field("env.SHA", "a")))),

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,9 @@ import (
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
+
+// errOnce is that of a world which is told to move what is set once.
+var errOnce = errors.New("is set once")
 
 // world is a model of AWS in memory. It refuses what AWS refuses.
 type world state.Live
@@ -63,7 +67,7 @@ func (w world) put(a plan.Action, have state.Observed) error {
 			return fmt.Errorf("%s: %s cannot be changed", a.Target, f.Path)
 		}
 		if f.Once && a.Op == plan.Update && fields[f.Path].Value != f.Value {
-			return fmt.Errorf("%s: %s is set once", a.Target, f.Path)
+			return fmt.Errorf("%s: %s: %w", a.Target, f.Path, errOnce)
 		}
 		if ref, ok := f.Target(); ok {
 			if _, there := w[ref]; !there {
@@ -90,6 +94,14 @@ func (w world) put(a plan.Action, have state.Observed) error {
 	}
 	have.Resource = state.Resource{Address: a.Target, Fields: state.Sort(slices.Collect(maps.Values(fields)))}
 	have.Phase = state.Ready
+	switch a.Target.Kind {
+	case "image": // its content is its name
+		have.ID = "sha256:" + a.Target.Name
+	case "tag":
+		image, _ := have.Get("image")
+		target, _ := image.Target()
+		have.ID = w[target].ID
+	}
 	if a.Target.Kind == "service" {
 		if have.URL == "" {
 			have.URL = "https://" + a.Target.Name + ".example"

@@ -127,11 +127,13 @@ func second(t *testing.T) *plan.Plan {
 	key := state.Observed{Owner: state.Ours, Phase: state.Ready, Resource: resource("ssm/parameter/web.KEY", state.Field{Path: "value", Value: "before", Secret: true})}
 	kept := state.Observed{Owner: state.Ours, Phase: state.Ready, Note: "it holds images", Resource: resource("ecr/repository/old")}
 	gone := state.Observed{Owner: state.Ours, Phase: state.Ready, ID: "arn:aws:iam::123456789012:role/old", Resource: resource("iam/role/old")}
-	tag := state.Observed{Owner: state.Ours, Phase: state.Ready, Resource: resource("ecr/tag/v1", state.Field{Path: "digest", Value: "sha256:aaa"})}
+	tag := state.Observed{Owner: state.Derived, Phase: state.Ready, ID: "sha256:aaa", Resource: resource("ecr/tag/v1", state.Field{Path: "image", Value: "sha256:aaa"})}
+	runs := state.Observed{Owner: state.Derived, Phase: state.Ready, ID: "sha256:aaa", Resource: resource("ecr/tag/live-web")}
 	role := state.Observed{Owner: state.Ours, Phase: state.Ready, Resource: resource("iam/role/web")}
 	p := built(t, desired(
 		resource("ssm/parameter/web.KEY", state.Field{Path: "value", Value: "after", Secret: true}),
-		resource("ecr/tag/v1", state.Field{Path: "digest", Value: "sha256:bbb", Once: true}),
+		resource("ecr/tag/v1", state.Field{Path: "after", Value: "ecr/tag/live-web", Ref: true, Order: true},
+			state.Field{Path: "image", Value: "ecr/image/web:src-2", Ref: true, Once: true, Fix: "set image.version: v2"}),
 		resource("iam/role/web", state.Field{Path: "permissions.s3:GetObject", Value: "arn:aws:s3:::assets/*", Grant: true}),
 		resource("apprunner/service/web",
 			state.Field{Path: "cpu", Value: "2048"},
@@ -142,7 +144,7 @@ func second(t *testing.T) *plan.Plan {
 			state.Field{Path: "env.TITLE", Value: "(sensitive #1)"},
 			state.Field{Path: "health.path", Value: "/" + strings.Repeat("x", 300)},
 			state.Field{Path: "secrets.KEY", Value: "ssm/parameter/web.KEY", Ref: true, Restart: true}),
-	), live(web, key, kept, gone, tag, role), plan.Options{Keep: func(a state.Address) string {
+	), live(web, key, kept, gone, tag, runs, role), plan.Options{Keep: func(a state.Address) string {
 		if a.Name == "old" && a.Target == "ecr" {
 			return "--images deletes it"
 		}

@@ -13,7 +13,7 @@
 //	Immutable            a change needs delete and create
 //	Lasting              can be changed and not taken away
 //	Later                known once what it comes from exists
-//	Once                 set once: a live value that differs stays and is noted
+//	Once                 set once: asking for another value is refused
 //
 // The package is pure: no I/O, no clock, and no AWS type.
 package state

@@ -29,8 +29,10 @@ type Field struct {
 	// Lasting says that the setting can be changed, and taken away by nothing but delete
 	// and create.
 	Lasting bool
-	// Once says that a live value that differs stays, with a note: an immutable tag.
+	// Once says that a live value that differs is never replaced, as an immutable tag is
+	// not: the plan refuses. Fix, with Once, is what to ask for instead.
 	Once bool
+	Fix  string
 	// Later says that the value is made by a resource that this one refers to: until that
 	// exists, Value is empty and nothing is compared.
 	Later bool

@@ -53,7 +53,9 @@ type Pin struct {
 	Reference string
 	// Digest is that of the manifest to be copied. A docker archive has no manifest before
 	// it is copied: there it is the image's ID, which is the digest of the configuration.
-	Digest    string
+	Digest string
+	// Manifest is the digest that the copy will have: Digest, or empty of a docker archive.
+	Manifest  string
 	MediaType types.MediaType
 	Whole     bool // Digest is an index, of which all is copied
 	// What follows is about the image for the platform.
@@ -195,6 +197,7 @@ func (r root) source(p place, want v1.Platform, o Options) (*Source, error) {
 		}
 		s.Pin.Digest = digest.String()
 	}
+	s.Pin.Manifest = s.Pin.Digest
 	s.Pin.Reference = r.name + "@" + s.Pin.Digest
 	return s, nil
 }
