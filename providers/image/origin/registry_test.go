@@ -154,7 +154,7 @@ func TestResolve_pinsAnImageAndReadsNoLayer(t *testing.T) {
 			require.NotNil(t, p.Config)
 			require.Equal(t, []string{"/app"}, p.Config.Config.Cmd)
 			p.Config = nil
-			require.Equal(t, &origin.Pin{From: h.host() + "/web:one", Reference: h.host() + "/web@" + digest, Digest: digest, Image: digest,
+			require.Equal(t, &origin.Pin{From: h.host() + "/web:one", Reference: h.host() + "/web@" + digest, Digest: digest, Manifest: digest, Image: digest,
 				MediaType: media, Platform: "linux/amd64", Compressed: size}, p)
 			require.Equal(t, "src-"+digest[7:19], p.Tag())
 			for _, q := range h.questions() {
