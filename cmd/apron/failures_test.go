@@ -418,9 +418,12 @@ func TestFailures_ofTheAccount(t *testing.T) {
 		}
 		c := newCheckout(t, fmt.Sprintf(failing, "one-too-many"), built.tiny)
 		code, out := st.apron(t, c, "verify")
-		require.Equal(t, exitOK, code, out)
-		require.Regexp(t, `not checked +quota.services +30 services are used, and AWS's default quota is 30: whether it was raised is not known`, out)
-		code, out = st.apron(t, c, "apply", "--yes")
+		require.Equal(t, exitError, code, out)
+		require.Regexp(t, `failed +quota.services +30 of 30 services are used`, out)
+		code, out = st.apron(t, c, "plan")
+		require.Equal(t, exitError, code, out)
+		require.Regexp(t, `quota.services: 30 of 30 services are used; nothing was changed`, out)
+		code, out = st.apron(t, c, "apply", "--yes", "--no-verify")
 		require.Equal(t, exitError, code, out)
 		require.Regexp(t, `ServiceQuotaExceededException: The maximum number of services \(30\)(?s:.*)hint: raise the quota in Service Quotas`, out)
 
@@ -434,5 +437,38 @@ func TestFailures_ofTheAccount(t *testing.T) {
 		}, 20*time.Second, 10*time.Millisecond)
 		code, out = st.apron(t, c, "apply", "--yes")
 		require.Equal(t, exitOK, code, out)
+	})
+	t.Run("scaling-names", func(t *testing.T) { // the service of the test before gets a scaling of its own
+		var theirs *string
+		for i := range 10 {
+			out, err := api.CreateAutoScalingConfiguration(t.Context(), &apprunnersdk.CreateAutoScalingConfigurationInput{
+				AutoScalingConfigurationName: aws.String(fmt.Sprintf("theirs-%d", i))})
+			require.NoError(t, err)
+			theirs = out.AutoScalingConfiguration.AutoScalingConfigurationArn
+		}
+		c := newCheckout(t, fmt.Sprintf(failing, "one-too-many")+"scaling: {min: 1, max: 3}\n", built.tiny)
+		code, out := st.apron(t, c, "apply", "--yes")
+		require.Equal(t, exitError, code, out)
+		require.Regexp(t, `quota.scaling: 10 of 10 names of scaling configurations are used; nothing was changed(?s:.*)no service uses theirs-0, theirs-1`, out)
+		code, out = st.apron(t, c, "apply", "--yes", "--no-verify")
+		require.Equal(t, exitError, code, out)
+		require.Regexp(t, `ServiceQuotaExceededException(?s:.*)no service uses theirs-0, theirs-1`, out)
+		_, err := api.DeleteAutoScalingConfiguration(t.Context(), &apprunnersdk.DeleteAutoScalingConfigurationInput{AutoScalingConfigurationArn: theirs})
+		require.NoError(t, err)
+		code, out = st.apron(t, c, "apply", "--yes")
+		require.Equal(t, exitOK, code, out)
+	})
+	t.Run("scaling-of-another's", func(t *testing.T) { // who took the name that apron gives to other numbers
+		for range 5 {
+			_, err := api.CreateAutoScalingConfiguration(t.Context(), &apprunnersdk.CreateAutoScalingConfigurationInput{
+				AutoScalingConfigurationName: aws.String("apron-1-3-100"), MaxSize: aws.Int32(7)})
+			if err != nil {
+				require.ErrorContains(t, err, "The maximum number of revisions (5)")
+			}
+		}
+		c := newCheckout(t, fmt.Sprintf(failing, "one-too-many")+"scaling: {min: 1, max: 3}\n", built.tiny)
+		code, out := st.apron(t, c, "plan")
+		require.Equal(t, exitOK, code, out)
+		require.Contains(t, out, "No changes", "the revision of the name's content is found among theirs")
 	})
 }

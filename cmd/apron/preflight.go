@@ -364,10 +364,10 @@ func (p *preflight) quotas(ctx context.Context, exists bool) ([]state.Check, err
 	}
 	var all []state.Check
 	if !exists {
-		all = append(all, apprunner.CheckQuota(p.spec.Service, "quota.services", "services", used.Services, 0, apprunner.DefaultServices, nil))
+		all = append(all, used.CheckServices(p.spec.Service))
 	}
 	if scaling {
-		all = append(all, apprunner.CheckQuota(p.spec.Service, "quota.scaling", "names of scaling configurations", used.Scalings, 0, apprunner.DefaultScalings, used.Unused))
+		all = append(all, used.CheckScalings(p.spec.Service))
 	}
 	return all, nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
@@ -127,6 +128,7 @@ type Options struct {
 type Provider struct {
 	api    api
 	logs   logsAPI
+	quotas quotasAPI
 	web    *http.Client
 	id     awsapi.Identity
 	region string
@@ -149,7 +151,7 @@ func New(cfg aws.Config, id awsapi.Identity, o Options) *Provider {
 	if o.ProbeFor == 0 {
 		o.ProbeFor = time.Minute
 	}
-	return &Provider{api: sdk.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg), web: webClient(), id: id, region: cfg.Region, o: o}
+	return &Provider{api: sdk.NewFromConfig(cfg), quotas: servicequotas.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg), web: webClient(), id: id, region: cfg.Region, o: o}
 }
 
 // Types implements [reconcile.Provider].

@@ -119,10 +119,19 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 	if s.Status != types.ServiceStatusCreateFailed {
 		o.URL = serviceURL(aws.ToString(s.ServiceUrl))
 	}
-	if o.Phase == state.Busy && len(ops) > 0 {
-		o.Note = fmt.Sprintf("%s, started %s", ops[0].Type, aws.ToTime(ops[0].StartedAt).UTC().Format(time.RFC3339))
+	if o.Phase == state.Busy {
+		o.Note = underWay(ops)
 	}
 	return o
+}
+
+// underWay says what keeps a service busy: an operation, or AWS itself, which lists none.
+// https://docs.aws.amazon.com/apprunner/latest/dg/architecture.html
+func underWay(ops []types.OperationSummary) string {
+	if len(ops) == 0 || ended(ops[0].Status) {
+		return "maintenance by AWS, which takes minutes; traffic goes on"
+	}
+	return fmt.Sprintf("%s %s, started %s", ops[0].Type, aws.ToString(ops[0].Id), aws.ToTime(ops[0].StartedAt).UTC().Format(time.RFC3339))
 }
 
 // deployed reports whether an operation has started instances that read their secrets.

@@ -1,18 +1,13 @@
 package apprunner
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 
-	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -94,83 +89,6 @@ func CheckName(service string, live state.Observed, exists, adopt bool) state.Ch
 		if live.Owner == state.Theirs {
 			c.Text = "it exists, is " + string(detail.Status) + " and would be taken over"
 		}
-	}
-	return c
-}
-
-// Usage is how much of the quotas of an account and Region is used.
-type Usage struct {
-	Services int      // every one that is not deleted, failed ones too
-	Scalings int      // names of scaling configurations, the account's own default not counted
-	Names    []string // of the scaling configurations
-	Unused   []string // those of them that no service uses
-}
-
-// Quotas that AWS gives every account; both can be raised.
-// https://docs.aws.amazon.com/general/latest/gr/apprunner.html
-const (
-	DefaultServices = 30
-	DefaultScalings = 10
-)
-
-// Usage counts what there is.
-func (p *Provider) Usage(ctx context.Context) (Usage, error) {
-	var u Usage
-	services := sdk.NewListServicesPaginator(p.api, &sdk.ListServicesInput{})
-	for services.HasMorePages() {
-		page, err := services.NextPage(ctx)
-		if err != nil {
-			return u, fmt.Errorf("list services: %w", awsapi.Explain(err))
-		}
-		for _, s := range page.ServiceSummaryList {
-			if s.Status != types.ServiceStatusDeleted {
-				u.Services++
-			}
-		}
-	}
-	scalings := sdk.NewListAutoScalingConfigurationsPaginator(p.api, &sdk.ListAutoScalingConfigurationsInput{})
-	for scalings.HasMorePages() {
-		page, err := scalings.NextPage(ctx)
-		if err != nil {
-			return u, fmt.Errorf("list scaling configurations: %w", awsapi.Explain(err))
-		}
-		for _, s := range page.AutoScalingConfigurationSummaryList {
-			name := aws.ToString(s.AutoScalingConfigurationName)
-			if !strings.EqualFold(string(s.Status), "active") || name == "DefaultConfiguration" {
-				continue
-			}
-			u.Scalings++
-			u.Names = append(u.Names, name)
-			if !aws.ToBool(s.HasAssociatedService) && !aws.ToBool(s.IsDefault) {
-				u.Unused = append(u.Unused, name)
-			}
-		}
-	}
-	slices.Sort(u.Names)
-	slices.Sort(u.Unused)
-	return u, nil
-}
-
-// CheckQuota says whether another resource fits into a quota. limit is 0 when it could
-// not be asked: AWS's default then counts, which may have been raised, so that a count
-// above it proves nothing.
-func CheckQuota(service, path, what string, used, limit, byDefault int, unused []string) state.Check {
-	c := state.Check{Service: service, Path: path, Verdict: state.Passed}
-	most := cmp.Or(limit, byDefault)
-	c.Text = fmt.Sprintf("%d of %d %s are used", used, most, what)
-	if limit == 0 {
-		c.Text = fmt.Sprintf("%d %s are used, and AWS's default quota is %d", used, what, most)
-	}
-	if used < most {
-		return c
-	}
-	c.Fix = "raise the quota in Service Quotas, or delete what is not used"
-	if len(unused) > 0 {
-		c.Fix += ": no service uses " + strings.Join(unused, ", ")
-	}
-	if c.Verdict = state.Broken; limit == 0 {
-		c.Verdict = state.Unchecked
-		c.Text += ": whether it was raised is not known"
 	}
 	return c
 }

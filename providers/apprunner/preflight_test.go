@@ -53,14 +53,15 @@ func TestCheckName(t *testing.T) {
 	require.Equal(t, state.Passed, CheckName("web", of(state.Ours, remove, types.OperationStatusFailed), true, false).Verdict, "that is tried again")
 }
 
-// A quota that could not be asked may have been raised: it proves nothing.
-func TestCheckQuota(t *testing.T) {
-	require.Equal(t, state.Passed, CheckQuota("web", "quota", "things", 9, 0, 10, nil).Verdict)
-	require.Equal(t, state.Unchecked, CheckQuota("web", "quota", "things", 10, 0, 10, nil).Verdict)
-	require.Equal(t, state.Passed, CheckQuota("web", "quota", "things", 10, 20, 10, nil).Verdict)
-	c := CheckQuota("web", "quota", "things", 20, 20, 10, []string{"old"})
+// A quota that was not told may have been raised: it proves nothing.
+func TestUsage_saysWhetherMoreFits(t *testing.T) {
+	require.Equal(t, state.Passed, Usage{Scalings: 9}.CheckScalings("web").Verdict)
+	require.Equal(t, state.Unchecked, Usage{Scalings: 10}.CheckScalings("web").Verdict)
+	require.Equal(t, state.Passed, Usage{Scalings: 10, ScalingsLimit: 20}.CheckScalings("web").Verdict)
+	c := Usage{Scalings: 20, ScalingsLimit: 20, Unused: []string{"old"}}.CheckScalings("web")
 	require.Equal(t, state.Broken, c.Verdict)
 	require.Contains(t, c.Fix, "no service uses old")
+	require.Equal(t, state.Broken, Usage{Services: 30, ServicesLimit: 30}.CheckServices("web").Verdict)
 }
 
 func TestCheckRegion(t *testing.T) {
@@ -76,5 +77,5 @@ func TestSandbox_countsWhatTheQuotasCount(t *testing.T) {
 	require.NoError(t, err)
 	u, err := r.Usage(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Usage{Services: 1, Scalings: 2, Names: []string{"apron-1-2-50", "theirs"}, Unused: []string{"theirs"}}, u)
+	require.Equal(t, Usage{Services: 1, Scalings: 2, Unused: []string{"theirs"}}, u)
 }

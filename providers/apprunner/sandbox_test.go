@@ -299,6 +299,8 @@ func TestSandbox_timesOutOnAnOperationThatIsStuck(t *testing.T) {
 	var late *TimeoutError
 	require.ErrorAs(t, err, &late)
 	require.Len(t, late.ID, 36)
+	require.Regexp(t, `(?s)\n  service +arn:aws:apprunner:us-east-1:123456789012:service/shop/[0-9a-f]{32}\n  type +CREATE_SERVICE\n  started +\S+Z\n  request +\S{36}$`, late.Error(),
+		"what AWS support asks for")
 	require.NoError(t, r.idleAll())
 	r.settled(bare)
 }

@@ -38,9 +38,24 @@ func (r run) createScaling(ctx context.Context) (state.Outcome, error) {
 				return state.Outcome{ID: there}, nil
 			}
 		}
+		if awsapi.Is(err, "ServiceQuotaExceededException") {
+			err = r.p.fullScaling(ctx, err)
+		}
 		return r.fail("create", err)
 	}
 	return state.Outcome{ID: aws.ToString(out.AutoScalingConfiguration.AutoScalingConfigurationArn)}, nil
+}
+
+// fullScaling adds to App Runner's refusal which configurations could make room: there are
+// ten names to an account and Region, and five revisions of each that cannot be raised.
+// https://docs.aws.amazon.com/general/latest/gr/apprunner.html
+func (p *Provider) fullScaling(ctx context.Context, err error) error {
+	u, lookErr := p.Usage(ctx)
+	if lookErr != nil {
+		return err // which has a way out of its own
+	}
+	return &awsapi.Error{Why: awsapi.Code(err) + ": " + awsapi.Message(err), Err: err,
+		Fix: wayOut(u.Unused) + "; revisions: aws apprunner delete-auto-scaling-configuration --delete-all-revisions"}
 }
 
 // onlyThrottled keeps the client from repeating a call that may have taken effect.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
@@ -75,6 +76,11 @@ type TimeoutError struct {
 	Service string
 	ID      string // the operation's; empty when apron did not start it
 	After   time.Duration
+	// What AWS support asks for; each may be empty.
+	ARN       string // the service's
+	Type      types.OperationType
+	StartedAt time.Time
+	Request   string // the id of an answer that says that the service is busy
 }
 
 var _ error = (*TimeoutError)(nil)
@@ -84,13 +90,26 @@ func (e *TimeoutError) Error() string {
 	if e.ID != "" {
 		op = "operation " + e.ID
 	}
-	return fmt.Sprintf("service %q: %s is still under way after %s", e.Service, op, e.After.Round(time.Second))
+	text := fmt.Sprintf("service %q: %s is still under way after %s", e.Service, op, e.After.Round(time.Second))
+	for _, fact := range [][2]string{{"service", e.ARN}, {"type", string(e.Type)}, {"started", stamp(e.StartedAt)}, {"request", e.Request}} {
+		if fact[1] != "" {
+			text += fmt.Sprintf("\n  %-10s %s", fact[0], fact[1])
+		}
+	}
+	return text
 }
 
 // Hint says how to go on.
 func (e *TimeoutError) Hint() string {
 	return "it goes on in AWS without apron: follow it with `apron status --wait`, and apply again once it has ended; " +
-		"an operation of more than an hour is stuck: give AWS support its id"
+		"an operation of more than an hour is stuck, and only AWS support can end it: give them these ids and times"
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // DeadlineExceeded marks the error as a time-out, for the exit code.
@@ -162,12 +181,27 @@ func (p *Provider) wait(ctx context.Context, arn, op string, w *watch) (types.Op
 			}
 		}
 		if time.Now().After(deadline) {
-			return summary, &TimeoutError{Service: serviceName(arn), ID: op, After: time.Since(start)}
+			return summary, p.late(ctx, arn, op, last, time.Since(start))
 		}
 		if err := sleep(ctx, p.pause(time.Since(start))); err != nil {
 			return summary, &LeftError{Service: serviceName(arn), ID: op, Type: last.Type, Err: err}
 		}
 	}
+}
+
+// late gathers what to tell of an operation that does not end. One that apron did not start
+// is the newest, unless AWS is at work itself.
+func (p *Provider) late(ctx context.Context, arn, op string, s types.OperationSummary, after time.Duration) *TimeoutError {
+	if op == "" {
+		if _, listed, err := p.find(ctx, arn, op); err == nil && len(listed) > 0 && !ended(listed[0].Status) {
+			s = listed[0]
+		}
+	}
+	e := &TimeoutError{Service: serviceName(arn), ID: cmp.Or(op, aws.ToString(s.Id)), After: after, ARN: arn, Type: s.Type, StartedAt: aws.ToTime(s.StartedAt)}
+	if out, err := p.api.DescribeService(ctx, &sdk.DescribeServiceInput{ServiceArn: &arn}); err == nil {
+		e.Request, _ = awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
+	}
+	return e
 }
 
 // pause is how long to wait before the next look at an operation that has gone on for some
@@ -260,7 +294,7 @@ func (p *Provider) idle(ctx context.Context, arn string, progress func(string)) 
 		}
 		progress("waiting for the operation under way")
 		if time.Now().After(deadline) {
-			return nil, &TimeoutError{Service: serviceName(arn), After: p.o.Timeout}
+			return nil, p.late(ctx, arn, "", types.OperationSummary{}, p.o.Timeout)
 		}
 		if err := sleep(ctx, p.o.Poll); err != nil {
 			return nil, err

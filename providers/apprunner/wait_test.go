@@ -23,7 +23,7 @@ func TestWait_timesOutWithTheOperationsID(t *testing.T) {
 		require.True(t, late.DeadlineExceeded())
 		require.Contains(t, late.Hint(), "apply again")
 		require.InDelta(t, 35*time.Minute, late.After, float64(10*time.Second), "longer than the twenty minutes of a failing health check")
-		require.Regexp(t, `^service "web": operation 00000000-0000-0000-0000-000000000001 is still under way after 35m[0-5]s$`, err.Error())
+		require.Regexp(t, `^service "web": operation 00000000-0000-0000-0000-000000000001 is still under way after 35m[0-5]s\n  service    arn:\S+\n  type       CREATE_SERVICE\n  started    \S+Z$`, err.Error())
 	})
 }
 

@@ -234,7 +234,7 @@ func TestUpdate_waitsForAnOperationUnderWay(t *testing.T) {
 			err := converge(t.Context(), t, p, plain(bigger), plan.Options{})
 			var late *TimeoutError
 			require.ErrorAs(t, err, &late)
-			require.EqualError(t, err, `service "web": an operation is still under way after 35m0s`)
+			require.EqualError(t, err, "service \"web\": an operation is still under way after 35m0s\n  service    "+fakeARN)
 			require.Empty(t, f.calls)
 		})
 	})
