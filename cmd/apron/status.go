@@ -68,7 +68,7 @@ func (a *app) runStatus(ctx context.Context, wait bool, timeout time.Duration) e
 	}
 	var all []render.ServiceStatus
 	for _, spec := range s.specs {
-		st := statusOf(spec, f.live, time.Now())
+		st := statusOf(spec, f.live, time.Now(), a.sandbox.on)
 		if st.ARN != "" {
 			if err := s.complete(ctx, w, spec, &st); err != nil {
 				return interruptible(ctx, err)
@@ -82,8 +82,9 @@ func (a *app) runStatus(ctx context.Context, wait bool, timeout time.Duration) e
 	return verdict
 }
 
-// statusOf is what the service itself tells.
-func statusOf(spec state.Spec, live state.Live, now time.Time) render.ServiceStatus {
+// statusOf is what the service itself tells. In a sandbox, a rehearsal, operations take
+// other times than on AWS.
+func statusOf(spec state.Spec, live state.Live, now time.Time, rehearsal bool) render.ServiceStatus {
 	st := render.ServiceStatus{Service: spec.Service, Status: "ABSENT"}
 	o, ok := live[serviceAddress(spec)]
 	if !ok {
@@ -105,6 +106,9 @@ func statusOf(spec state.Spec, live state.Live, now time.Time) render.ServiceSta
 			line.Took = op.EndedAt.Sub(started).Round(time.Second).String()
 		} else {
 			line.SoFar = max(now.Sub(started), 0).Round(time.Second).String()
+			if e := apprunner.Expect(op, detail.Operations, o, rehearsal); e != nil {
+				line.Usual = e.Usual.Round(time.Second).String()
+			}
 		}
 		st.Operations = append(st.Operations, line)
 	}

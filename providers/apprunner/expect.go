@@ -33,6 +33,17 @@ var rules = map[types.OperationType]span{
 // past is how many operations of a kind an expectation rests on at most.
 const past = 5
 
+// Expect says how long an operation of a service will take as a rule, from those before it;
+// nil when there is nothing to go by. A sandbox is a rehearsal: what AWS takes as a rule
+// does not hold there.
+func Expect(op types.OperationSummary, before []types.OperationSummary, service state.Observed, rehearsal bool) *apply.Expectation {
+	floor := time.Duration(0)
+	if !rehearsal {
+		floor = healthFloor(service.Resource)
+	}
+	return expect(op, before, floor, !rehearsal)
+}
+
 // expect says how long an operation will take, from those of its kind that succeeded
 // before, else from the rule. No rollout ends before its health checks can have passed,
 // which is floor. It returns nil where there is nothing to go by.

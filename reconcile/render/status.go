@@ -81,6 +81,7 @@ type Operation struct {
 	StartedAt string `json:"started_at"` // RFC 3339
 	Took      string `json:"took,omitempty"`
 	SoFar     string `json:"so_far,omitempty"` // how long one that goes on has taken
+	Usual     string `json:"usual,omitempty"`  // how long it takes as a rule
 }
 
 // NewStatus completes a status.
@@ -153,6 +154,9 @@ func (o Operation) text() string {
 	parts := []string{o.StartedAt, o.Type, o.Status, o.Took, o.ID}
 	if o.SoFar != "" {
 		parts[3] = o.SoFar + " so far"
+		if o.Usual != "" {
+			parts[3] += ", usually " + o.Usual
+		}
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "  ")
 }

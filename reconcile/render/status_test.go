@@ -13,7 +13,7 @@ func TestStatus_isReadByPeopleAndMachines(t *testing.T) {
 			{Name: "www.example.com | x", Status: "pending_certificate_dns_validation", Records: []DomainRecord{
 				{Name: "_a.www.example.com", Type: "CNAME", Value: "_b.acm-validations.aws", Found: "wrong value", Detail: "cdn.example.net"}}}},
 		Operations: []Operation{
-			{ID: "u-2", Type: "UPDATE_SERVICE", Status: "IN_PROGRESS", StartedAt: "2026-11-26T12:10:00Z", SoFar: "1m20s"},
+			{ID: "u-2", Type: "UPDATE_SERVICE", Status: "IN_PROGRESS", StartedAt: "2026-11-26T12:10:00Z", SoFar: "1m20s", Usual: "3m5s"},
 			{ID: "u-1", Type: "CREATE_SERVICE", Status: "SUCCEEDED", StartedAt: "2026-11-26T12:00:00Z", Took: "3m5s"},
 		},
 		Unknown: []string{"how many instances there are: AccessDenied"},
