@@ -1,18 +1,19 @@
 // Package apprunner observes and changes App Runner services and what they refer to,
 // follows the operations that it starts to their end, and tells why one failed.
 //
-//	apprunner/service/NAME         the service
-//	apprunner/scaling/NAME         a scaling configuration, named by its content and shared
-//	apprunner/vpc-connector/NAME   the way out through a VPC, likewise
-//	apprunner/observability/NAME   where traces go, likewise
-//	apprunner/vpc-ingress/NAME     the way in from a VPC, named like its service
-//	apprunner/domain/NAME          the association of a service with a domain name
+//	apprunner/service/NAME             the service
+//	apprunner/scaling/NAME             a scaling configuration, named by its content and shared
+//	apprunner/vpc-connector/NAME       the way out through a VPC, likewise
+//	apprunner/observability/NAME       where traces go, likewise
+//	apprunner/vpc-ingress/NAME         the way in from a VPC, named like its service
+//	apprunner/domain/NAME              the association of a service with a domain name
 //	apprunner/domain-validation/NAME   that it is active: making it is waiting for that
 //
-// Anatomy: desired.go says what a manifest asks, read.go what is live, write.go and
-// scaling.go, beside.go, ingress.go and domain.go change it, wait.go follows operations, settle.go compares what is live
-// afterwards, cause.go and evidence.go explain failures, verify.go asks the real URL, and only
-// convert.go names SDK types and fields together.
+// Anatomy: the desired files say what a manifest asks, the read files what is live, and
+// write.go, scaling.go, beside.go, ingress.go and domain.go change it; wait.go follows
+// operations, settle.go compares what is live afterwards, cause.go and evidence.go explain
+// failures, verify.go asks the real URL, and only the convert files name SDK types and
+// fields together.
 package apprunner
 
 import (

@@ -217,20 +217,27 @@ func (d CustomDomain) pending() []Record {
 	})
 }
 
-// Required waits until App Runner has said which records a domain of a service needs. It
-// returns nil for a domain that the service has not.
+// Required waits until App Runner has said which records a domain of a service needs, or
+// has given the domain up. It returns nil for a domain that the service has not, and a
+// *[DomainTimeoutError] when the time for one operation is over.
 func (p *Provider) Required(ctx context.Context, arn, domain string) (*CustomDomain, error) {
+	late := &DomainTimeoutError{Domain: domain, After: p.o.Timeout}
+	ctx, cancel := context.WithTimeoutCause(ctx, p.o.Timeout, late)
+	defer cancel()
 	for {
 		all, err := p.Domains(ctx, arn)
 		if err != nil {
+			if errors.Is(context.Cause(ctx), late) {
+				err = late
+			}
 			return nil, err
 		}
 		i := slices.IndexFunc(all, func(d CustomDomain) bool { return d.Name == domain })
 		if i < 0 {
 			return nil, nil
 		}
-		if all[i].known() {
-			return &all[i], nil
+		if d := all[i]; d.known() || d.Status == types.CustomDomainAssociationStatusCreateFailed {
+			return &d, nil
 		}
 		if err := sleep(ctx, p.o.Poll); err != nil {
 			return nil, err

@@ -1,11 +1,14 @@
 package apprunner
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/reconcile/apply"
@@ -148,4 +151,57 @@ func TestDomain_isWhoseTheServiceIs(t *testing.T) {
 	_, live, err := r.plan(t.Context(), named(), plan.Options{Adopt: true})
 	require.NoError(t, err)
 	require.Equal(t, state.Theirs, live[Domain("by-hand.example.com")].Owner)
+}
+
+// slowDNS is an App Runner that never says which records it asks for, or that gave up.
+type slowDNS struct {
+	api
+	status types.CustomDomainAssociationStatus
+}
+
+func (s slowDNS) DescribeCustomDomains(context.Context, *sdk.DescribeCustomDomainsInput, ...func(*sdk.Options)) (*sdk.DescribeCustomDomainsOutput, error) {
+	return &sdk.DescribeCustomDomainsOutput{DNSTarget: aws.String("x.awsapprunner.com"), VpcDNSTargets: []types.VpcDNSTarget{{DomainName: aws.String("vpce.x.awsapprunner.com.")}},
+		CustomDomains: []types.CustomDomain{{DomainName: aws.String("app.example.com"), EnableWWWSubdomain: aws.Bool(false), Status: s.status}}}, nil
+}
+
+func (slowDNS) AssociateCustomDomain(context.Context, *sdk.AssociateCustomDomainInput, ...func(*sdk.Options)) (*sdk.AssociateCustomDomainOutput, error) {
+	return &sdk.AssociateCustomDomainOutput{}, nil
+}
+
+func TestRequired_waitsNoLongerThanForAnOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := provider(newFake(), Options{})
+		p.api = slowDNS{status: "creating"}
+		start := time.Now()
+		_, err := p.Required(t.Context(), fakeARN, "app.example.com")
+		var late *DomainTimeoutError
+		require.ErrorAs(t, err, &late)
+		require.Equal(t, 35*time.Minute, time.Since(start))
+		d, err := p.Required(t.Context(), fakeARN, "other.example.com")
+		require.NoError(t, err)
+		require.Nil(t, d)
+		p.api = slowDNS{status: "create_failed"}
+		d, err = p.Required(t.Context(), fakeARN, "app.example.com")
+		require.NoError(t, err)
+		require.Equal(t, "vpce.x.awsapprunner.com", d.Target, "a service that is not public is reached through its VPC")
+	})
+}
+
+func TestDomain_thatAppRunnerGaveUpIsAFailureAndAssociatedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := provider(newFake(), Options{})
+		p.api = slowDNS{status: "CREATE_FAILED"}
+		want := domainsOf(named(state.Domain{Name: "app.example.com", Wait: true}))
+		env := apply.Env{Lookup: func(state.Address) (state.Outcome, bool) { return state.Outcome{ID: fakeARN}, true }}
+		for _, r := range want {
+			_, err := p.Execute(t.Context(), plan.Action{Op: plan.Create, Target: r.Address, Want: r}, env)
+			var failed *DomainError
+			require.ErrorAs(t, err, &failed)
+		}
+		o := observedDomain(CustomDomain{Name: "app.example.com", Status: types.CustomDomainAssociationStatusCreateFailed}, Service("shop"), fakeARN)
+		o.Owner = state.Ours
+		pl, err := plan.Build(state.Desired{o.Address: want[0]}, state.Live{o.Address: o}, plan.Options{})
+		require.NoError(t, err)
+		require.True(t, pl.Actions[0].Rebuild)
+	})
 }

@@ -13,8 +13,8 @@ var ErrAddress = errors.New("not an address of the form target/kind/name")
 // Address names a resource within the scope of a plan (one account and Region). Its
 // text form is "apprunner/service/web"; only the name may hold further slashes.
 type Address struct {
-	Target string // the service that holds it: apprunner, ecr, iam, ssm
-	Kind   string // service, repository, image, tag, scaling, role, parameter
+	Target string // the service that holds it: apprunner, ecr, iam, ssm, route53, wafv2
+	Kind   string // service, domain, repository, image, tag, scaling, role, parameter, …
 	Name   string
 }
 
