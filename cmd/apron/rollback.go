@@ -80,7 +80,7 @@ func (a *app) runRollback(ctx context.Context, o applyFlags, number int, version
 	if err != nil {
 		return err
 	}
-	if err := s.imageKept(ctx, w, place, target, all); err != nil {
+	if err := s.imageKept(ctx, w, place, target, others(all, live[serviceAddress(s.specs[0])])); err != nil {
 		return err
 	}
 	return s.goBack(ctx, w, target, o)
@@ -150,7 +150,15 @@ func (e *goneError) Hint() string {
 	return fmt.Sprintf("release %d is the newest other one that still has its image; or check out the commit and apply, to build it again", e.other)
 }
 
-// imageKept refuses a release whose image is gone, or is another by now.
+// others are the releases with other images than the one that runs.
+func others(all []release.Record, live state.Observed) []release.Record {
+	return slices.DeleteFunc(slices.Clone(all), func(r release.Record) bool {
+		return live.Value("image") == ecr.Image(r.Image.Repository, r.Image.Tag).String()
+	})
+}
+
+// imageKept refuses a release whose image is gone, or is another by now. all are those to
+// name in its place.
 func (s *session) imageKept(ctx context.Context, w wiring, place records.Place, target release.Record, all []release.Record) error {
 	digest := func(r release.Record, live state.Live) string {
 		return live[ecr.Image(r.Image.Repository, r.Image.Tag)].ID

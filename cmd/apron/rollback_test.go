@@ -1,8 +1,13 @@
 package main
 
 import (
+	"path/filepath"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	ecrsdk "github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/records"
@@ -42,4 +47,46 @@ func TestChooseRelease(t *testing.T) {
 			require.Equal(t, tc.want, got.Number)
 		})
 	}
+}
+
+// TestRollback_refusesWithoutTheImage also looks at what a release leaves that failed.
+func TestRollback_refusesWithoutTheImage(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small, built.app)
+	c.replace("deploy.yaml", "version: v1, ", "")
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	run := func(code int, args ...string) string {
+		t.Helper()
+		got, out := w.run(t.Context(), args...)
+		require.Equal(t, code, got, out)
+		return out
+	}
+	run(exitOK, "apply", "--yes")
+	c.replace("app/Dockerfile", "VERSION=one", "VERSION=two")
+	run(exitOK, "apply", "--yes")
+	c.replace("app/Dockerfile", "VERSION=two", "VERSION=three")
+	run(exitOK, "apply", "--yes")
+
+	cfg := aws.Config{Region: w.Info().Region, BaseEndpoint: aws.String(w.Info().Endpoint()),
+		Credentials: credentials.NewStaticCredentialsProvider(w.Info().AccessKey, w.Info().SecretKey, "")}
+	second, _, err := records.New(cfg).Read(t.Context(), records.Place{Repository: "shop", Service: "shop"}, []int{2})
+	require.NoError(t, err)
+	_, err = ecrsdk.NewFromConfig(cfg).BatchDeleteImage(t.Context(), &ecrsdk.BatchDeleteImageInput{RepositoryName: aws.String("shop"),
+		ImageIds: []types.ImageIdentifier{{ImageDigest: &second[0].Image.Digest}}})
+	require.NoError(t, err)
+	out := run(exitError, "rollback", "--yes")
+	require.Contains(t, out, "release 2 of shop cannot be brought back")
+	require.Contains(t, out, "is gone from the repository; nothing was changed")
+	require.Contains(t, out, "release 1 is the newest other one that still has its image")
+	require.Contains(t, run(exitOK, "rollback", "1", "--yes"), "Back to release 1")
+
+	// A release that fails is recorded as that, and is no drift.
+	c.replace("app/Dockerfile", "HEALTH=200", "HEALTH=500")
+	c.replace("deploy.yaml", "max: 2", "max: 3")
+	require.Contains(t, run(exitFailed, "apply", "--yes"), "rolled back")
+	require.Regexp(t, `(?m)^5 .* failed$`, run(exitOK, "history"))
+	require.Contains(t, run(exitOK, "history", "show", "5"), "why")
+	require.Contains(t, run(exitOK, "plan"), "# pending")
+	require.NotContains(t, run(exitOK, "plan"), "# drift")
+	run(exitOK, "drift")
 }
