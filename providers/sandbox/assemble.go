@@ -102,7 +102,7 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall})
+	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall, Seen: o.Seen})
 	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API(), firewall.API(), quotas} {
 		mux.Add(api)
 	}

@@ -55,6 +55,8 @@ type Options struct {
 	Resolver string
 	// Faults, if set, chooses the fault of each call. The first call is number 1.
 	Faults func(service, operation string, n int) Fault
+	// Seen, if set, gets every call to an API that was answered, with its body.
+	Seen func(wire.Exchange)
 	// Crash ends the process for a fault; default os.Exit(137), as after a SIGKILL.
 	Crash func()
 	// Log gets a line for each call, never with a body; default nothing.

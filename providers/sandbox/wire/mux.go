@@ -44,6 +44,19 @@ type MuxOptions struct {
 	Around func(ctx context.Context, call Call, next Next) (any, error)
 	// Log, if set, hears of every answered call.
 	Log func(Entry)
+	// Seen, if set, gets every call that was answered, with its body.
+	Seen func(Exchange)
+}
+
+// Exchange is one call as it came in, and what became of it. It holds what is secret.
+type Exchange struct {
+	Call
+	Request   *http.Request // its body is read
+	Body      []byte
+	Scope     Scope // of the signature, as far as it could be read
+	RequestID string
+	At        time.Time
+	Refused   *Error // nil after success
 }
 
 // Mux answers for many services on one address. A JSON service is told by the prefix of
@@ -65,6 +78,9 @@ func NewMux(options MuxOptions) *Mux {
 	if options.Log == nil {
 		options.Log = func(Entry) {}
 	}
+	if options.Seen == nil {
+		options.Seen = func(Exchange) {}
+	}
 	return &Mux{options: options, json: map[string]API{}, query: map[string]QueryAPI{}, rest: map[string]RESTAPI{}}
 }
 
@@ -82,6 +98,12 @@ type exchange struct {
 	id    string
 	start time.Time
 	call  Call
+	scope Scope
+	err   *Error // the answer's
+}
+
+func (x *exchange) seen() Exchange {
+	return Exchange{Call: x.call, Request: x.r, Body: x.body, Scope: x.scope, RequestID: x.id, At: x.start, Refused: x.err}
 }
 
 // ServeHTTP answers one call.
@@ -123,6 +145,7 @@ func (m *Mux) serveJSON(x *exchange, target string) {
 	api, known := m.json[target[:max(dot, 0)]]
 	x.call = Call{api.SigningName, target[dot+1:]}
 	scope, denied := m.options.Verifier.verify(x.r, x.body)
+	x.scope = scope
 	switch {
 	case denied != nil:
 		m.failJSON(x, api, denied.err(false))
@@ -155,7 +178,7 @@ func (m *Mux) serveJSON(x *exchange, target string) {
 func (m *Mux) serveQuery(x *exchange) {
 	scope, denied := m.options.Verifier.verify(x.r, x.body)
 	api, known := m.query[scope.Service]
-	x.call.Service = scope.Service
+	x.scope, x.call.Service = scope, scope.Service
 	form, err := url.ParseQuery(string(x.body))
 	if err != nil {
 		m.failQuery(x, api, Errorf("MalformedQueryString", "The query string contains a syntax error."))
@@ -199,14 +222,17 @@ func (m *Mux) run(x *exchange, next Next) (any, error) {
 // asError splits err into what the client hears and what the log keeps.
 func (m *Mux) asError(x *exchange, err error) (*Error, string) {
 	if errors.Is(err, ErrDropped) {
+		m.options.Seen(x.seen())
 		m.options.Log(Entry{Call: x.call, Code: "dropped", Elapsed: time.Since(x.start)})
 		panic(http.ErrAbortHandler)
 	}
 	var e *Error
 	if errors.As(err, &e) {
+		x.err = e
 		return e, ""
 	}
-	return &Error{"InternalFailure", "The sandbox failed; its log says why.", http.StatusInternalServerError}, err.Error()
+	x.err = &Error{"InternalFailure", "The sandbox failed; its log says why.", http.StatusInternalServerError}
+	return x.err, err.Error()
 }
 
 func (m *Mux) failJSON(x *exchange, api API, err error) {
@@ -237,6 +263,7 @@ func (m *Mux) failQuery(x *exchange, api QueryAPI, err error) {
 
 func (m *Mux) answer(x *exchange, status int, code, detail, kind string, body []byte) {
 	m.options.Log(Entry{x.call, status, code, detail, time.Since(x.start)})
+	m.options.Seen(x.seen())
 	h := x.w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", fmt.Sprint(len(body)))

@@ -59,7 +59,7 @@ func ReadXML(body []byte, into any) error {
 func (m *Mux) serveREST(x *exchange) {
 	scope, denied := m.options.Verifier.verify(x.r, x.body)
 	api, known := m.rest[scope.Service]
-	x.call.Service = scope.Service
+	x.scope, x.call.Service = scope, scope.Service
 	op, values := api.route(x.r.Method, x.r.URL.Path)
 	if op != nil {
 		x.call.Operation = op.Name
