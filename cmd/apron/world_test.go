@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,9 @@ import (
 	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apron-deploy/apron/providers/awsapi/apimodel"
 	"github.com/apron-deploy/apron/providers/sandbox"
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 	"github.com/apron-deploy/apron/reconcile/release"
 )
 
@@ -32,12 +35,14 @@ type world struct {
 	mu    sync.Mutex
 	calls []string // "service Operation" since the last run began
 	fault func(n int) sandbox.Fault
+	in    string // stdin of the runs
 }
 
 func newWorld(t testing.TB, c *checkout, dir string, latency time.Duration) *world {
 	t.Helper()
 	w := &world{t: t, dir: c.dir}
-	var err error
+	models, err := apimodel.Load()
+	require.NoError(t, err)
 	w.Server, err = sandbox.New(context.Background(), sandbox.Options{
 		Dir: dir, Account: sandboxAccount, Region: sandboxRegion, Speed: 1000, Engine: inProcessEngine, Latency: latency,
 		Faults: func(service, operation string, _ int) sandbox.Fault {
@@ -48,6 +53,11 @@ func newWorld(t testing.TB, c *checkout, dir string, latency time.Duration) *wor
 				return sandbox.Fault{}
 			}
 			return w.fault(len(w.calls))
+		},
+		Seen: func(x wire.Exchange) {
+			if err := models.Check(x.Service, x.Operation, x.Request, x.Body); err != nil {
+				t.Errorf("AWS's model of its API: %v", err)
+			}
 		},
 	})
 	require.NoError(t, err)
@@ -68,7 +78,7 @@ func (w *world) run(ctx context.Context, args ...string) (int, string) {
 	w.calls = nil
 	w.mu.Unlock()
 	var out bytes.Buffer
-	a := newApp(bytes.NewReader(nil), &out, &out)
+	a := newApp(strings.NewReader(w.in), &out, &out)
 	a.lookup = func(name string) (string, bool) {
 		if name == "APRON_BUILDER" {
 			return "builtin", true

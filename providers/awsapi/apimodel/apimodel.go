@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"regexp"
 	"strings"
 	"sync"
@@ -105,6 +106,9 @@ func (all Models) Check(service, operationName string, r *http.Request, body []b
 	if m == nil {
 		return fmt.Errorf("no model of the service %q", service)
 	}
+	if operationName == "" && m.Protocol == "smithy-rpc-v2-cbor" { // who answers need not know it
+		operationName = path.Base(r.URL.Path)
+	}
 	op := m.Operations[operationName]
 	if op == nil {
 		return fmt.Errorf("the model of %s has no operation %q", service, operationName)
@@ -118,6 +122,11 @@ func (all Models) Check(service, operationName string, r *http.Request, body []b
 			c.fail("X-Amz-Target", "is %q, not %q", got, want)
 		}
 		value, err = readJSON(body)
+	case "smithy-rpc-v2-cbor":
+		if want := "/service/" + m.Target + "/operation/" + operationName; r.URL.Path != want {
+			c.fail("path", "is %q, not %q", r.URL.Path, want)
+		}
+		value, err = readCBOR(body)
 	case "query", "ec2":
 		value, err = c.readQuery(op, operationName, body)
 	case "rest-xml":

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/awsapi/apimodel"
@@ -51,6 +52,10 @@ func TestCheck_canFail(t *testing.T) {
 		"another path":       {"route53", "ChangeResourceRecordSets", "/2013-04-01/zone/Z1/rrset", records("CREATE", "60"), "/2013-04-01/zone/Z1/rrset is not"},
 		"a path's label":     {"route53", "ChangeResourceRecordSets", "/2013-04-01/hostedzone/" + strings.Repeat("Z", 33) + "/rrset", records("CREATE", "60"), "HostedZoneId: 33 characters is more than 32 characters"},
 		"a query's unknown":  {"route53", "ChangeResourceRecordSets", "/2013-04-01/hostedzone/Z1/rrset?dry=1", records("CREATE", "60"), "dry: the API has no such parameter"},
+		"right CBOR":         {"monitoring", "ListMetrics", "/service/GraniteServiceVersion20100801/operation/ListMetrics", metrics("AWS/AppRunner", "PT3H"), ""},
+		"CBOR's enum":        {"monitoring", "ListMetrics", "/service/GraniteServiceVersion20100801/operation/ListMetrics", metrics("AWS/AppRunner", "PT4H"), "RecentlyActive: is none of PT3H"},
+		"CBOR's pattern":     {"monitoring", "ListMetrics", "/service/GraniteServiceVersion20100801/operation/ListMetrics", metrics(":AWS", "PT3H"), "Namespace: does not match"},
+		"CBOR's path":        {"monitoring", "ListMetrics", "/", metrics("AWS/AppRunner", "PT3H"), "path: is"},
 		"another JSON shape": {"ecr", "BatchGetImage", "/", `[]`, "is no structure"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +73,11 @@ func TestCheck_canFail(t *testing.T) {
 			}
 		})
 	}
+}
+
+func metrics(namespace, active string) string {
+	return string(cbor.Encode(cbor.Map{"Namespace": cbor.String(namespace), "RecentlyActive": cbor.String(active),
+		"IncludeLinkedAccounts": cbor.Bool(true), "Dimensions": cbor.List{cbor.Map{"Name": cbor.String("ServiceName")}}}))
 }
 
 func records(action, ttl string) string {

@@ -80,7 +80,7 @@ func (c *check) structure(path string, s *shape, v any) {
 
 func (c *check) scalar(path string, s *shape, v any) {
 	text, isText := v.(string)
-	typed := c.model.Protocol == "json"
+	typed := c.typed()
 	switch s.Type {
 	case "string":
 		if !isText {
@@ -122,6 +122,11 @@ func (c *check) scalar(path string, s *shape, v any) {
 	default:
 		c.fail(path, "has the unknown type %s", s.Type)
 	}
+}
+
+// typed tells whether the protocol keeps numbers and booleans apart from strings.
+func (c *check) typed() bool {
+	return c.model.Protocol == "json" || c.model.Protocol == "smithy-rpc-v2-cbor"
 }
 
 // number reads a number, which untyped protocols write as a string.

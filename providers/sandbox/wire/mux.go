@@ -263,7 +263,9 @@ func (m *Mux) failQuery(x *exchange, api QueryAPI, err error) {
 
 func (m *Mux) answer(x *exchange, status int, code, detail, kind string, body []byte) {
 	m.options.Log(Entry{x.call, status, code, detail, time.Since(x.start)})
-	m.options.Seen(x.seen())
+	if x.call != (Call{}) { // else its body never came
+		m.options.Seen(x.seen())
+	}
 	h := x.w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", fmt.Sprint(len(body)))

@@ -19,7 +19,7 @@ OPERATIONS = {
     "secretsmanager": None,
     "route53": ["CreateHostedZone", "ListHostedZones", "ListHostedZonesByName", "GetHostedZone", "DeleteHostedZone",
                 "ListResourceRecordSets", "ChangeResourceRecordSets", "GetChange", "ListTagsForResource", "ChangeTagsForResource"],
-    "wafv2": ["GetWebACL", "ListWebACLs", "AssociateWebACL", "DisassociateWebACL", "GetWebACLForResource", "ListResourcesForWebACL"],
+    "wafv2": ["CreateWebACL", "DeleteWebACL", "GetWebACL", "ListWebACLs", "AssociateWebACL", "DisassociateWebACL", "GetWebACLForResource", "ListResourcesForWebACL"],
     "service-quotas": None,
     "kms": ["DescribeKey", "ListAliases", "ListKeys", "GetKeyPolicy"],
     "cloudtrail": ["LookupEvents"],
