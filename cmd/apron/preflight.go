@@ -130,7 +130,7 @@ func (p *preflight) image(ctx context.Context) ([]state.Check, error) {
 		case found.Severity == inspect.Refuse:
 			all[0].Verdict, all[0].Text, all[0].Fix, all[0].Blame = state.Broken, found.Text, found.Fix, state.BlameManifest
 		case found.Key == "port":
-			c := p.check("port", state.Unchecked, "%s; EXPOSE binds nobody, so that only a run tells", found.Text)
+			c := p.check("port", state.Unchecked, "%s, though EXPOSE binds nobody", found.Text)
 			c.Fix = found.Fix
 			all = append(all, c)
 		}

@@ -36,7 +36,7 @@ type evidence struct {
 	absent  bool      // the application has no log at all: no container of it ever started
 	silent  bool      // it has one, and nothing of this operation is in it
 	want    state.Resource
-	checks  []state.Check            // that are broken
+	checks  []state.Check
 	place   func(path string) string // FILE:LINE of a key of the manifest, or ""
 	lookup  func() []state.Check     // what fills checks, once
 	looked  bool
@@ -105,16 +105,24 @@ func (e *evidence) anything() (finding, bool) { return e.broken() }
 func (e *evidence) broken(paths ...string) (finding, bool) {
 	if !e.looked {
 		e.looked = true
-		for _, c := range e.lookup() {
-			if c.Verdict == state.Broken {
-				e.checks = append(e.checks, c)
-			}
-		}
+		e.checks = e.lookup()
 	}
 	for _, c := range e.checks {
 		about := func(path string) bool { return c.Path == path || strings.HasPrefix(c.Path, path+".") }
-		if len(paths) == 0 || slices.ContainsFunc(paths, about) {
+		if c.Verdict == state.Broken && (len(paths) == 0 || slices.ContainsFunc(paths, about)) {
 			return finding{c.Text, e.at(c.Fix, c.Path)}, true
+		}
+	}
+	return finding{}, false
+}
+
+// exposed is what the image says of ports, where that is another than the manifest's. It
+// proves nothing by itself.
+func (e *evidence) exposed() (finding, bool) {
+	e.broken("port") // looks, if nobody has
+	for _, c := range e.checks {
+		if c.Path == "port" && c.Verdict == state.Unchecked && c.Fix != "" {
+			return finding{c.Text, e.at(c.Fix, "port", "service")}, true
 		}
 	}
 	return finding{}, false

@@ -47,12 +47,12 @@ func (e *evidence) health(http bool, path, port string, failed time.Time) findin
 		return finding{fmt.Sprintf("nothing listens on port %s: by its own words the application listens on %s", port, other),
 			e.at(fmt.Sprintf("set port: %s, or let the application follow the variable PORT", other), "port", "service")}
 	}
-	if f, ok := e.broken("port"); ok {
-		return finding{"nothing listens on port " + port + ": " + f.cause, f.fix}
-	}
 	if e.stillStarting(failed) {
 		return finding{"the application was still starting when the five minutes that App Runner gives it were over",
 			"listen first and load afterwards, or do the slow part when the image is built"}
+	}
+	if f, ok := e.exposed(); ok {
+		return finding{"probably nothing listens on port " + port + ": " + f.cause, f.fix}
 	}
 	fix := e.at(fmt.Sprintf("the application must listen on 0.0.0.0:%s; compare port: with it", port), "port")
 	if http {

@@ -159,6 +159,71 @@ func TestExplain_readsTheEndOfWhatThisOperationLogged(t *testing.T) {
 	})
 }
 
+// What the image exposes counts where the application's log says nothing.
+func TestCause_looksAtWhatTheImageExposes(t *testing.T) {
+	e := told([]string{"[AppRunner] Health check failed on protocol `TCP` [Port: '8000']."}, []string{"hello"}, true)
+	e.lookup = func() []state.Check {
+		return []state.Check{{Path: "port", Verdict: state.Unchecked, Text: "the image exposes 3000, and port is 8000", Fix: "set port: 3000"}}
+	}
+	e.place = func(path string) string { return "deploy.yaml:7" }
+	got := e.find()
+	require.Equal(t, "probably nothing listens on port 8000: the image exposes 3000, and port is 8000", got.cause)
+	require.Equal(t, "set port: 3000 (deploy.yaml:7)", got.fix)
+}
+
+// How applications say where they listen, and what they answer.
+func TestCause_hearsApplications(t *testing.T) {
+	for line, want := range map[string]socket{
+		"INFO:     Uvicorn running on http://0.0.0.0:8000 (Press CTRL+C to quit)":    {"8000", false},
+		" * Running on http://127.0.0.1:5000":                                        {"5000", true},
+		"   - Local:        http://localhost:3000":                                   {"3000", false},
+		"Server listening on port 4000":                                              {"4000", false},
+		"listening on [::]:8080":                                                     {"8080", false},
+		"Listening on 9000":                                                          {"9000", false},
+		"Tomcat started on port(s): 8081 (http)":                                     {"8081", false},
+		"[2026-11-01 08:00:00 +0000] [1] [INFO] Listening at: http://0.0.0.0:80 (1)": {"80", false},
+	} {
+		e := told(nil, []string{line}, true)
+		require.Equal(t, []socket{want}, e.heard(), line)
+	}
+	for _, line := range []string{"connected to db.internal:5432", "2026-11-01 08:00:00 ready", "started in 12:30"} {
+		require.Empty(t, told(nil, []string{line}, true).heard(), line)
+	}
+	for line, want := range map[string]int{
+		`INFO:     169.254.1.1:42376 - "GET /health HTTP/1.1" 404 Not Found`:     404,
+		`10.0.0.1 - - [01/Nov/2026] "GET /health HTTP/1.1" 503 12 "-" "Envoy"`:   503,
+		"GET /health 500 3.214 ms - 12":                                          500,
+		`[GIN] 2026/11/01 - 08:00:00 | 401 |  12.1µs | 10.0.0.1 | GET "/health"`: 401,
+		`{"method":"GET","path":"/health","status":502}`:                         502,
+		`{"status": 302, "url": "/health"}`:                                      302,
+		"GET /health 200":                                                        0,
+		"GET /healthy 500":                                                       0,
+	} {
+		require.Equal(t, want, told(nil, []string{line}, true).answered("/health"), line)
+	}
+}
+
+// Instances of the version that still serves go on logging: theirs are no evidence.
+func TestExplain_leavesOutWhatTheOldVersionLogs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := running(t)
+		log := func(stream, text string, after time.Duration) {
+			f.events["application"] = append(f.events["application"], logtypes.FilteredLogEvent{LogStreamName: &stream,
+				Timestamp: aws.Int64(time.Now().Add(after).UnixMilli()), Message: &text})
+		}
+		log("instance/old", "listening on :9999", 0)
+		require.NoError(t, sleep(t.Context(), time.Hour))
+		f.ends = []types.OperationStatus{types.OperationStatusRollbackSucceeded}
+		f.says["service"] = []string{"[AppRunner] Health check failed on protocol `TCP` [Port: '8000']."}
+		log("instance/old", "still listening on :9999", time.Minute)
+		log("instance/new", "listening on :3000", time.Minute)
+		var failed *OperationError
+		require.ErrorAs(t, converge(t.Context(), t, p, plain(bigger), plan.Options{}), &failed)
+		require.Equal(t, []string{"listening on :3000"}, failed.Output)
+		require.Contains(t, failed.Cause, "the application listens on 3000")
+	})
+}
+
 func TestClean_takesOutWhatSteersATerminal(t *testing.T) {
 	require.Equal(t, "a b[31mred", clean("a\tb\x1b[31mred\x07"))
 }
