@@ -284,6 +284,11 @@ func (p *Provider) describeScaling(ctx context.Context, arn string, services map
 	}
 	slices.Sort(users)
 	o := observedScaling(config, tags, users)
+	if strings.HasPrefix(o.Address.Name, "apron-") && !asNamed(o) {
+		all, _, _ := strings.Cut(o.ID, "/"+o.Address.Name+"/")
+		o.Fix = "its numbers are not those of its name, and App Runner changes none: ask for others under scaling:, or delete it once nothing uses it: " +
+			"aws apprunner delete-auto-scaling-configuration --delete-all-revisions --auto-scaling-configuration-arn " + all + "/" + o.Address.Name
+	}
 	return &o, nil
 }
 

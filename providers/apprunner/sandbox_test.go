@@ -291,6 +291,33 @@ func TestSandbox_asksTheRealURL(t *testing.T) {
 	require.Equal(t, "404 Not Found", wrong.Got)
 }
 
+// Somebody may have taken the name that apron gives to other numbers, with all revisions
+// that there can be.
+func TestSandbox_refusesAScalingOfAnotherContentWithTheWayOut(t *testing.T) {
+	r := newRig(t, 1, Options{})
+	var arn string
+	for range 5 {
+		out, err := r.client.CreateAutoScalingConfiguration(t.Context(), &sdk.CreateAutoScalingConfigurationInput{
+			AutoScalingConfigurationName: aws.String("apron-1-2-50"), MaxSize: aws.Int32(9)})
+		require.NoError(t, err)
+		arn, _, _ = strings.Cut(*out.AutoScalingConfiguration.AutoScalingConfigurationArn, "/apron-1-2-50/")
+	}
+	for _, o := range []plan.Options{{}, {Adopt: true}} {
+		_, _, err := r.plan(t.Context(), full, o)
+		var refused *plan.RefusedError
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, Scaling("apron-1-2-50"), refused.Target)
+		require.Contains(t, refused.Hint(), "ask for others under scaling:")
+		require.Contains(t, refused.Hint(), "--auto-scaling-configuration-arn "+arn+"/apron-1-2-50")
+	}
+	_, err := r.client.DeleteAutoScalingConfiguration(t.Context(), &sdk.DeleteAutoScalingConfigurationInput{
+		AutoScalingConfigurationArn: aws.String(arn + "/apron-1-2-50"), DeleteAllRevisions: true})
+	require.NoError(t, err)
+	_, err = r.apply(full, plan.Options{})
+	require.NoError(t, err, "the way out")
+	r.settled(full)
+}
+
 func TestSandbox_timesOutOnAnOperationThatIsStuck(t *testing.T) {
 	r := newRig(t, 1, Options{Timeout: 100 * time.Millisecond})
 	r.faults.Stick("shop", true)

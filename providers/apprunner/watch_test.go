@@ -159,10 +159,12 @@ func TestSandbox_showsWhatIsSaidMeanwhile(t *testing.T) {
 	require.NoError(t, err)
 	var said []string
 	var mu sync.Mutex
+	r.faults.Stick("shop", true) // until something is said: else it could be over before
 	_, err = apply.Run(t.Context(), p, reconcile.Known(live), r, apply.Options{Progress: func(p apply.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
 		if p.Source != "" {
+			r.faults.Stick("shop", false)
 			said = append(said, p.Source+" | "+p.Line)
 		}
 	}})

@@ -140,7 +140,7 @@ func (b *builder) want(w state.Resource) {
 		return
 	}
 	if have.Owner == state.Theirs && !b.o.Adopt {
-		b.refuse(w.Address, "run again with --adopt to take it over, or choose another name where the manifest gives it",
+		b.refuse(w.Address, cmp.Or(have.Fix, "run again with --adopt to take it over, or choose another name where the manifest gives it"),
 			"exists already and was not made by apron for this service%s", because(have.Note))
 		return
 	}
@@ -303,7 +303,7 @@ func (b *builder) replace(w state.Resource, have state.Observed, fixed []string,
 		verb, since = "taken away", "is set"
 	}
 	if !b.replaced(w.Address) {
-		b.refuse(w.Address, "change it back, or plan a delete and create with --replace", "%s cannot be %s once it %s", list, verb, since)
+		b.refuse(w.Address, cmp.Or(have.Fix, "change it back, or plan a delete and create with --replace"), "%s cannot be %s once it %s", list, verb, since)
 		return
 	}
 	users := slices.DeleteFunc(b.liveUsers(w.Address), func(user state.Address) bool {

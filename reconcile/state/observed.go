@@ -37,6 +37,8 @@ type Observed struct {
 	Users []string
 	// Note explains Phase or Owner to people.
 	Note string
+	// Fix is the way out where somebody else's resource cannot simply be taken over.
+	Fix string
 }
 
 // Desired is what the manifests ask for.
