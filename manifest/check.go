@@ -215,6 +215,9 @@ func (c *checker) image() {
 	if im.From != "" && im.Build != nil {
 		c.fail(c.at("image.from"), "image.from", "keep one; in an overlay, build: null removes the other", "an image is either built or copied, not both")
 	}
+	if im.From == "" && im.Platforms != "" {
+		c.fail(c.at("image.platforms"), "image.platforms", "take it out: a build is for one platform", "is about image.from, and there is none")
+	}
 	reserve := func(p, tag string) {
 		for _, r := range reservedTags {
 			if strings.HasPrefix(tag, r) {

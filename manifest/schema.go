@@ -104,6 +104,9 @@ type Image struct {
 	// An image that exists already, to be copied: a reference in any registry, an OCI
 	// layout or an archive. Not together with build.
 	From string `yaml:"from" format:"line"`
+	// Which images of a from with several platforms are copied: all, which is the whole
+	// index as it is, or left out, the one that the target runs, linux/amd64.
+	Platforms string `yaml:"platforms" enum:"all"`
 	// How to build the image. Left out without from, it is a Dockerfile beside the
 	// manifest.
 	Build *Build `yaml:"build"`

@@ -91,7 +91,7 @@ func (im *Image) spec(service string, lookup func(string) (string, bool)) state.
 		Repository: cmp.Or(im.Repository, service),
 		Version:    im.Version, Tags: im.Tags,
 	}
-	s.From = im.From
+	s.From, s.Whole = im.From, im.Platforms == "all"
 	if im.From == "" {
 		s.Build = im.Build.spec(lookup)
 	}

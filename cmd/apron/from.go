@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/apron-deploy/apron/manifest"
@@ -14,22 +16,40 @@ import (
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
-// originOptions are those of one service's image.from: other accounts' ECR is read with
-// the credentials of this run, every other registry with those of docker login.
+// originOptions are those of one service's image.from: ECR is read with the credentials of
+// this run, whosever account it is, every other registry with those of docker login. The
+// sandbox's own ECR is found under the name that AWS would give it.
 func (s *session) originOptions(spec state.Spec) origin.Options {
-	o := origin.Options{Dir: spec.Dir}
-	if !s.a.sandbox.on {
-		o.Keychain = origin.Keychain(func(ctx context.Context, _, region string) (user, password string, err error) {
-			cfg := s.cfg.Copy()
-			cfg.Region = region
-			_, user, password, err = ecr.New(cfg, awsapi.Identity{}).Registry(ctx)
-			return user, password, err
-		}, nil)
+	o := origin.Options{Dir: spec.Dir, Whole: spec.Image.Whole}
+	login := func(ctx context.Context, _, region string) (user, password string, err error) {
+		cfg := s.cfg.Copy()
+		cfg.Region = region
+		_, user, password, err = ecr.New(cfg, awsapi.Identity{}).Registry(ctx)
+		return user, password, err
+	}
+	o.Keychain = origin.Keychain(login, nil)
+	if s.a.sandbox.on {
+		o.Keychain = origin.Keychain(s.sandboxLogin(login), nil)
+		o.Transport = origin.At(aws.ToString(s.cfg.BaseEndpoint))
 	}
 	if k := s.keychains[spec.Service]; k != nil {
 		o.Keychain = k
 	}
 	return o
+}
+
+// sandboxLogin refuses what the sandbox is not: it is one account in one Region.
+func (s *session) sandboxLogin(login origin.Login) origin.Login {
+	return func(ctx context.Context, account, region string) (string, string, error) {
+		id, err := awsapi.WhoAmI(ctx, s.cfg)
+		if err != nil {
+			return "", "", err
+		}
+		if account != id.Account || region != s.cfg.Region {
+			return "", "", fmt.Errorf("the sandbox is account %s in %s, and reads no other", id.Account, s.cfg.Region)
+		}
+		return login(ctx, account, region)
+	}
 }
 
 // pin asks what image.from stands for now, and whether that could work at all.

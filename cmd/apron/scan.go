@@ -34,7 +34,11 @@ func (s *session) gate(ctx context.Context, service string, env apply.Env, waiti
 	for _, a := range g.Allow {
 		o.Allow = append(o.Allow, ecr.Allowance{ID: a.ID, Until: a.Until})
 	}
-	report, err := ecr.NewScans(s.cfg).Gate(ctx, spec.Image.Repository, out.ID, o)
+	digest := out.ID
+	if pin := s.pins[service]; pin != nil && pin.Whole {
+		digest = pin.Image // ECR scans images, not indexes; this is the one that runs
+	}
+	report, err := ecr.NewScans(s.cfg).Gate(ctx, spec.Image.Repository, digest, o)
 	if report != nil && len(report.Findings) > 0 {
 		s.a.scanTable(report)
 	}

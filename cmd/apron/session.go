@@ -119,6 +119,7 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 		}
 		defer func() {
 			for i, spec := range s.specs {
+				a.warnOfEnvFiles(spec, ids[i])
 				s.images[spec.Service] = ids[i]
 				if pins[i] != nil {
 					s.pins[spec.Service], s.images[spec.Service] = pins[i], image.Identity{Tag: pins[i].Tag()}
@@ -135,6 +136,14 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 		}
 	}
 	return s, nil
+}
+
+// warnOfEnvFiles names files that would take secrets into an image.
+func (a *app) warnOfEnvFiles(spec state.Spec, id image.Identity) {
+	if files := id.EnvFiles(); len(files) > 0 {
+		a.say("apron: warning: %s: image.build.context: %s is part of it, and what COPY takes of it everybody reads who may pull the image", spec.File, strings.Join(files, ", "))
+		a.say("apron: hint: exclude it in .dockerignore, or name it with --env-file, which excludes it too")
+	}
 }
 
 // placed gives an error about a key of the manifest its place there.

@@ -26,12 +26,20 @@ func Copied(spec state.Spec, pin *origin.Pin, o origin.Options) state.Resource {
 		{Path: "repository", Value: state.Address{Target: "ecr", Kind: "repository", Name: repository}.String(), Ref: true, Order: true},
 		// The tag covers these, and ECR does not tell them: shown, never compared.
 		{Path: "from", Value: pin.Reference, Provenance: true},
-		{Path: "platform", Value: pin.Platform, Provenance: true},
+		{Path: "platform", Value: platformsOf(pin), Provenance: true},
 	}
 	if pin.Manifest != "" {
 		fields = append(fields, state.Field{Path: "digest", Value: pin.Manifest, Provenance: true})
 	}
 	return state.Resource{Address: Address(repository, pin.Tag()), Fields: state.Sort(fields), Detail: CopyDetail{repository, pin, o}}
+}
+
+// platformsOf is what of a source is copied.
+func platformsOf(pin *origin.Pin) string {
+	if pin.Whole {
+		return "all, with " + pin.Platform
+	}
+	return pin.Platform
 }
 
 // copy brings what was pinned into the registry, unless its tag is there by then.

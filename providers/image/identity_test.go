@@ -345,3 +345,9 @@ func TestDesired_isOneImageInItsRepository(t *testing.T) {
 	require.Equal(t, image.Address("shared", "src-1"), r.Address)
 	require.True(t, r.Detail.(image.Detail).Command)
 }
+
+func TestEnvFiles_areNamedButExamples(t *testing.T) {
+	id := image.Identity{Inputs: []image.Input{{Name: "arg .env"}, {Name: "context .env"}, {Name: "context .env.example"}, {Name: "context .envrc"},
+		{Name: "context api/.env.production"}, {Name: "context main.go"}, {Name: "input .env"}}}
+	require.Equal(t, []string{".env", "api/.env.production"}, id.EnvFiles())
+}

@@ -39,9 +39,28 @@ type StartOptions struct {
 	Timeout time.Duration
 }
 
-// Start returns the sandbox of a directory. If none runs, or one of another build or
-// with other settings, it starts one in the background; state is kept. It returns when
-// the sandbox answers. Two starts at once return the same sandbox.
+// OtherError says that the sandbox which runs presents another account or Region. What it
+// runs would end if it were replaced.
+type OtherError struct {
+	Runs            Info
+	Account, Region string // asked for
+}
+
+var _ error = (*OtherError)(nil)
+
+func (e *OtherError) Error() string {
+	return fmt.Sprintf("a sandbox of account %s in %s is running here, and account %s in %s was asked for; it goes on running",
+		e.Runs.Account, e.Runs.Region, e.Account, e.Region)
+}
+
+// Hint says how to get the other one.
+func (*OtherError) Hint() string {
+	return "`apron sandbox stop` first: each account and Region keeps its own state"
+}
+
+// Start returns the sandbox of a directory. If none runs, or one of another build, speed
+// or engine, it starts one in the background; state is kept. One of another account or
+// Region is left alone, with an [*OtherError]. It returns when the sandbox answers. Two starts at once return the same sandbox.
 func Start(ctx context.Context, o StartOptions) (Info, error) {
 	if err := o.defaults(); err != nil {
 		return Info{}, err
@@ -64,8 +83,13 @@ func Start(ctx context.Context, o StartOptions) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	if _, running := ask(ctx, old); running && o.fits(old, build) {
-		return old, nil
+	if _, running := ask(ctx, old); running {
+		switch {
+		case o.fits(old, build):
+			return old, nil
+		case old.Account != o.Account || old.Region != o.Region:
+			return Info{}, &OtherError{Runs: old, Account: o.Account, Region: o.Region}
+		}
 	}
 	if err := stop(ctx, o.Dir); err != nil && !errors.Is(err, ErrNotRunning) {
 		return Info{}, err

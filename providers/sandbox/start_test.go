@@ -107,7 +107,16 @@ func TestStart_ofAnotherBuildKeepsStatePortAndCredentials(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "b", *got.Parameter.Value)
 
+	t.Run("and another account or Region does not take its place", func(t *testing.T) {
+		_, err := sandbox.Start(t.Context(), sandbox.StartOptions{Dir: dir, Account: account, Region: "us-west-2", Build: "two"})
+		var other *sandbox.OtherError
+		require.ErrorAs(t, err, &other)
+		require.EqualError(t, err, "a sandbox of account "+account+" in "+region+" is running here, and account "+account+" in us-west-2 was asked for; it goes on running")
+		require.Equal(t, second, start(t, dir, func(o *sandbox.StartOptions) { o.Build = "two" }))
+	})
+
 	t.Run("and another account has a state of its own", func(t *testing.T) {
+		require.NoError(t, sandbox.Stop(t.Context(), dir))
 		other := start(t, dir, func(o *sandbox.StartOptions) { o.Account, o.Build = "999999999999", "two" })
 		_, err := parameters(other).GetParameter(t.Context(), &ssm.GetParameterInput{Name: put.Name})
 		refused(t, err, "ParameterNotFound")

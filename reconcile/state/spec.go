@@ -42,6 +42,7 @@ type Image struct {
 	Repository string // ECR repository name; defaults to the service's name
 	Build      *Build
 	From       string   // an image that exists already, instead of a build
+	Whole      bool     // copy From with all its platforms
 	Version    string   // release tag, never moved; may be empty
 	Tags       []string // moving tags, at most four
 	ScanOnPush *bool

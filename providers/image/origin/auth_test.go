@@ -144,10 +144,9 @@ func TestCopy_fromAndToTheSandbox(t *testing.T) {
 	index := several(t, map[string]v1.Image{"linux/amd64": runnable(t, "linux/amd64", 3), "linux/arm64": runnable(t, "linux/arm64", 1)})
 	require.NoError(t, remote.WriteIndex(at, index, auth))
 
-	h := &hub{Server: server, t: t}
 	for _, whole := range []bool{false, true} {
 		o := quick()
-		o.Whole, o.Transport = whole, redirect{h}
+		o.Whole, o.Transport = whole, origin.At(server.URL)
 		o.Keychain = origin.Keychain(func(ctx context.Context, a, r string) (string, string, error) {
 			require.Equal(t, account+region, a+r)
 			return credentials(ctx)

@@ -1,0 +1,25 @@
+package image
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// EnvFiles lists the files of the build context that are named like those which hold
+// secrets, .env and .env.production among them: COPY . takes them into the image, where
+// everybody who may pull it reads them. Examples of such files are not listed.
+func (id Identity) EnvFiles() []string {
+	var files []string
+	for _, in := range id.Inputs {
+		name, ok := strings.CutPrefix(in.Name, "context ")
+		base := path.Base(name)
+		if ok && (base == ".env" || strings.HasPrefix(base, ".env.") && !slices.Contains(examples, path.Ext(base))) {
+			files = append(files, name)
+		}
+	}
+	return files
+}
+
+// examples are the endings of env files without values.
+var examples = []string{".example", ".sample", ".template", ".dist", ".defaults"}
