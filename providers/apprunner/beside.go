@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
@@ -26,13 +27,37 @@ func (r run) beside(ctx context.Context) (state.Outcome, error) {
 	case kind == kindTracing && op == plan.Create:
 		return r.createShared(ctx, r.createTracing)
 	case kind == kindConnector && op == plan.Delete:
-		_, err := r.p.api.DeleteVpcConnector(ctx, &sdk.DeleteVpcConnectorInput{VpcConnectorArn: &r.a.Have.ID})
-		return state.Outcome{}, deleted(r.a.Have.ID, err)
+		return state.Outcome{}, r.deleteShared(ctx, func() error {
+			_, err := r.p.api.DeleteVpcConnector(ctx, &sdk.DeleteVpcConnectorInput{VpcConnectorArn: &r.a.Have.ID})
+			return err
+		})
 	case kind == kindTracing && op == plan.Delete:
-		_, err := r.p.api.DeleteObservabilityConfiguration(ctx, &sdk.DeleteObservabilityConfigurationInput{ObservabilityConfigurationArn: &r.a.Have.ID})
-		return state.Outcome{}, deleted(r.a.Have.ID, err)
+		return state.Outcome{}, r.deleteShared(ctx, func() error {
+			_, err := r.p.api.DeleteObservabilityConfiguration(ctx, &sdk.DeleteObservabilityConfigurationInput{ObservabilityConfigurationArn: &r.a.Have.ID})
+			return err
+		})
 	}
 	return state.Outcome{}, fmt.Errorf("%s: App Runner cannot %s it", r.a.Target, r.a.Op)
+}
+
+// letGo covers the time that App Runner takes to know that a service has let go of
+// something: the service's own operation has ended before that.
+const letGo = 2 * time.Minute
+
+// deleteShared deletes what this plan's services have let go of a moment ago.
+func (r run) deleteShared(ctx context.Context, remove func() error) error {
+	deadline := time.Now().Add(letGo)
+	for {
+		err := remove()
+		used := awsapi.Is(err, "InvalidRequestException") && strings.Contains(awsapi.Message(err), "used by")
+		if !used || time.Now().After(deadline) {
+			return deleted(r.a.Have.ID, err)
+		}
+		r.progress("waiting for App Runner to know that nothing uses it")
+		if err := sleep(ctx, r.p.o.Poll); err != nil {
+			return err
+		}
+	}
 }
 
 // deleted takes what is deleted already for success. App Runner tells it by a text as long

@@ -3,6 +3,7 @@ package apprunner
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -293,4 +294,33 @@ func TestIngress_ofSomebodyElseIsAdoptedOnlyWhenAsked(t *testing.T) {
 	_, err = r.apply(inside(endpointA), plan.Options{Adopt: true})
 	require.NoError(t, err)
 	r.settled(inside(endpointA))
+}
+
+// clinging is an App Runner that takes its time to know that nothing uses a connector.
+type clinging struct {
+	api
+	attempts *int
+	until    int
+}
+
+func (c clinging) DeleteVpcConnector(context.Context, *sdk.DeleteVpcConnectorInput, ...func(*sdk.Options)) (*sdk.DeleteVpcConnectorOutput, error) {
+	if *c.attempts++; *c.attempts <= c.until {
+		return nil, refused("InvalidRequestException", "Provided VPC connector arn is being used by other services. ARN: x")
+	}
+	return &sdk.DeleteVpcConnectorOutput{}, nil
+}
+
+func TestConnector_isDeletedOnceAppRunnerKnowsThatNothingUsesIt(t *testing.T) {
+	for until, fails := range map[int]bool{0: false, 5: false, 1000: true} {
+		synctest.Test(t, func(t *testing.T) {
+			attempts := 0
+			p := provider(newFake(), Options{})
+			p.api = clinging{nil, &attempts, until}
+			_, err := p.Execute(t.Context(), plan.Action{Op: plan.Delete, Target: Connector("x"), Have: state.Observed{ID: "x"}}, apply.Env{})
+			require.Equal(t, fails, err != nil)
+			if !fails {
+				require.Equal(t, until+1, attempts)
+			}
+		})
+	}
 }
