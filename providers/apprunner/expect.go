@@ -78,6 +78,7 @@ func expect(op types.OperationSummary, before []types.OperationSummary, floor ti
 		e.Longest = max(e.Longest, 2*floor)
 	}
 	if RollsOut(op.Type) {
+		// As users saw it: https://github.com/aws/apprunner-roadmap/issues/46
 		e.Over = "a failing health check takes App Runner 18 to 20 minutes"
 	}
 	return e
