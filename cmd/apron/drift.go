@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,8 +17,9 @@ import (
 
 // driftFlags are what drift does with what it finds.
 type driftFlags struct {
-	revert bool
-	notify notifyFlags
+	revert  bool
+	explain string // who, or empty
+	notify  notifyFlags
 }
 
 func (a *app) driftCommand() *cobra.Command {
@@ -35,6 +37,9 @@ func (a *app) driftCommand() *cobra.Command {
 			if err := o.check(); err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
+			if flags.explain != "" && flags.explain != "who" {
+				return &usageError{err: fmt.Errorf("--explain %q: there is who", flags.explain), command: cmd.CommandPath()}
+			}
 			if err := flags.notify.check(); err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
@@ -43,6 +48,7 @@ func (a *app) driftCommand() *cobra.Command {
 	}
 	o.register(cmd)
 	cmd.Flags().BoolVar(&flags.revert, "revert", false, "plan to bring back what the last release left, ask, and do so")
+	cmd.Flags().StringVar(&flags.explain, "explain", "", "who: say who changed what is live, by CloudTrail")
 	flags.notify.register(a, cmd)
 	return cmd
 }
@@ -69,6 +75,9 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 			return err
 		}
 		v.Add(spec.Service, success, actions, compared)
+	}
+	if flags.explain == "who" {
+		s.explainWho(ctx, v, f)
 	}
 	if !flags.revert || !v.Drifted {
 		if err := a.write(v); err != nil {

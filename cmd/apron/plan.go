@@ -44,20 +44,20 @@ func (a *app) planCommand() *cobra.Command {
 		Short:   "Show what apply would do: reads only",
 		Example: "  apron plan\n  apron plan -e production --detailed-exitcode\n  apron plan --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if explain != "" && explain != "inputs" {
-				return &usageError{err: fmt.Errorf("--explain %q: there is inputs", explain), command: cmd.CommandPath()}
+			if explain != "" && explain != "inputs" && explain != "who" {
+				return &usageError{err: fmt.Errorf("--explain %q: there are inputs and who", explain), command: cmd.CommandPath()}
 			}
-			return a.runPlan(cmd.Context(), flags, detailed, explain == "inputs", out)
+			return a.runPlan(cmd.Context(), flags, detailed, explain, out)
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&explain, "explain", "", "inputs: say, on stderr, which inputs of the image changed since the one that runs")
+	cmd.Flags().StringVar(&explain, "explain", "", "inputs: say, on stderr, which inputs of the image changed since the one that runs; who: say who changed what is live, by CloudTrail")
 	cmd.Flags().StringVar(&out, "out", "", "save the plan in this file, for apply to hold itself to")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there are changes, 0 when there are none")
 	return cmd
 }
 
-func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, explain bool, out string) error {
+func (a *app) runPlan(ctx context.Context, flags planFlags, detailed bool, explain, out string) error {
 	s, err := a.open(ctx, true)
 	if err != nil {
 		return err
@@ -71,10 +71,14 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, explain bo
 	if err != nil {
 		return err
 	}
-	if err := a.write(s.view(p)); err != nil {
+	v := s.view(p)
+	if explain == "who" {
+		s.explainWho(ctx, v, p.facts)
+	}
+	if err := a.write(v); err != nil {
 		return err
 	}
-	if explain {
+	if explain == "inputs" {
 		s.explainInputs(p)
 	}
 	if out != "" {

@@ -174,6 +174,9 @@ func (v *Drift) markdown() string {
 		b.WriteString("| | Resource | Setting | Released | Live | |\n|---|---|---|---|---|---|\n")
 		for _, r := range s.Resources {
 			r = r.differing()
+			if who := r.Who.blamed(); who != "" {
+				fmt.Fprintf(&b, "| | %s | %s | | | |\n", code(r.Address), who)
+			}
 			if len(r.Fields) == 0 {
 				fmt.Fprintf(&b, "| %s | %s | | | *gone* | |\n", mark(r.Symbol, false), code(r.Address))
 			}

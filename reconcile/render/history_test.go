@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -79,7 +81,15 @@ func TestPlan_saysWhatSomebodyElseDid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	everyFormat(t, "causes", NewPlan(p, header()))
+	v := NewPlan(p, header())
+	everyFormat(t, "causes", v)
+
+	at := time.Date(2026, 11, 27, 8, 30, 0, 0, time.UTC)
+	require.Equal(t, []string{"apprunner/service/web", "iam/role/web", "ssm/parameter//apron/web/KEY"}, v.Touched())
+	v.Blame("apprunner/service/web", Blame{Events: []Event{{"UpdateService", "arn:aws:iam::123456789012:user/bob", at, "192.0.2.7"}, {"UpdateService", "bo|b\x1b[0m", at, ""},
+		{"TagResource", "ana", at, ""}, {"TagResource", "ana", at, ""}}})
+	v.Blame("iam/role/web", Blame{Note: "not yet in CloudTrail"})
+	everyFormat(t, "who", v)
 }
 
 func field(path, value string) state.Field { return state.Field{Path: path, Value: value} }

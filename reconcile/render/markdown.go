@@ -65,6 +65,9 @@ func (a Action) markdownReason() string {
 	if a.Widening {
 		parts = append(parts, "**widens access**")
 	}
+	if who := a.Who.blamed(); who != "" {
+		parts = append(parts, who)
+	}
 	return strings.Join(parts, ", ")
 }
 

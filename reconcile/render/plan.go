@@ -46,8 +46,9 @@ type Action struct {
 	Reason string `json:"reason,omitempty"`
 	// Cause, of a create or a delete, is pending or drift; absent when it is not known.
 	Cause  string   `json:"cause,omitempty"`
-	Fields []Field  `json:"fields"` // in path order
-	Needs  []string `json:"needs"`  // IDs
+	Who    *Blame   `json:"who,omitempty"` // changed it, if that was asked
+	Fields []Field  `json:"fields"`        // in path order
+	Needs  []string `json:"needs"`         // IDs
 }
 
 // Field is one setting that changes.

@@ -111,6 +111,9 @@ func (a Action) block(p paint) string {
 	if a.Reason != "" {
 		b.WriteString(p.in(dim, "      # "+clean(a.Reason)) + "\n")
 	}
+	for _, l := range a.Who.lines() {
+		b.WriteString(p.in(dim, "      # "+clean(l)) + "\n")
+	}
 	column := 0
 	for _, f := range a.Fields {
 		if n := utf8.RuneCountInString(f.label()); n <= pathAlign {

@@ -1,0 +1,119 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/apron-deploy/apron/reconcile/plan"
+)
+
+// Blame is who changed a resource, as far as a log of calls tells.
+type Blame struct {
+	Events []Event `json:"events"` // the newest first
+	// Note says what is not known, and why: a log lags behind.
+	Note string `json:"note,omitempty"`
+}
+
+// Event is a call that changed something.
+type Event struct {
+	Call string    `json:"call"` // UpdateService
+	Who  string    `json:"who"`  // ARN
+	At   time.Time `json:"at"`
+	From string    `json:"from,omitempty"` // address, or a service of AWS
+}
+
+// maxEvents is how many calls people are shown of a resource.
+const maxEvents = 3
+
+// lines are the events as remarks.
+func (b *Blame) lines() []string {
+	if b == nil {
+		return nil
+	}
+	var lines []string
+	for i, e := range b.Events {
+		if i == maxEvents {
+			lines = append(lines, "and "+count(len(b.Events)-i, "call")+" before that")
+			break
+		}
+		line := fmt.Sprintf("%s by %s, %s", e.Call, e.Who, e.At.UTC().Format(whenFormat))
+		if e.From != "" {
+			line += ", from " + e.From
+		}
+		lines = append(lines, line)
+	}
+	if b.Note != "" {
+		lines = append(lines, b.Note)
+	}
+	return lines
+}
+
+// Touched lists the addresses of what somebody else has changed, or may have.
+func (v *Plan) Touched() []string { return touched(v.Actions) }
+
+// Blame adds who changed a resource.
+func (v *Plan) Blame(address string, b Blame) { blame(v.Actions, address, b) }
+
+// Touched lists the addresses of what has drifted.
+func (v *Drift) Touched() []string {
+	var all []string
+	for _, s := range v.Services {
+		all = append(all, touched(s.Resources)...)
+	}
+	return all
+}
+
+// Blame adds who changed a resource.
+func (v *Drift) Blame(address string, b Blame) {
+	for _, s := range v.Services {
+		blame(s.Resources, address, b)
+	}
+}
+
+func touched(actions []Action) []string {
+	var all []string
+	for _, a := range actions {
+		if a.touched() {
+			all = append(all, a.Address)
+		}
+	}
+	return all
+}
+
+// touched reports whether something else than the manifest may be why. A resource that a
+// plan creates without a record was never there.
+func (a Action) touched() bool {
+	if a.Cause == string(plan.Drift) {
+		return true
+	}
+	if a.Op != string(plan.Update) {
+		return false
+	}
+	for _, f := range a.Fields {
+		if f.Cause != string(plan.Pending) && !f.Restart {
+			return true
+		}
+	}
+	return false
+}
+
+func blame(actions []Action, address string, b Blame) {
+	if b.Events == nil {
+		b.Events = []Event{}
+	}
+	for i := range actions {
+		if actions[i].Address == address {
+			actions[i].Who = &b
+		}
+	}
+}
+
+// blamed are the calls for Markdown: in the cell of the reason.
+func (b *Blame) blamed() string {
+	lines := b.lines()
+	for i, l := range lines {
+		lines[i] = code(l)
+	}
+	return strings.Join(lines, "<br>")
+}
