@@ -79,9 +79,11 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 	if a.Op == plan.Create {
 		switch d := a.Want.Detail.(type) {
 		case Detail:
-			return p.make(ctx, d, report)
+			out, err := p.make(ctx, d, report)
+			return out, p.space(err)
 		case CopyDetail:
-			return p.copy(ctx, d, report)
+			out, err := p.copy(ctx, d, report)
+			return out, p.space(err)
 		}
 	}
 	return state.Outcome{}, fmt.Errorf("%s: an image is only ever created", a.ID)

@@ -21,12 +21,12 @@ func (p *Provider) Build(ctx context.Context, r state.Resource, report func(appl
 	}
 	spool, err := os.MkdirTemp(p.o.Temp, "apron-image-")
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, p.space(err)
 	}
 	done = func() { _ = os.RemoveAll(spool) } // of temporary files: the system cleans up, too
 	if img, err = p.build(ctx, d, spool, report); err != nil {
 		done()
-		return nil, nil, err
+		return nil, nil, p.space(err)
 	}
 	return img, done, nil
 }

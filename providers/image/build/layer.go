@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -132,15 +133,15 @@ func entry(t *tar.Writer, at string, n *node, when time.Time) error {
 	if err := t.WriteHeader(h); err != nil {
 		return err
 	}
-	if written, err := io.Copy(t, r); err != nil || written != n.size {
-		return fmt.Errorf("read %d of %d bytes, it changed during the build: %w", written, n.size, cmpErr(err))
+	switch written, err := io.Copy(t, r); {
+	case err == nil && written == n.size:
+		return nil
+	case err == nil:
+		err = io.ErrUnexpectedEOF
+		fallthrough
+	case errors.Is(err, tar.ErrWriteTooLong):
+		return fmt.Errorf("read %d of %d bytes, it changed during the build: %w", written, n.size, err)
+	default:
+		return err
 	}
-	return nil
-}
-
-func cmpErr(err error) error {
-	if err == nil {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

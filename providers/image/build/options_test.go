@@ -165,7 +165,7 @@ func TestDocker_followsDOCKER_BUILDKIT(t *testing.T) {
 	notes := fakeDocker(t, "28.2.2", pluginHelp)
 	r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{})
 	r.Environ = append(r.Environ, "DOCKER_BUILDKIT=0")
-	args, env := called(t, notes, "", r)
+	args, env := called(t, notes, "docker", r)
 	require.Equal(t, "-", args[len(args)-1], "the legacy builder reads an archive")
 	require.NotContains(t, strings.Join(args, " "), "--provenance")
 	require.Contains(t, env, "DOCKER_BUILDKIT=0\n")
