@@ -12,6 +12,7 @@ import (
 	"github.com/apron-deploy/apron/providers/sandbox/apprunner"
 	"github.com/apron-deploy/apron/providers/sandbox/ecr"
 	"github.com/apron-deploy/apron/providers/sandbox/iam"
+	"github.com/apron-deploy/apron/providers/sandbox/kms"
 	"github.com/apron-deploy/apron/providers/sandbox/logs"
 	"github.com/apron-deploy/apron/providers/sandbox/route53"
 	"github.com/apron-deploy/apron/providers/sandbox/secretsmanager"
@@ -98,12 +99,16 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	cryptographic, err := kms.New(kms.Options{Store: st, Account: o.Account, Region: o.Region, Now: o.Clock.Now})
+	if err != nil {
+		return nil, err
+	}
 	quotas, err := servicequotas.API(servicequotas.Options{Account: o.Account, Region: o.Region, Values: enforced()})
 	if err != nil {
 		return nil, err
 	}
 	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall, Seen: o.Seen})
-	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API(), firewall.API(), quotas} {
+	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API(), firewall.API(), cryptographic.API(), quotas} {
 		mux.Add(api)
 	}
 	mux.AddQuery(sts.API(o.Account))
