@@ -22,6 +22,7 @@ func TestSweep_diesAtEveryCall(t *testing.T) {
 	changed.replace("deploy.yaml", "cpu: 256", "cpu: 1024")
 	changed.replace("deploy.yaml", "memory: 512", "memory: 2048")
 	changed.replace("deploy.yaml", "max: 2", "max: 3")
+	changed.replace("deploy.yaml", "version: v1", "version: v2")
 	changed.replace(".env", canary+"-value", canary+"-other")
 	changed.replace("app/Dockerfile", "VERSION=one", "VERSION=two")
 	applied := filepath.Join(t.TempDir(), "applied")
