@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/apprunner"
+	"github.com/apron-deploy/apron/providers/sandbox/ec2"
 	"github.com/apron-deploy/apron/providers/sandbox/ecr"
 	"github.com/apron-deploy/apron/providers/sandbox/iam"
 	"github.com/apron-deploy/apron/providers/sandbox/kms"
@@ -114,6 +115,7 @@ func (s *Server) assemble() (*world, error) {
 	mux.AddQuery(sts.API(o.Account))
 	mux.AddQuery(roles.API())
 	mux.AddREST(zones.API())
+	mux.AddEC2(ec2.API(o.Account, o.Region))
 	return &world{apis: mux, registry: images, apprunner: services, zones: zones}, nil
 }
 

@@ -66,6 +66,7 @@ type Mux struct {
 	json    map[string]API
 	query   map[string]QueryAPI
 	rest    map[string]RESTAPI
+	ec2     map[string]EC2API
 }
 
 var _ http.Handler = (*Mux)(nil)
@@ -81,7 +82,7 @@ func NewMux(options MuxOptions) *Mux {
 	if options.Seen == nil {
 		options.Seen = func(Exchange) {}
 	}
-	return &Mux{options: options, json: map[string]API{}, query: map[string]QueryAPI{}, rest: map[string]RESTAPI{}}
+	return &Mux{options: options, json: map[string]API{}, query: map[string]QueryAPI{}, rest: map[string]RESTAPI{}, ec2: map[string]EC2API{}}
 }
 
 // Add mounts a JSON service.
@@ -185,6 +186,10 @@ func (m *Mux) serveQuery(x *exchange) {
 		return
 	}
 	x.call.Operation = form.Get("Action")
+	if api, known := m.ec2[scope.Service]; known {
+		m.serveEC2(x, api, form, denied)
+		return
+	}
 	switch {
 	case denied != nil:
 		m.failQuery(x, api, denied.err(true))

@@ -1,5 +1,5 @@
 // Package wire holds what the sandbox's services share of AWS's wire protocols: the
-// JSON 1.0 and 1.1 protocols, the query protocol with its XML, REST with XML, the shape of
+// JSON 1.0 and 1.1 protocols, the query protocol and EC2's with their XML, REST with XML, the shape of
 // errors, page tokens and Signature Version 4. It knows no service.
 package wire
 
