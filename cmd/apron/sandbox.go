@@ -48,7 +48,7 @@ func (a *app) startSandbox(ctx context.Context, dir, account, region string) (sa
 func (a *app) sandboxCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sandbox",
-		Short: "The AWS of this machine: start, stop, status, reset, env",
+		Short: "The AWS of this machine: start, stop, status, reset, env, console",
 		Long:  "The sandbox is a server on this machine that speaks AWS's wire protocols and really\nruns containers. --sandbox on any command uses it. See apron docs sandbox.",
 		RunE:  group,
 	}
@@ -91,6 +91,17 @@ func (a *app) sandboxCommand() *cobra.Command {
 			}
 		}
 		return nil
+	})
+	add("console", "Print the address of its page for people", func(ctx context.Context, dir string) error {
+		state, err := sandbox.Status(ctx, dir)
+		if err != nil {
+			return err
+		}
+		if !state.Running {
+			return sandbox.ErrNotRunning
+		}
+		_, err = fmt.Fprintln(a.out, state.Info.Console())
+		return err
 	})
 	var dir string
 	serve := &cobra.Command{Use: "serve", Hidden: true, RunE: func(cmd *cobra.Command, _ []string) error {

@@ -7,9 +7,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/apron-deploy/apron/providers/sandbox/apprunner"
+	"github.com/apron-deploy/apron/providers/sandbox/console"
 	"github.com/apron-deploy/apron/providers/sandbox/ecr"
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 // Health is what /_apron/health tells. It holds no secret.
@@ -35,12 +39,16 @@ func (s *Server) health() Health {
 }
 
 // tokenHeader carries the token of the info file.
-const tokenHeader = "X-Apron-Token"
+const tokenHeader = console.TokenHeader
 
 func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet && r.URL.Path == "/_apron/health" {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(s.health()) // a client that has gone needs no answer
+		return
+	}
+	if r.URL.Path == console.Path || strings.HasPrefix(r.URL.Path, console.Path+"/") {
+		s.console.ServeHTTP(w, r)
 		return
 	}
 	known := r.URL.Path == "/_apron/stop" || r.URL.Path == "/_apron/reset" || r.URL.Path == "/_apron/resolver"
@@ -95,3 +103,37 @@ func (s *Server) SetScan(repository, digest string, scan ecr.Scan) error {
 	}
 	return s.world.registry.SetScan(repository, digest, scan)
 }
+
+// newConsole makes the page for people.
+func (s *Server) newConsole() http.Handler {
+	return console.Handler(console.Options{
+		Token: s.options.Token,
+		Calls: &s.recent,
+		Operation: func(service, operation string) (wire.Operation, bool) {
+			s.mu.RLock()
+			defer s.mu.RUnlock()
+			if s.world == nil {
+				return nil, false
+			}
+			run, known := s.world.operations[service][operation]
+			return run, known
+		},
+		Facts: func() any {
+			return struct {
+				Health
+				Now float64 `json:"now"` // of the sandbox's clock, in Unix seconds
+			}{s.health(), float64(s.options.Clock.Now().UnixMilli()) / 1000}
+		},
+		Instances: func() any {
+			s.mu.RLock()
+			defer s.mu.RUnlock()
+			if s.world == nil {
+				return []apprunner.Instance{}
+			}
+			return s.world.apprunner.Instances()
+		},
+	})
+}
+
+// Console is the address of the console's page, with the token that it needs.
+func (i Info) Console() string { return i.Endpoint() + console.Path + "?token=" + i.Token }

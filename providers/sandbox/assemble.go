@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 	"maps"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/apprunner"
+	"github.com/apron-deploy/apron/providers/sandbox/cloudwatch"
 	"github.com/apron-deploy/apron/providers/sandbox/ec2"
 	"github.com/apron-deploy/apron/providers/sandbox/ecr"
 	"github.com/apron-deploy/apron/providers/sandbox/iam"
@@ -31,10 +33,23 @@ type world struct {
 	registry  *ecr.Service
 	apprunner *apprunner.Service
 	zones     *route53.Service
+	metrics   *cloudwatch.Service
+	// operations are those of the JSON protocols, by the service's signing name.
+	operations map[string]map[string]wire.Operation
 }
 
 // close stops what runs. The engine belongs to the server.
-func (w *world) close(ctx context.Context) error { return w.apprunner.Close(ctx) }
+func (w *world) close(ctx context.Context) error {
+	return errors.Join(w.apprunner.Close(ctx), w.metrics.Close())
+}
+
+// measured names what App Runner measures as CloudWatch does.
+func measured(to *cloudwatch.Service) func(apprunner.Measurement) {
+	return func(m apprunner.Measurement) {
+		to.Put(cloudwatch.Datum{Namespace: "AWS/AppRunner", Name: m.Name, Unit: m.Unit, At: m.At, Value: m.Value,
+			Dimensions: []cloudwatch.Dimension{{Name: "ServiceName", Value: m.Service}, {Name: "ServiceID", Value: m.ServiceID}}})
+	}
+}
 
 func stateDir(dir string) string { return filepath.Join(dir, "state") }
 
@@ -85,10 +100,15 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	metrics, err := cloudwatch.New(cloudwatch.Options{Store: st, Now: o.Clock.Now,
+		Lost: func(err error) { s.log.Warn("metrics are not saved", "error", err) }})
+	if err != nil {
+		return nil, err
+	}
 	services, err = apprunner.New(apprunner.Options{
 		Dir: filepath.Join(dir, "apprunner"), Account: o.Account, Region: o.Region, Clock: o.Clock, Endpoint: s.Endpoint,
 		Images: images, Roles: roles, Secrets: values{parameters, secrets}, Logs: events, Engine: s.engine,
-		Resolver: apprunner.Resolvers{names{zones}, elsewhere{s}},
+		Resolver: apprunner.Resolvers{names{zones}, elsewhere{s}}, Metrics: measured(metrics),
 	})
 	if err != nil {
 		return nil, err
@@ -109,14 +129,23 @@ func (s *Server) assemble() (*world, error) {
 		return nil, err
 	}
 	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall, Seen: o.Seen})
+	operations := map[string]map[string]wire.Operation{}
 	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API(), firewall.API(), cryptographic.API(), quotas} {
 		mux.Add(api)
+		operations[api.SigningName] = api.Operations
+	}
+	metrics.Refresh(services.Measure)
+	api := metrics.API()
+	mux.AddCompatible(api)
+	operations[api.SigningName] = map[string]wire.Operation{}
+	for name, operation := range api.Operations {
+		operations[api.SigningName][name] = operation.JSON()
 	}
 	mux.AddQuery(sts.API(o.Account))
 	mux.AddQuery(roles.API())
 	mux.AddREST(zones.API())
 	mux.AddEC2(ec2.API(o.Account, o.Region))
-	return &world{apis: mux, registry: images, apprunner: services, zones: zones}, nil
+	return &world{apis: mux, registry: images, apprunner: services, zones: zones, metrics: metrics, operations: operations}, nil
 }
 
 // enforced are the quotas of all services by their codes.
@@ -148,6 +177,7 @@ func (s *Server) verifier() *wire.Verifier {
 }
 
 func (s *Server) logCall(e wire.Entry) {
+	s.recent.Add(e, s.options.Clock.Now())
 	attrs := []any{"service", e.Service, "operation", e.Operation, "status", e.Status, "elapsed", e.Elapsed.Round(time.Microsecond)}
 	if e.Code != "" {
 		attrs = append(attrs, "code", e.Code)

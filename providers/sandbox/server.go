@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/clock"
+	"github.com/apron-deploy/apron/providers/sandbox/console"
 	"github.com/apron-deploy/apron/providers/sandbox/runner"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
@@ -73,6 +74,8 @@ type Server struct {
 	engine   runner.Engine
 	log      *slog.Logger
 	calls    atomic.Int64
+	recent   console.Calls
+	console  http.Handler
 	stop     context.CancelCauseFunc // set by Run
 	stopped  context.Context         // ends when someone asked to stop
 
@@ -103,6 +106,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		options: o, id: wire.NewID(), started: time.Now(),
 		log: slog.New(slog.NewTextHandler(o.Log, nil)), engine: o.Runner,
 	}
+	s.console = s.newConsole()
 	s.stopped, s.stop = context.WithCancelCause(context.Background())
 	s.used.Store(s.started.UnixNano())
 	if err := s.SetResolver(o.Resolver); err != nil {

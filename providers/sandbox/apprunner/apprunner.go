@@ -46,7 +46,7 @@ type Logs interface {
 	Put(group, stream string, at time.Time, message string)
 }
 
-// Options say what the emulator stands on. All but the last three are required.
+// Options say what the emulator stands on. All above Resolver are required.
 type Options struct {
 	Dir     string // where apprunner.json and the copies of images live
 	Account string
@@ -63,6 +63,9 @@ type Options struct {
 
 	// Resolver validates custom domains; without one they stay pending.
 	Resolver Resolver
+
+	// Metrics takes what is measured; default nothing is. See [Service.Measure].
+	Metrics func(Measurement)
 
 	Waits  *Waits  // default [Rehearsal]
 	Faults *Faults // default none
@@ -105,6 +108,9 @@ func New(o Options) (*Service, error) {
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.takeUp()
+	if o.Metrics != nil {
+		s.spawn(s.sample)
+	}
 	return s, nil
 }
 
@@ -145,7 +151,7 @@ func (s *Service) app(id, name string) *app {
 	a := s.apps[id]
 	if a == nil {
 		a = &app{s: s, id: id, name: name, logs: journal{s: s, group: "/aws/apprunner/" + name + "/" + id}}
-		a.proxy = a.newProxy()
+		a.front = a.measured(a.newProxy())
 		s.apps[id] = a
 	}
 	return a

@@ -46,18 +46,22 @@ type fleet struct {
 	want     int
 	inflight int
 	peak     int // most in flight since keep last looked
+	busiest  int // most in flight since the last sample
 	retired  bool
 	quiet    chan struct{} // closed when retired and nothing is in flight
 }
 
 // member is one instance.
 type member struct {
+	id        string
 	run       runner.Instance
 	transport *http.Transport
 	inflight  int           // guarded by fleet.mu
 	leaving   bool          // guarded by fleet.mu
 	idle      chan struct{} // closed when leaving and nothing is in flight
 	since     time.Time     // healthy
+	served    bool          // requests since the last sample; guarded by fleet.mu
+	used      use           // guarded by fleet.mu
 }
 
 func newFleet(a *app, rev revision, release func()) *fleet {
@@ -130,7 +134,7 @@ func (f *fleet) start(ctx context.Context) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &member{run: run, transport: newTransport(run), idle: make(chan struct{})}, nil
+	return &member{id: id, run: run, transport: newTransport(run), idle: make(chan struct{})}, nil
 }
 
 // join lets a healthy member serve.

@@ -16,7 +16,7 @@ type app struct {
 	id    string
 	name  string
 	logs  journal
-	proxy http.Handler
+	front http.Handler          // measures, and passes on to an instance
 	fleet atomic.Pointer[fleet] // nil while nothing serves
 
 	turn    sync.Mutex // held by the operation or the revival that runs

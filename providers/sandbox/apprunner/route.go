@@ -53,7 +53,7 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.s.waits.Request)
 	defer cancel()
-	a.proxy.ServeHTTP(w, r.WithContext(ctx))
+	a.front.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // newProxy makes the service's reverse proxy. Answers look like Envoy's, which stands
@@ -193,8 +193,9 @@ func (f *fleet) acquire(tried []*member) (*member, error) {
 		return nil, errNobody
 	}
 	best.inflight++
+	best.served = true
 	f.inflight++
-	f.peak = max(f.peak, f.inflight)
+	f.peak, f.busiest = max(f.peak, f.inflight), max(f.busiest, f.inflight)
 	if need := (f.inflight + f.rev.concurrency - 1) / f.rev.concurrency; need > f.want {
 		f.want = min(need, f.rev.max)
 		f.poke()

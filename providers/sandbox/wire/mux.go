@@ -60,13 +60,15 @@ type Exchange struct {
 }
 
 // Mux answers for many services on one address. A JSON service is told by the prefix of
-// X-Amz-Target, query and REST services by the scope of the signature.
+// X-Amz-Target, one of RPC v2 by its path, query and REST services by the scope of the
+// signature.
 type Mux struct {
-	options MuxOptions
-	json    map[string]API
-	query   map[string]QueryAPI
-	rest    map[string]RESTAPI
-	ec2     map[string]EC2API
+	options    MuxOptions
+	json       map[string]API
+	query      map[string]QueryAPI
+	rest       map[string]RESTAPI
+	ec2        map[string]EC2API
+	compatible map[string]CompatibleAPI
 }
 
 var _ http.Handler = (*Mux)(nil)
@@ -82,7 +84,7 @@ func NewMux(options MuxOptions) *Mux {
 	if options.Seen == nil {
 		options.Seen = func(Exchange) {}
 	}
-	return &Mux{options: options, json: map[string]API{}, query: map[string]QueryAPI{}, rest: map[string]RESTAPI{}, ec2: map[string]EC2API{}}
+	return &Mux{options: options, json: map[string]API{}, query: map[string]QueryAPI{}, rest: map[string]RESTAPI{}, ec2: map[string]EC2API{}, compatible: map[string]CompatibleAPI{}}
 }
 
 // Add mounts a JSON service.
@@ -120,6 +122,8 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch target := r.Header.Get("X-Amz-Target"); {
+	case r.Header.Get("Smithy-Protocol") == rpcv2:
+		m.serveCBOR(x)
 	case target != "":
 		m.serveJSON(x, target)
 	case isForm && r.Method == http.MethodPost:
@@ -258,6 +262,7 @@ func (m *Mux) failJSON(x *exchange, api API, err error) {
 	}
 	_ = encoder.Encode(body) // strings always encode
 	x.w.Header().Set("X-Amzn-ErrorType", e.Code)
+	queryError(x.w.Header(), api.QueryCodes, e)
 	m.answer(x, e.HTTPStatus(), e.Code, detail, "application/x-amz-json-"+version, b.Bytes())
 }
 

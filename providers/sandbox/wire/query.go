@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"reflect"
 	"strconv"
+	"time"
 )
 
 // QueryOperation answers one call of the query protocol: the form in, the value to
@@ -26,7 +27,7 @@ type QueryAPI struct {
 }
 
 // HandleQuery adapts a typed function to a [QueryOperation]. In and Out are structs
-// whose exported fields have AWS's own member names: strings, ints, bools, pointers to
+// whose exported fields have AWS's own member names: strings, ints, bools, [Time], pointers to
 // these, structs, and slices, which the protocol writes as "Tags.member.1.Key".
 func HandleQuery[In, Out any](f func(ctx context.Context, in In) (Out, error)) QueryOperation {
 	return func(ctx context.Context, form url.Values) (any, error) {
@@ -40,6 +41,9 @@ func HandleQuery[In, Out any](f func(ctx context.Context, in In) (Out, error)) Q
 
 // decodeForm sets v from the form's members whose name is, or begins with, prefix.
 func decodeForm(form url.Values, prefix string, v reflect.Value) error {
+	if at, ok := v.Addr().Interface().(*Time); ok {
+		return decodeTime(form, prefix, at)
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
@@ -94,6 +98,22 @@ func decodeForm(form url.Values, prefix string, v reflect.Value) error {
 		panic("wire: a request's member of kind " + v.Kind().String())
 	}
 	return nil
+}
+
+// decodeTime reads a time as ISO 8601, or as seconds since 1970.
+func decodeTime(form url.Values, name string, at *Time) error {
+	text := form.Get(name)
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
+		at.Time = time.UnixMilli(int64(seconds * 1000)).UTC()
+		return nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04Z", "2006-01-02"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			at.Time = t.UTC()
+			return nil
+		}
+	}
+	return Errorf("MalformedInput", "timestamp must follow ISO8601: %s", name)
 }
 
 // has tells whether the form has the member itself or a part of it.

@@ -1,5 +1,5 @@
 // Package wire holds what the sandbox's services share of AWS's wire protocols: the
-// JSON 1.0 and 1.1 protocols, the query protocol and EC2's with their XML, REST with XML, the shape of
+// JSON 1.0 and 1.1 protocols, RPC v2 with CBOR, the query protocol and EC2's with their XML, REST with XML, the shape of
 // errors, page tokens and Signature Version 4. It knows no service.
 package wire
 
@@ -74,4 +74,6 @@ type API struct {
 	// MessageKey is the member that holds an error's text: "Message" or "message".
 	MessageKey string
 	Operations map[string]Operation
+	// QueryCodes is set by [Mux.AddCompatible].
+	QueryCodes map[string]string
 }

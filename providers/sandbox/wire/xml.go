@@ -2,9 +2,11 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -36,8 +38,11 @@ func encodeError(e *Error, namespace, requestID string) []byte {
 }
 
 // element writes v under name. Absent are nil pointers and empty strings (a pointer to
-// one is written); a slice is always there and holds <member> elements.
+// one is written); a slice is always there and holds <member> elements, a map <entry> elements.
 func element(b *bytes.Buffer, name string, v reflect.Value) {
+	if at, ok := v.Interface().(Time); ok {
+		v = reflect.ValueOf(at.Time)
+	}
 	if at, ok := v.Interface().(time.Time); ok {
 		if !at.IsZero() {
 			fmt.Fprintf(b, "<%s>%s</%s>", name, at.UTC().Format("2006-01-02T15:04:05Z"), name)
@@ -70,7 +75,16 @@ func element(b *bytes.Buffer, name string, v reflect.Value) {
 		if v.Len() > 0 {
 			text(b, name, v.String())
 		}
-	case reflect.Int, reflect.Int64, reflect.Bool:
+	case reflect.Map:
+		fmt.Fprintf(b, "<%s>", name)
+		for _, key := range slices.SortedFunc(slices.Values(v.MapKeys()), func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) }) {
+			b.WriteString("<entry>")
+			text(b, "key", key.String())
+			element(b, "value", v.MapIndex(key))
+			b.WriteString("</entry>")
+		}
+		fmt.Fprintf(b, "</%s>", name)
+	case reflect.Int, reflect.Int64, reflect.Float64, reflect.Bool:
 		fmt.Fprintf(b, "<%s>%v</%s>", name, v.Interface(), name)
 	default:
 		panic("wire: a result's member of kind " + v.Kind().String())
