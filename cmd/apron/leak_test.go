@@ -105,6 +105,11 @@ func everyCommand(t *testing.T, c *checkout, flags ...string) {
 	run(exitOK, "status", "--sandbox")
 	run(exitOK, "status", "--sandbox", "--json")
 	run(exitOK, "sandbox", "status")
+	for _, format := range []string{"text", "json", "markdown"} {
+		run(exitOK, "history", "--sandbox", "--format", format)
+		run(exitOK, "history", "show", "1", "--sandbox", "--format", format)
+		run(exitOK, "drift", "--sandbox", "--format", format)
+	}
 
 	c.write(".env", "KEY="+value+value+"\n")
 	run(exitChanges, "plan", "--sandbox", "--detailed-exitcode")

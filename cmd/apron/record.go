@@ -86,7 +86,11 @@ func (s *session) confess(ctx context.Context, w wiring, p planned) {
 			continue
 		}
 		s.guard.PermitWrites()
-		s.put(ctx, w, p, d, ran{started: time.Now(), report: &apply.Report{}}, map[string]int{})
+		numbers := map[string]int{}
+		s.put(ctx, w, p, d, ran{started: time.Now(), report: &apply.Report{}}, numbers)
+		if n := numbers[d.Spec.Service]; n > 0 {
+			s.a.say("apron: note: %s is recorded as release %d: no record told of what is live", d.Spec.Service, n)
+		}
 	}
 }
 
