@@ -53,6 +53,7 @@ func TestSecrets_areNotPrintedWhereOnlyAWSKnowsThem(t *testing.T) {
 	c.apron(exitOK, "apply", "--sandbox", "--yes")
 	require.NoError(t, os.Remove(filepath.Join(c.dir, ".env")))
 	c.replace("app/Dockerfile", "HEALTH=200", "HEALTH=500 SPILL=KEY")
+	c.replace("deploy.yaml", "version: v1", "version: v2") // v1 names what serves
 	for _, format := range []string{"text", "json", "markdown"} {
 		out, errOut := c.apron(exitFailed, "apply", "--sandbox", "--yes", "--format", format)
 		require.Contains(t, out+errOut, "app: KEY is", "the application has said it")
