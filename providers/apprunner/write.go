@@ -207,12 +207,12 @@ func (r run) whenRolesReady(ctx context.Context, call func() error) error {
 }
 
 // roleWait is how long to try with a role: one of apron's may have been made a moment ago,
-// one that the manifest names hardly.
+// one that the manifest names hardly, but by somebody else: a minute at the usual pace.
 func (r run) roleWait(err error) time.Duration {
 	if strings.Contains(awsapi.Message(err), ":role/apron/") {
 		return roleWait
 	}
-	return 6 * r.p.o.Poll
+	return 12 * r.p.o.Poll
 }
 
 func (r run) roleError(err error) error {
