@@ -25,7 +25,6 @@ func TestSweep_diesAtEveryCall(t *testing.T) {
 	changed.replace("deploy.yaml", "version: v1", "version: v2")
 	changed.replace(".env", canary+"-value", canary+"-other")
 	changed.replace("app/Dockerfile", "VERSION=one", "VERSION=two")
-	changed.replace("deploy.yaml", "version: v1", "version: v2")
 	applied := filepath.Join(t.TempDir(), "applied")
 	w := newWorld(t, c, applied, 0)
 	code, out := w.run(t.Context(), "apply", "--yes")
