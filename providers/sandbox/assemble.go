@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/apprunner"
+	"github.com/apron-deploy/apron/providers/sandbox/cloudtrail"
 	"github.com/apron-deploy/apron/providers/sandbox/cloudwatch"
 	"github.com/apron-deploy/apron/providers/sandbox/ec2"
 	"github.com/apron-deploy/apron/providers/sandbox/ecr"
@@ -81,7 +82,7 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	lost := func(err error) { s.log.Warn("a log event is lost", "error", err) }
+	lost := func(err error) { s.log.Warn("an event is lost", "error", err) }
 	events, err := logs.New(logs.Options{Store: st, Account: o.Account, Region: o.Region, Now: o.Clock.Now, Lost: lost})
 	if err != nil {
 		return nil, err
@@ -124,11 +125,24 @@ func (s *Server) assemble() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	trail, err := cloudtrail.New(cloudtrail.Options{
+		Store: st, Account: o.Account, Region: o.Region, Now: o.Clock.Now, Delay: o.Clock.Scale(cloudtrail.DefaultDelay),
+		UserARN: sts.UserArn(o.Account), Lost: lost,
+	})
+	if err != nil {
+		return nil, err
+	}
+	seen := func(x wire.Exchange) {
+		trail.Record(x)
+		if o.Seen != nil {
+			o.Seen(x)
+		}
+	}
 	quotas, err := servicequotas.API(servicequotas.Options{Account: o.Account, Region: o.Region, Values: enforced()})
 	if err != nil {
 		return nil, err
 	}
-	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall, Seen: o.Seen})
+	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall, Seen: seen})
 	operations := map[string]map[string]wire.Operation{}
 	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API(), firewall.API(), cryptographic.API(), quotas} {
 		mux.Add(api)
@@ -143,6 +157,9 @@ func (s *Server) assemble() (*world, error) {
 	}
 	mux.AddQuery(sts.API(o.Account))
 	mux.AddQuery(roles.API())
+	for _, api := range trail.APIs() {
+		mux.Add(api)
+	}
 	mux.AddREST(zones.API())
 	mux.AddEC2(ec2.API(o.Account, o.Region))
 	return &world{apis: mux, registry: images, apprunner: services, zones: zones, metrics: metrics, operations: operations}, nil
