@@ -32,6 +32,9 @@ type preflightOptions struct {
 	values bool
 	// after says that a rollout has been tried, so that its image must be there.
 	after bool
+	// planned says that a plan stands beside the checks: it tells itself of variables that
+	// are not set here, and an apply does not begin without them.
+	planned bool
 }
 
 // preflight looks at what rollouts need beside what a plan compares. The checks are in the
@@ -315,6 +318,9 @@ func (p *preflight) secret(key string) (c state.Check, needs iam.Right) {
 	case kept:
 		return p.check(path, state.Passed, "%s is not set here, and %s has a value", ref.Name, address.Name), right
 	}
+	if p.o.planned {
+		return p.check(path, state.Unchecked, "%s is not set here", ref.Name), right
+	}
 	return missing(fmt.Sprintf("%s is not set here, and %s does not exist", ref.Name, address.Name), "set "+ref.Name+", in .env for example"), right
 }
 
@@ -407,7 +413,7 @@ func (s *session) verified(ctx context.Context, w wiring, p planned, flags planF
 	if flags.noVerify || !rollsOut(p) {
 		return nil
 	}
-	checks, err := s.preflight(ctx, w, p.facts, preflightOptions{adopt: flags.Adopt})
+	checks, err := s.preflight(ctx, w, p.facts, preflightOptions{adopt: flags.Adopt, planned: true})
 	if err != nil {
 		return err
 	}
