@@ -110,6 +110,28 @@ func TestConnector_thatAnotherServiceUsesIsKept(t *testing.T) {
 	require.Equal(t, "is kept: service other uses it", p.Notes[0].Text)
 }
 
+// A manifest that is destroyed wants what it shares to the last, which must not hide who else
+// uses it.
+func TestBeside_thatAnotherServiceUsesSurvivesADestroy(t *testing.T) {
+	r := newRig(t, 1, Options{})
+	traced := func(s *state.Spec) { s.Tracing = "xray" }
+	spec := with(out(subnetA), traced)
+	_, err := r.apply(spec, plan.Options{})
+	require.NoError(t, err)
+	_, err = r.apply(with(spec, func(s *state.Spec) { s.Service = "other" }), plan.Options{})
+	require.NoError(t, err)
+	q := reconcile.Query{Users: true, Specs: []state.Spec{spec}}
+	for _, d := range Desired(spec, Inputs{}) {
+		q.Want = append(q.Want, d.Address)
+	}
+	live, _, err := r.Observe(t.Context(), q)
+	require.NoError(t, err)
+	p, err := plan.Build(nil, live, plan.Options{})
+	require.NoError(t, err)
+	require.Len(t, p.Actions, 1)
+	require.Equal(t, Service("shop"), p.Actions[0].Target)
+}
+
 func TestConnector_thatCameUpSinceThePlanIsUsed(t *testing.T) {
 	r := newRig(t, 1, Options{})
 	_, want := connectorFor(*out(subnetA).Network.Egress, nil)

@@ -23,6 +23,7 @@ import (
 // manages, and all of them before things are deleted.
 type looks struct {
 	connectors, tracing bool
+	users               bool            // of what is shared, though it is wanted: all is to go
 	ingress, domains    map[string]bool // by service
 	wanted              map[state.Address]bool
 	services            map[string]bool
@@ -30,7 +31,7 @@ type looks struct {
 }
 
 func lookFor(q reconcile.Query, services map[string]bool) looks {
-	l := looks{connectors: q.Users, tracing: q.Users, services: services, specs: q.Specs,
+	l := looks{connectors: q.Users, tracing: q.Users, users: q.Users, services: services, specs: q.Specs,
 		wanted: map[state.Address]bool{}, ingress: map[string]bool{}, domains: map[string]bool{}}
 	for name := range services {
 		l.ingress[name], l.domains[name] = q.Users, q.Users
@@ -92,7 +93,7 @@ func (p *Provider) observeConnectors(ctx context.Context, l looks, users func() 
 			continue
 		}
 		g.Go(func() error {
-			tags, by, err := p.sharedOf(ctx, aws.ToString(c.VpcConnectorArn), wanted, users)
+			tags, by, err := p.sharedOf(ctx, aws.ToString(c.VpcConnectorArn), wanted && !l.users, users)
 			if err == nil {
 				o := observedConnector(c, tags, by)
 				o.Detail = age(time.Since(aws.ToTime(c.CreatedAt)))
@@ -205,7 +206,7 @@ func (p *Provider) observeTracing(ctx context.Context, l looks, users func() (ma
 			if err != nil || upper(out.ObservabilityConfiguration.Status) != types.ObservabilityConfigurationStatusActive {
 				continue
 			}
-			tags, by, err := p.sharedOf(ctx, arn, l.wanted[Tracing(tracingName)], users)
+			tags, by, err := p.sharedOf(ctx, arn, l.wanted[Tracing(tracingName)] && !l.users, users)
 			if err != nil {
 				return err
 			}
