@@ -125,6 +125,10 @@ func TestAWSCLI(t *testing.T) {
 	require.Contains(t, typed("aws apprunner list-operations --service-arn "+made.Service.ServiceArn+" --query 'OperationSummaryList[].[Type,Status]' --output text"), "START_DEPLOYMENT\tSUCCEEDED")
 	group := "/aws/apprunner/consultation-app/" + made.Service.ServiceId + "/application"
 	require.Contains(t, typed("aws logs filter-log-events --log-group-name "+group+" --filter-pattern listening --query 'events[].message' --output text"), "app: listening on")
+	require.Regexp(t, `^[1-9][0-9]*(\.0)?\s*$`, typed("aws cloudwatch get-metric-statistics --namespace AWS/AppRunner --metric-name Requests --statistics Sum --period 3600"+
+		" --dimensions Name=ServiceName,Value=consultation-app Name=ServiceID,Value="+made.Service.ServiceId+
+		" --start-time "+time.Now().Add(-30*time.Minute).UTC().Format(time.RFC3339)+" --end-time "+time.Now().Add(30*time.Minute).UTC().Format(time.RFC3339)+
+		" --query 'Datapoints[0].Sum' --output text"))
 
 	plan, _ := c.apron(exitChanges, "plan", "--sandbox", "--adopt", "--no-verify", "--detailed-exitcode")
 	require.Contains(t, regexp.MustCompile("src-[0-9a-f]{20}").ReplaceAllString(plan, "src-HASH"), `
