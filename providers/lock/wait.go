@@ -1,0 +1,83 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// TimeoutError says that a lock was not given back in time.
+type TimeoutError struct {
+	*HeldError
+	Waited time.Duration
+}
+
+var _ error = (*TimeoutError)(nil)
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("waited %s for a lock: %s", e.Waited, e.HeldError.Error())
+}
+
+func (e *TimeoutError) Unwrap() error { return e.HeldError }
+
+// Hint says what to do about it.
+func (e *TimeoutError) Hint() string {
+	return "wait longer; if that run is gone for good, apron unlock --force takes its lock away"
+}
+
+// DeadlineExceeded marks the error as one of time, for the exit code.
+func (e *TimeoutError) DeadlineExceeded() bool { return true }
+
+const firstLook, lastLook = time.Second, 10 * time.Second
+
+// AcquireAll makes this run the holder of all the services' locks, or of none. Where
+// somebody else holds one it tells so and tries again, for as long as patience, and then
+// returns a [TimeoutError]; without patience it returns a [HeldError]. It reports whether
+// it had to wait, so that what was seen before may no longer be so.
+func (l *Locker) AcquireAll(ctx context.Context, services []string, patience time.Duration, tell func(*HeldError)) (waited bool, err error) {
+	services = slices.Compact(slices.Sorted(slices.Values(services))) // in one order for all runs: none waits for each other
+	for i, service := range services {
+		w, err := l.await(ctx, service, patience, tell)
+		waited = waited || w
+		if err != nil {
+			return waited, errors.Join(err, l.ReleaseAll(ctx, services[:i]))
+		}
+	}
+	return waited, nil
+}
+
+func (l *Locker) await(ctx context.Context, service string, patience time.Duration, tell func(*HeldError)) (waited bool, err error) {
+	began := l.now()
+	for wait := firstLook; ; wait = min(2*wait, lastLook) {
+		err := l.Acquire(ctx, service)
+		held, isHeld := errors.AsType[*HeldError](err)
+		switch {
+		case !isHeld || patience <= 0:
+			return waited, err
+		case l.now().Sub(began) >= patience:
+			return waited, &TimeoutError{held, patience}
+		case !waited:
+			waited = true
+			tell(held)
+		}
+		if err := sleep(ctx, min(wait, patience-l.now().Sub(began))); err != nil {
+			return waited, err
+		}
+	}
+}
+
+// releaseTime is how long a run that was told to end may take to give its locks back.
+const releaseTime = 15 * time.Second
+
+// ReleaseAll gives locks back, also where the run was told to end.
+func (l *Locker) ReleaseAll(ctx context.Context, services []string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	defer cancel()
+	var errs []error
+	for _, service := range services {
+		errs = append(errs, l.Release(ctx, service))
+	}
+	return errors.Join(errs...)
+}
