@@ -68,6 +68,7 @@ environments:
 		secrets set KEY --yes
 		secrets rotate KEY --yes
 		secrets import .env --yes
+		unlock
 		redeploy --yes
 		pause --yes
 		resume --yes

@@ -28,6 +28,7 @@ type applyFlags struct {
 	noCache     bool
 	timeout     time.Duration
 	parallelism int
+	lock        lockFlags
 	approved    *approved // what was agreed to; nil: the plan is shown, and somebody asked
 }
 
@@ -36,6 +37,7 @@ func (o *applyFlags) register(cmd *cobra.Command) {
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	f.DurationVar(&o.timeout, "timeout", 35*time.Minute, "how long to wait for one operation of App Runner")
 	f.IntVar(&o.parallelism, "parallelism", 8, "how many actions run at once")
+	o.lock.register(cmd)
 }
 
 func (o *applyFlags) registerBuilder(a *app, cmd *cobra.Command) {
@@ -104,11 +106,13 @@ func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error
 		return err
 	}
 	w := s.wire(o)
-	f, err := s.settled(ctx, w, false)
-	if err != nil {
-		return err
-	}
-	p, err := s.plan(f, flags.options(), true, everything)
+	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
+		f, err := s.settled(ctx, w, false)
+		if err != nil {
+			return planned{}, err
+		}
+		return s.plan(f, flags.options(), true, everything)
+	})
 	if err != nil {
 		return err
 	}
@@ -160,19 +164,11 @@ func (s *session) verify(ctx context.Context, w wiring, p planned) error {
 	return interruptible(ctx, errs.ErrorOrNil())
 }
 
-// execute shows a plan, asks, and carries it out.
+// execute shows a plan, asks, and carries it out while nobody else does so with its services.
 func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags) error {
 	a := s.a
-	text := render.Format(a.format) == render.Text
-	switch {
-	case text || p.plan.Empty():
-		if err := a.write(s.view(p)); err != nil {
-			return err
-		}
-	case !o.yes: // stdout is for the report, and nobody agrees to what they have not seen
-		if err := render.Write(a.err, s.view(p), render.Options{Color: a.colorErr}); err != nil {
-			return err
-		}
+	if err := s.show(p, o); err != nil {
+		return err
 	}
 	if p.missing != nil {
 		return p.missing
@@ -188,6 +184,11 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		return err
 	}
 	s.guard.PermitWrites()
+	p, unlock, err := s.locked(ctx, p, o)
+	if err != nil || p.plan.Empty() {
+		return err
+	}
+	defer unlock()
 	stream := render.Events(a.err, a.events())
 	started := time.Now()
 	report, err := apply.Run(ctx, p.plan, reconcile.Known(p.facts.live), w.all, apply.Options{
@@ -230,6 +231,17 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// show writes a plan that is to be carried out to where it is read.
+func (s *session) show(p planned, o applyFlags) error {
+	switch {
+	case render.Format(s.a.format) == render.Text || p.plan.Empty():
+		return s.a.write(s.view(p))
+	case !o.yes: // stdout is for the report, and nobody agrees to what they have not seen
+		return render.Write(s.a.err, s.view(p), render.Options{Color: s.a.colorErr})
+	}
+	return nil
 }
 
 func (a *app) events() render.EventOptions {

@@ -40,12 +40,7 @@ func (a *app) runDestroy(ctx context.Context, o applyFlags, images, logGroups bo
 		return err
 	}
 	w := s.wire(o)
-	f, err := s.settled(ctx, w, true)
-	if err != nil {
-		return err
-	}
-	s.release(f.live)
-	p, err := plan.Build(nil, f.live, plan.Options{Keep: func(addr state.Address) string {
+	keep := func(addr state.Address) string {
 		switch {
 		case addr.Target == "ecr" && addr.Kind == "repository" && !images:
 			return "--images deletes it, with every image in it"
@@ -53,11 +48,20 @@ func (a *app) runDestroy(ctx context.Context, o applyFlags, images, logGroups bo
 			return "--logs deletes it"
 		}
 		return ""
-	}})
+	}
+	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
+		f, err := s.settled(ctx, w, true)
+		if err != nil {
+			return planned{}, err
+		}
+		s.release(f.live)
+		p, err := plan.Build(nil, f.live, plan.Options{Keep: keep})
+		return planned{plan: p, facts: f, destroy: true, recording: &recording{kind: release.Destroy}}, err
+	})
 	if err != nil {
 		return err
 	}
-	return s.execute(ctx, w, planned{plan: p, facts: f, destroy: true, recording: &recording{kind: release.Destroy}}, o)
+	return s.execute(ctx, w, p, o)
 }
 
 // release takes the services that are destroyed out of the users of what they share.

@@ -127,6 +127,7 @@ func (a *app) root() *cobra.Command {
 		a.runCommand(),
 		a.loginCommand(),
 		a.secretsCommand(),
+		a.unlockCommand(),
 		a.docsCommand(),
 		a.versionCommand(),
 	)

@@ -83,16 +83,22 @@ func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, fro
 		return err
 	}
 	w = s.wire(o)
-	f, err := s.settled(ctx, w, false)
+	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
+		f, err := s.settled(ctx, w, false)
+		if err != nil {
+			return planned{}, err
+		}
+		p, err := s.plan(f, flags.options(), true, everything)
+		if err != nil {
+			return planned{}, err
+		}
+		p.recording.kind, p.verb = release.Promote, "promote"
+		p.recording.from = fmt.Sprintf("%s release %d", tested.Service, tested.Number)
+		return p, nil
+	})
 	if err != nil {
 		return err
 	}
-	p, err := s.plan(f, flags.options(), true, everything)
-	if err != nil {
-		return err
-	}
-	p.recording.kind, p.verb = release.Promote, "promote"
-	p.recording.from = fmt.Sprintf("%s release %d", tested.Service, tested.Number)
 	a.say("%s with the image of %s, %s:", spec.Service, p.recording.from, tested.Image.Digest)
 	return s.execute(ctx, w, p, o)
 }

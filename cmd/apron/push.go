@@ -43,14 +43,17 @@ func (a *app) runPart(ctx context.Context, flags planFlags, o applyFlags, identi
 
 func (s *session) applyPart(ctx context.Context, flags planFlags, o applyFlags, part func(state.Address) bool) error {
 	w := s.wire(o)
-	f, err := s.observe(ctx, w, false)
+	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
+		f, err := s.observe(ctx, w, false)
+		if err != nil {
+			return planned{}, err
+		}
+		p, err := s.plan(f, flags.options(), true, part)
+		p.recording = nil // a part is no release
+		return p, err
+	})
 	if err != nil {
 		return err
 	}
-	p, err := s.plan(f, flags.options(), true, part)
-	if err != nil {
-		return err
-	}
-	p.recording = nil // a part is no release
 	return s.execute(ctx, w, p, o)
 }

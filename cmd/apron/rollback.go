@@ -204,18 +204,24 @@ func (s *session) goBack(ctx context.Context, w wiring, target release.Record, o
 		return err
 	}
 	w = back.wire(o)
-	f, err := back.settled(ctx, w, false)
+	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
+		f, err := back.settled(ctx, w, false)
+		if err != nil {
+			return planned{}, err
+		}
+		stay := back.restore(s.specs[0], target, f)
+		p, err := back.plan(f, plan.Options{Bases: map[state.Address]plan.Base{}, Resume: true, AllowWildcard: true}, true, everything)
+		if err != nil {
+			return planned{}, err
+		}
+		p.plan.Notes = slices.DeleteFunc(p.plan.Notes, func(n state.Note) bool { return slices.Contains(stay, n.Target) && !n.Warning })
+		p.plan.Notes = append(p.plan.Notes, moved(back.specs[0], target, f)...)
+		p.recording.kind, p.recording.of, p.verb = release.Rollback, target.Number, "rollback"
+		return p, nil
+	})
 	if err != nil {
 		return err
 	}
-	stay := back.restore(s.specs[0], target, f)
-	p, err := back.plan(f, plan.Options{Bases: map[state.Address]plan.Base{}, Resume: true, AllowWildcard: true}, true, everything)
-	if err != nil {
-		return err
-	}
-	p.plan.Notes = slices.DeleteFunc(p.plan.Notes, func(n state.Note) bool { return slices.Contains(stay, n.Target) && !n.Warning })
-	p.plan.Notes = append(p.plan.Notes, moved(back.specs[0], target, f)...)
-	p.recording.kind, p.recording.of, p.verb = release.Rollback, target.Number, "rollback"
 	if p.plan.Empty() {
 		s.a.say("%s is as release %d was already.", target.Service, target.Number)
 	} else {

@@ -32,6 +32,7 @@ func (a *app) secretsCommand() *cobra.Command {
 	o.parallelism = 4
 	yes := func(c *cobra.Command) *cobra.Command {
 		c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+		o.lock.register(c)
 		return c
 	}
 	one := cobra.ExactArgs(1)

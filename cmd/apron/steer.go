@@ -65,27 +65,27 @@ func (a *app) runSteer(ctx context.Context, op plan.Op, o applyFlags, wait bool)
 		return err
 	}
 	w := s.wire(o)
-	live, err := s.services(ctx, w)
-	if err != nil {
-		return err
-	}
-	if wait && s.busy(live) {
-		if err := s.idle(ctx, w, live); err != nil {
-			return err
-		}
-		if live, err = s.services(ctx, w); err != nil {
-			return err
-		}
-	}
 	var all []state.Address
 	for _, spec := range s.specs {
 		all = append(all, serviceAddress(spec))
 	}
-	p, err := plan.Steer(op, all, live, plan.SteerOptions{Wait: wait})
+	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
+		live, err := s.services(ctx, w)
+		if err == nil && wait && s.busy(live) {
+			if err = s.idle(ctx, w, live); err == nil {
+				live, err = s.services(ctx, w)
+			}
+		}
+		if err != nil {
+			return planned{}, err
+		}
+		p, err := plan.Steer(op, all, live, plan.SteerOptions{Wait: wait})
+		return planned{plan: p, facts: facts{live: live}, verb: string(op)}, err
+	})
 	if err != nil {
 		return err
 	}
-	return s.execute(ctx, w, planned{plan: p, facts: facts{live: live}, verb: string(op)}, o)
+	return s.execute(ctx, w, p, o)
 }
 
 // services observes the services of the manifests and what App Runner has beside them, and

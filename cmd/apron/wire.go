@@ -283,6 +283,26 @@ type planned struct {
 	verb    string // of the command, unless it is apply or destroy
 	// recording says what is to be recorded of the plan's execution; nil for nothing.
 	recording *recording
+	// again plans once more, from what is live by then.
+	again func(context.Context) (planned, error)
+}
+
+// replannable is a plan that can be made again.
+func replannable(ctx context.Context, make func(context.Context) (planned, error)) (planned, error) {
+	p, err := make(ctx)
+	p.again = make
+	return p, err
+}
+
+// command is the verb that carries a plan out.
+func (p planned) command() string {
+	switch {
+	case p.verb != "":
+		return p.verb
+	case p.destroy:
+		return "destroy"
+	}
+	return "apply"
 }
 
 // everything is the part of the resources that most commands are about.

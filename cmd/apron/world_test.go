@@ -35,7 +35,8 @@ type world struct {
 	mu    sync.Mutex
 	calls []string // "service Operation" since the last run began
 	fault func(n int) sandbox.Fault
-	in    string // stdin of the runs
+	hold  func(call string) // keeps a call waiting; nil for none
+	in    string            // stdin of the runs
 }
 
 func newWorld(t testing.TB, c *checkout, dir string, latency time.Duration) *world {
@@ -46,9 +47,16 @@ func newWorld(t testing.TB, c *checkout, dir string, latency time.Duration) *wor
 	w.Server, err = sandbox.New(context.Background(), sandbox.Options{
 		Dir: dir, Account: sandboxAccount, Region: sandboxRegion, Speed: 1000, Engine: inProcessEngine, Latency: latency,
 		Faults: func(service, operation string, _ int) sandbox.Fault {
+			call := service + " " + operation
+			w.mu.Lock()
+			hold := w.hold
+			w.mu.Unlock()
+			if hold != nil {
+				hold(call)
+			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.calls = append(w.calls, service+" "+operation)
+			w.calls = append(w.calls, call)
 			if w.fault == nil {
 				return sandbox.Fault{}
 			}
@@ -89,6 +97,13 @@ func (w *world) run(ctx context.Context, args ...string) (int, string) {
 	a.connect = func(context.Context, string, string, string) (sandbox.Info, error) { return w.Info(), nil }
 	code := a.run(ctx, append(args, "--sandbox", "--file", filepath.Join(w.dir, "deploy.yaml")))
 	return code, out.String()
+}
+
+// held keeps calls waiting by hold from now on; nil lets them pass.
+func (w *world) held(hold func(call string)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hold = hold
 }
 
 // die is a run that ends, as by a SIGKILL, at its n-th call, before or after that takes
