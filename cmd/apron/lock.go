@@ -131,10 +131,14 @@ func lockRights(err error) error {
 
 // unlock gives locks back, also after an interrupt. A run that is being killed does not.
 func (s *session) unlock(ctx context.Context, l *lock.Locker, services []string) {
-	if signal := (errInterrupted{}); ctx.Err() != nil && !errors.As(context.Cause(ctx), &signal) {
-		return
-	}
-	if err := l.ReleaseAll(ctx, services); err != nil {
+	going, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		if signal := (errInterrupted{}); !errors.As(context.Cause(ctx), &signal) {
+			cancel()
+		}
+	})()
+	if err := l.ReleaseAll(going, services); err != nil && going.Err() == nil {
 		s.a.say("apron: warning: %v", err)
 		s.a.say("apron: hint: the lock expires by itself; `apron unlock` takes it away")
 	}

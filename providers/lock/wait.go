@@ -42,7 +42,7 @@ func (l *Locker) AcquireAll(ctx context.Context, services []string, patience tim
 		w, err := l.await(ctx, service, patience, tell)
 		waited = waited || w
 		if err != nil {
-			return waited, errors.Join(err, l.ReleaseAll(ctx, services[:i]))
+			return waited, errors.Join(err, l.ReleaseAll(context.WithoutCancel(ctx), services[:i]))
 		}
 	}
 	return waited, nil
@@ -71,9 +71,9 @@ func (l *Locker) await(ctx context.Context, service string, patience time.Durati
 // releaseTime is how long a run that was told to end may take to give its locks back.
 const releaseTime = 15 * time.Second
 
-// ReleaseAll gives locks back, also where the run was told to end.
+// ReleaseAll gives back those of the services' locks that are this run's.
 func (l *Locker) ReleaseAll(ctx context.Context, services []string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()
 	var errs []error
 	for _, service := range services {
