@@ -40,6 +40,7 @@ type app struct {
 	log     *slog.Logger
 
 	files           []string
+	only            []string // services; empty is all of the manifests
 	environment     string
 	envFiles        []string
 	region          string

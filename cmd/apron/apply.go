@@ -88,6 +88,7 @@ func (a *app) applyCommand() *cobra.Command {
 	flags.register(cmd)
 	o.register(cmd)
 	o.registerBuilder(a, cmd)
+	a.registerOnly(cmd)
 	cmd.Flags().StringVar(&agreed, "approved", "", "fingerprint of the plan that was approved: do that, or nothing")
 	return cmd
 }

@@ -29,6 +29,7 @@ func (a *app) destroyCommand() *cobra.Command {
 		},
 	}
 	o.register(cmd)
+	a.registerOnly(cmd)
 	cmd.Flags().BoolVar(&images, "images", false, "delete the repository too, with every image in it")
 	cmd.Flags().BoolVar(&logGroups, "logs", false, "delete the log groups too")
 	return cmd

@@ -47,6 +47,7 @@ func (a *app) driftCommand() *cobra.Command {
 		},
 	}
 	o.register(cmd)
+	a.registerOnly(cmd)
 	cmd.Flags().BoolVar(&flags.revert, "revert", false, "plan to bring back what the last release left, ask, and do so")
 	cmd.Flags().StringVar(&flags.explain, "explain", "", "who: say who changed what is live, by CloudTrail")
 	flags.notify.register(a, cmd)

@@ -51,6 +51,7 @@ func (a *app) planCommand() *cobra.Command {
 		},
 	}
 	flags.register(cmd)
+	a.registerOnly(cmd)
 	cmd.Flags().StringVar(&explain, "explain", "", "inputs: say, on stderr, which inputs of the image changed since the one that runs; who: say who changed what is live, by CloudTrail")
 	cmd.Flags().StringVar(&out, "out", "", "save the plan in this file, for apply to hold itself to")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there are changes, 0 when there are none")

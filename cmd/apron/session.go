@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/hashicorp/go-multierror"
+	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/manifest"
@@ -76,7 +77,30 @@ func (a *app) load() (*manifest.Set, error) {
 	if len(set.Documents) == 0 {
 		return nil, &usageError{err: errors.New("no manifest holds a service"), command: "apron"}
 	}
-	return set, nil
+	return set, a.choose(set)
+}
+
+// registerOnly lets a command be about some of the manifests' services.
+func (a *app) registerOnly(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&a.only, "only", nil, "service to be about, of those of the manifests; may be repeated (default all)")
+}
+
+// choose leaves in the set what --only names.
+func (a *app) choose(set *manifest.Set) error {
+	if len(a.only) == 0 {
+		return nil
+	}
+	var names []string
+	for _, d := range set.Documents {
+		names = append(names, d.Spec.Service)
+	}
+	for _, name := range a.only {
+		if !slices.Contains(names, name) {
+			return &usageError{err: fmt.Errorf("--only %s: the manifests have %s", name, strings.Join(names, ", ")), command: "apron"}
+		}
+	}
+	set.Documents = slices.DeleteFunc(set.Documents, func(d manifest.Document) bool { return !slices.Contains(a.only, d.Spec.Service) })
+	return nil
 }
 
 // open reads the manifests, finds out whose credentials these are, and names the images.

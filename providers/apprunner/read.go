@@ -70,8 +70,20 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 		return nil, nil, err
 	}
 	beside.forget(live)
+	for addr, o := range live {
+		if addr.Kind == kindService && !about(q, addr.Name) {
+			o.Owner = state.Theirs // it is only referred to: another run's to change and delete
+			live[addr] = o
+		}
+	}
 	belong(live)
 	return live, nil, nil
+}
+
+// about reports whether a query is about a service, and does not only look for what its
+// services refer to. A query without specs is about all that it wants.
+func about(q reconcile.Query, service string) bool {
+	return len(q.Specs) == 0 || slices.ContainsFunc(q.Specs, func(s state.Spec) bool { return s.Service == service })
 }
 
 // hiddenVariables tells which plain variables of a live service must be masked: those

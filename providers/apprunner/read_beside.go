@@ -34,7 +34,8 @@ func lookFor(q reconcile.Query, services map[string]bool) looks {
 	l := looks{connectors: q.Users, tracing: q.Users, users: q.Users, services: services, specs: q.Specs,
 		wanted: map[state.Address]bool{}, ingress: map[string]bool{}, domains: map[string]bool{}}
 	for name := range services {
-		l.ingress[name], l.domains[name] = q.Users, q.Users
+		users := q.Users && about(q, name)
+		l.ingress[name], l.domains[name] = users, users
 	}
 	for _, a := range q.Want {
 		l.wanted[a] = true

@@ -372,6 +372,17 @@ func TestObserve_findsServicesByNameAndTellsWhoseTheyAre(t *testing.T) {
 	require.True(t, key.Secret)
 	require.Equal(t, []string{"service shop"}, live[Scaling("apron-1-2-50")].Users)
 
+	// A service that is only referred to is not this run's, though apron made it.
+	live, _, err = r.Observe(t.Context(), reconcile.Query{Want: []state.Address{Service("shop"), Service("admin")}, Specs: []state.Spec{full}, Users: true})
+	require.NoError(t, err)
+	require.Equal(t, state.Ours, live[Service("shop")].Owner)
+	require.Equal(t, state.Theirs, live[Service("admin")].Owner)
+	doomed, err := plan.Build(nil, live, plan.Options{})
+	require.NoError(t, err)
+	for _, a := range doomed.Actions {
+		require.NotContains(t, a.Target.Name, "admin")
+	}
+
 	_, err = r.client.UntagResource(t.Context(), &sdk.UntagResourceInput{ResourceArn: aws.String(live[Service("admin")].ID), TagKeys: []string{tagService}})
 	require.NoError(t, err)
 	_, err = r.apply(other, plan.Options{})
