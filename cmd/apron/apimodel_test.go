@@ -18,7 +18,7 @@ import (
 
 // offline are the commands that never call AWS.
 var offline = []string{"validate", "render", "schema", "set", "show", "init", "run", "docs", "version", "build",
-	"sandbox start", "sandbox stop", "sandbox status", "sandbox reset", "sandbox env", "sandbox console", "sandbox serve"}
+	"sandbox start", "sandbox stop", "sandbox status", "sandbox reset", "sandbox env", "sandbox console", "sandbox scenario", "sandbox clock", "sandbox serve"}
 
 // TestCalls_satisfyAWSsModel runs every command that calls AWS, on manifests that use all
 // that App Runner has. The sandbox's door checks each request of it, as of every test that

@@ -48,7 +48,7 @@ func (a *app) startSandbox(ctx context.Context, dir, account, region string) (sa
 func (a *app) sandboxCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sandbox",
-		Short: "The AWS of this machine: start, stop, status, reset, env, console",
+		Short: "The AWS of this machine: start, stop, status, env, console, scenario, clock, reset",
 		Long:  "The sandbox is a server on this machine that speaks AWS's wire protocols and really\nruns containers. --sandbox on any command uses it. See apron docs sandbox.",
 		RunE:  group,
 	}
@@ -103,6 +103,7 @@ func (a *app) sandboxCommand() *cobra.Command {
 		_, err = fmt.Fprintln(a.out, state.Info.Console())
 		return err
 	})
+	cmd.AddCommand(a.scenarioCommand(), a.clockCommand())
 	var dir string
 	serve := &cobra.Command{Use: "serve", Hidden: true, RunE: func(cmd *cobra.Command, _ []string) error {
 		return sandbox.Serve(cmd.Context(), sandbox.ServeOptions{Dir: dir, Log: os.Stderr})

@@ -51,7 +51,8 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 		s.console.ServeHTTP(w, r)
 		return
 	}
-	known := r.URL.Path == "/_apron/stop" || r.URL.Path == "/_apron/reset" || r.URL.Path == "/_apron/resolver"
+	known := r.URL.Path == "/_apron/stop" || r.URL.Path == "/_apron/reset" || r.URL.Path == "/_apron/resolver" ||
+		r.URL.Path == "/_apron/scenario" || r.URL.Path == "/_apron/clock"
 	switch {
 	case !known:
 		http.NotFound(w, r)
@@ -64,6 +65,10 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 		s.stop(ErrStopped)
 	case r.URL.Path == "/_apron/resolver":
 		s.serveResolver(w, r)
+	case r.URL.Path == "/_apron/scenario":
+		s.serveScenario(w, r)
+	case r.URL.Path == "/_apron/clock":
+		s.serveClock(w, r)
 	default:
 		if err := s.Reset(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -189,7 +189,7 @@ func (s *Server) verifier() *wire.Verifier {
 		Secret: func(accessKey string) (string, bool) { return s.options.SecretKey, accessKey == s.options.AccessKey },
 		Region: s.options.Region,
 		Global: []string{"iam", "sts", "route53"},
-		Now:    s.options.Clock.Now,
+		Now:    time.Now, // clients have not turned their clocks
 	}
 }
 

@@ -47,6 +47,9 @@ func (s *Server) around(ctx context.Context, call wire.Call, next wire.Next) (an
 	if s.options.Faults != nil {
 		fault = s.options.Faults(call.Service, call.Operation, n)
 	}
+	if fault.When == Never {
+		fault = s.rehearsed(call, int64(n))
+	}
 	if err := wait(ctx, s.options.Latency); err != nil {
 		return nil, wire.ErrDropped // the client has gone
 	}

@@ -65,7 +65,7 @@ func (idleEngine) Close(context.Context) error { return nil }
 const account, region = "123456789012", "eu-west-1"
 
 // serve runs a sandbox in this process for the time of the test.
-func serve(t *testing.T, adjust ...func(*sandbox.Options)) *sandbox.Server {
+func serve(t testing.TB, adjust ...func(*sandbox.Options)) *sandbox.Server {
 	t.Helper()
 	o := sandbox.Options{Dir: t.TempDir(), Account: account, Region: region, Runner: idleEngine{}, Propagation: -1}
 	for _, f := range adjust {

@@ -74,6 +74,7 @@ type Server struct {
 	engine   runner.Engine
 	log      *slog.Logger
 	calls    atomic.Int64
+	doomed   atomic.Int64 // the call after which a scenario ends the process; 0 for none
 	recent   console.Calls
 	console  http.Handler
 	stop     context.CancelCauseFunc // set by Run

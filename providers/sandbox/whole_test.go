@@ -63,7 +63,7 @@ func (i *greeting) Stop(context.Context, time.Duration) error {
 }
 
 // push puts an image that greets under a tag, as docker would.
-func push(t *testing.T, s *sandbox.Server, tag, greets string) {
+func push(t testing.TB, s *sandbox.Server, tag, greets string) {
 	t.Helper()
 	info := s.Info()
 	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", Config: v1.Config{Labels: map[string]string{"greeting": greets}}})
@@ -77,7 +77,7 @@ func push(t *testing.T, s *sandbox.Server, tag, greets string) {
 }
 
 // deploy makes a running service of the image web:latest.
-func deploy(t *testing.T, s *sandbox.Server) (*apprunner.Client, *artypes.Service) {
+func deploy(t testing.TB, s *sandbox.Server) (*apprunner.Client, *artypes.Service) {
 	t.Helper()
 	ctx := t.Context()
 	_, err := ecr.NewFromConfig(config(s)).CreateRepository(ctx, &ecr.CreateRepositoryInput{RepositoryName: aws.String("web")})
@@ -107,7 +107,7 @@ func deploy(t *testing.T, s *sandbox.Server) (*apprunner.Client, *artypes.Servic
 	return services, made.Service
 }
 
-func eventually(t *testing.T, done func() bool) {
+func eventually(t testing.TB, done func() bool) {
 	t.Helper()
 	require.Eventually(t, done, 10*time.Second, 5*time.Millisecond)
 }

@@ -84,12 +84,20 @@ type Service struct {
 	mu     sync.Mutex
 	closed bool            // no new work; guarded by mu
 	apps   map[string]*app // by service id; guarded by mu
+
+	rehearsals map[string]Scenario // by service name, "" is for all; guarded by mu
+	rehearsed  chan struct{}       // closed when they change; guarded by mu
+	meddled    map[string]bool     // service ids that somebody has changed; guarded by mu
 }
 
 // New loads what Options.Dir holds, starts the instances of running services again and
 // takes up the operations that were under way. It does not wait for either.
 func New(o Options) (*Service, error) {
-	s := &Service{o: o, waits: Rehearsal(), apps: map[string]*app{}}
+	s := &Service{o: o, waits: Rehearsal(), apps: map[string]*app{},
+		rehearsals: map[string]Scenario{}, rehearsed: make(chan struct{}), meddled: map[string]bool{}}
+	if s.o.Faults == nil {
+		s.o.Faults = &Faults{}
+	}
 	if o.Waits != nil {
 		s.waits = *o.Waits
 	}

@@ -147,7 +147,7 @@ func (s *Service) certification(d domain) (wait time.Duration, next step) {
 			}
 		})
 	case domainPending:
-		if seen := s.seen(d.Records); !slices.Equal(seen, d.Records) {
+		if seen := s.seen(d.Records); !slices.Equal(seen, d.Records) && !s.pends(d) {
 			return 0, edit(func(_ *state, d *domain) { d.settle(seen) })
 		}
 		if !s.past(d.CreatedAt, validationLimit) {
@@ -178,6 +178,16 @@ func (s *Service) certification(d domain) (wait time.Duration, next step) {
 		}
 	}
 	return -1, nil
+}
+
+// pends reports whether the domain's service rehearses a certificate that stays pending.
+func (s *Service) pends(d domain) (yes bool) {
+	s.doc.View(func(st *state) {
+		for _, r := range st.Services {
+			yes = yes || st.domain(r.ID, d.ID) != nil && s.scenario(r) == CertPending
+		}
+	})
+	return yes
 }
 
 // settle takes over which records were seen, and goes on once all were.

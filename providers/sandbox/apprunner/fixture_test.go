@@ -38,7 +38,7 @@ const (
 
 // rig is an emulator on fakes, a real SDK client of it over HTTP, and a front door.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	s       *Service
 	api     *sdk.Client
 	server  *httptest.Server
@@ -49,7 +49,7 @@ type rig struct {
 }
 
 // newRig starts an emulator whose clock is fast.
-func newRig(t *testing.T, adjust ...func(*Options)) *rig {
+func newRig(t testing.TB, adjust ...func(*Options)) *rig {
 	w := &world{images: map[string]v1.Image{}, secrets: map[string]string{}, denied: map[string]bool{}, lines: map[string][]string{}}
 	w.push("web:v1", "v1")
 	w.push("web:v2", "v2")

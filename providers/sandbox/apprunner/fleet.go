@@ -213,14 +213,16 @@ func (f *fleet) keep() {
 	clock, waits := f.a.s.o.Clock, f.a.s.waits
 	crashes := 0
 	for {
-		t := time.NewTimer(clock.Scale(waits.ScaleIn))
+		idle, stop := context.WithCancel(f.ctx)
+		over := clock.After(idle, waits.ScaleIn)
 		select {
-		case <-f.ctx.Done():
-			t.Stop()
-			return
 		case <-f.wake:
-			t.Stop()
-		case <-t.C:
+			stop()
+		case <-over:
+			stop()
+			if f.ctx.Err() != nil {
+				return
+			}
 			crashes = 0
 			f.shrink()
 			continue

@@ -19,6 +19,7 @@ type health struct {
 	path               string
 	interval, timeout  time.Duration
 	healthy, unhealthy int
+	failing            bool // whatever the instance answers: a scenario
 }
 
 func (h health) protocol() string {
@@ -114,8 +115,15 @@ const shortest = 5 * time.Millisecond
 func (c checker) once(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, max(c.scale(c.timeout), min(c.timeout, time.Second)))
 	defer cancel()
-	return c.probe(ctx, c.run, c.port)
+	err := c.probe(ctx, c.run, c.port)
+	if err == nil && c.failing {
+		err = errRehearsed
+	}
+	return err
 }
+
+// errRehearsed is a check that fails because a scenario wants it.
+var errRehearsed = errors.New("a scenario of the sandbox")
 
 // rise returns nil when the starting instance is healthy: as many checks in a row
 // passed as the threshold asks. It fails when as many failed as the other threshold

@@ -21,6 +21,7 @@ type app struct {
 
 	turn    sync.Mutex // held by the operation or the revival that runs
 	remains []*fleet   // retired, but the engine could not stop all of it; guarded by turn
+	befalls Scenario   // what befalls the rollout that is under way; guarded by turn
 
 	mu   sync.Mutex
 	halt context.CancelFunc // ends a revival; guarded by mu
@@ -112,13 +113,16 @@ func (a *app) operate(op operation) {
 	if a.mark(op, opInProgress) != nil {
 		return
 	}
+	a.befalls = a.accident(op)
 	pulled, err := a.carryOut(ctx, op)
+	a.befalls = ""
 	if free := s.o.Faults.freed(a.name); free != nil {
 		select {
 		case <-free:
 		case <-ctx.Done():
 		}
 	}
+	a.unstuck(ctx)
 	if ctx.Err() != nil {
 		return
 	}
@@ -214,6 +218,8 @@ func (a *app) end(ctx context.Context, op operation, pulled bool, err error) {
 			return
 		}
 	}
+	meddle := false
+	var ended record
 	saved := a.change(func(_ *state, r *record) {
 		now, o := a.s.now(), r.operation(op.Id)
 		o.Status, o.UpdatedAt, o.EndedAt = result, now, now
@@ -224,11 +230,15 @@ func (a *app) end(ctx context.Context, op operation, pulled bool, err error) {
 		case status == deleted:
 			r.DeletedAt = now
 		}
+		meddle, ended = result == opSucceeded && status == running && a.s.scenario(r) == SomeoneChangedCPU, *r
 	})
 	if saved != nil {
 		return
 	}
 	a.report(op, pulled, err, target, status)
+	if meddle {
+		a.tampered(ended)
+	}
 	a.s.tidy()
 	if status == running && a.fleet.Load() == nil {
 		a.keepReviving()

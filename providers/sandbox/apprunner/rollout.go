@@ -68,6 +68,9 @@ func (a *app) bringUp(ctx context.Context, f *fleet, log line) error {
 	if err := clock.Sleep(ctx, waits.Provision); err != nil {
 		return err
 	}
+	if err := a.mishap(ctx, log); err != nil {
+		return err
+	}
 	h := f.rev.health
 	path := ""
 	if h.http {
@@ -237,6 +240,7 @@ func (a *app) newFleet(v version, img v1.Image, release func()) (*fleet, error) 
 			http: *h.Protocol == "HTTP", path: *h.Path,
 			interval: seconds(h.Interval), timeout: seconds(h.Timeout),
 			healthy: *h.HealthyThreshold, unhealthy: *h.UnhealthyThreshold,
+			failing: a.befalls == HealthFails,
 		},
 		readable: func() error { _, err := a.environment(c); return err },
 	}

@@ -71,6 +71,7 @@ func (s *Service) createService(_ context.Context, in createInput) (started, err
 	if refused != nil {
 		return started{}, refused
 	}
+	s.delayRoles(*in.ServiceName, in.Tags)
 	if err := s.assume(config); err != nil {
 		return started{}, err
 	}

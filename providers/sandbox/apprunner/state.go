@@ -122,7 +122,7 @@ func remembered[T revisable](s *Service, all []T) []T {
 
 // status is the status as callers see it: maintenance hides RUNNING.
 func (s *Service) status(r *record) string {
-	if r.Status == running && s.o.Faults.maintained(r.Name) {
+	if r.Status == running && (s.o.Faults.maintained(r.Name) || s.scenario(r) == Maintenance) {
 		return inProgress
 	}
 	return r.Status

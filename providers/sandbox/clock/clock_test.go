@@ -42,3 +42,18 @@ func TestClock_sleepEndsWithItsContext(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(began))
 	})
 }
+
+func TestClock_turnedForwardShortensWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, c := time.Now(), clock.New(2)
+		time.AfterFunc(time.Second, func() { _ = c.Turn(time.Minute) })
+		over := c.After(t.Context(), time.Hour)
+		require.NoError(t, c.Sleep(t.Context(), 70*time.Second))
+		require.Equal(t, 5*time.Second, time.Since(began), "70 s but for the minute, at twice the speed")
+		require.Equal(t, time.Now().Add(time.Minute).UTC(), c.Now())
+		require.Error(t, c.Turn(-time.Second))
+		require.NoError(t, c.Turn(time.Hour))
+		<-over
+		require.Equal(t, 5*time.Second, time.Since(began))
+	})
+}
