@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-multierror"
 	"golang.org/x/sync/errgroup"
@@ -42,9 +43,10 @@ type preflightOptions struct {
 func (s *session) preflight(ctx context.Context, w wiring, f facts, o preflightOptions) ([]state.Check, error) {
 	all := make([][]state.Check, len(s.specs))
 	g, gctx := errgroup.WithContext(ctx)
+	usage := sync.OnceValues(func() (apprunner.Usage, error) { return w.apprunner.Usage(gctx) }) // the same for all
 	for i, spec := range s.specs {
 		g.Go(func() (err error) {
-			p := &preflight{session: s, w: w, f: f, o: o, spec: spec}
+			p := &preflight{session: s, w: w, f: f, o: o, spec: spec, usage: usage}
 			all[i], err = p.checks(gctx)
 			return err
 		})
@@ -62,6 +64,8 @@ type preflight struct {
 	f    facts
 	o    preflightOptions
 	spec state.Spec
+	// usage is of the account's quotas.
+	usage func() (apprunner.Usage, error)
 }
 
 func (p *preflight) checks(ctx context.Context) ([]state.Check, error) {
@@ -72,7 +76,7 @@ func (p *preflight) checks(ctx context.Context) ([]state.Check, error) {
 	g.Go(func() (err error) { image, err = p.image(ctx); return err })
 	g.Go(func() (err error) { access, err = p.access(ctx); return err })
 	g.Go(func() (err error) { instance, err = p.instance(ctx); return err })
-	g.Go(func() (err error) { quotas, err = p.quotas(ctx, exists); return err })
+	g.Go(func() (err error) { quotas, err = p.quotas(exists); return err })
 	g.Go(func() (err error) { keys, err = p.keys(ctx); return err })
 	if err := g.Wait(); err != nil {
 		return nil, err
@@ -355,7 +359,7 @@ func (p *preflight) keys(ctx context.Context) (map[string]state.Check, error) {
 }
 
 // quotas are those that this plan uses more of.
-func (p *preflight) quotas(ctx context.Context, exists bool) ([]state.Check, error) {
+func (p *preflight) quotas(exists bool) ([]state.Check, error) {
 	scaling := false
 	for _, r := range apprunner.Desired(p.spec, apprunner.Inputs{}) {
 		_, have := p.f.live[r.Address]
@@ -364,7 +368,7 @@ func (p *preflight) quotas(ctx context.Context, exists bool) ([]state.Check, err
 	if p.o.after || exists && !scaling {
 		return nil, nil
 	}
-	used, err := p.w.apprunner.Usage(ctx)
+	used, err := p.usage()
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -37,6 +38,8 @@ type world struct {
 	fault func(n int) sandbox.Fault
 	hold  func(call string) // keeps a call waiting; nil for none
 	in    string            // stdin of the runs
+	// manifest is the file or directory that the runs are about; default deploy.yaml.
+	manifest string
 }
 
 func newWorld(t testing.TB, c *checkout, dir string, latency time.Duration) *world {
@@ -95,7 +98,7 @@ func (w *world) run(ctx context.Context, args ...string) (int, string) {
 	}
 	a.cache = ""
 	a.connect = func(context.Context, string, string, string) (sandbox.Info, error) { return w.Info(), nil }
-	code := a.run(ctx, append(args, "--sandbox", "--file", filepath.Join(w.dir, "deploy.yaml")))
+	code := a.run(ctx, append(args, "--sandbox", "--file", filepath.Join(w.dir, cmp.Or(w.manifest, "deploy.yaml"))))
 	return code, out.String()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -156,6 +157,17 @@ func (f *fake) ListRolePolicies(_ context.Context, in *sdk.ListRolePoliciesInput
 		slices.Sort(names)
 		names, next := page(names, in.Marker)
 		return &sdk.ListRolePoliciesOutput{PolicyNames: names, Marker: next, IsTruncated: next != nil}, nil
+	})
+}
+
+func (f *fake) ListRoles(_ context.Context, in *sdk.ListRolesInput, _ ...func(*sdk.Options)) (*sdk.ListRolesOutput, error) {
+	return call(f, "ListRoles", func() (*sdk.ListRolesOutput, error) {
+		names, next := page(slices.Sorted(maps.Keys(f.roles)), in.Marker)
+		out := &sdk.ListRolesOutput{Marker: next, IsTruncated: next != nil}
+		for _, name := range names {
+			out.Roles = append(out.Roles, types.Role{RoleName: &name})
+		}
+		return out, nil
 	})
 }
 

@@ -20,6 +20,7 @@ type reader interface {
 	GetRolePolicy(context.Context, *sdk.GetRolePolicyInput, ...func(*sdk.Options)) (*sdk.GetRolePolicyOutput, error)
 	ListAttachedRolePolicies(context.Context, *sdk.ListAttachedRolePoliciesInput, ...func(*sdk.Options)) (*sdk.ListAttachedRolePoliciesOutput, error)
 	ListRolePolicies(context.Context, *sdk.ListRolePoliciesInput, ...func(*sdk.Options)) (*sdk.ListRolePoliciesOutput, error)
+	ListRoles(context.Context, *sdk.ListRolesInput, ...func(*sdk.Options)) (*sdk.ListRolesOutput, error)
 }
 
 const codeAbsent = "NoSuchEntity"
@@ -78,6 +79,27 @@ func read(ctx context.Context, api reader, name string) (*role, error) {
 		}
 	}
 	return got, nil
+}
+
+// existing tells which roles there are. It lists those of the account, of whatever path: a
+// role's name is taken wherever it is. Who may not do that has every role looked for.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html
+func existing(ctx context.Context, api reader) (func(name string) bool, error) {
+	names := map[string]bool{}
+	pages := sdk.NewListRolesPaginator(api, &sdk.ListRolesInput{MaxItems: aws.Int32(1000)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		switch {
+		case awsapi.Is(err, "AccessDenied"):
+			return func(string) bool { return true }, nil
+		case err != nil:
+			return nil, fmt.Errorf("list roles: %w", awsapi.Explain(err))
+		}
+		for _, r := range page.Roles {
+			names[strings.ToLower(aws.ToString(r.RoleName))] = true
+		}
+	}
+	return func(name string) bool { return names[strings.ToLower(name)] }, nil
 }
 
 // absent drops the error that says that a role or policy does not exist.
