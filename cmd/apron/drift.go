@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 // driftFlags are what drift does with what it finds.
 type driftFlags struct {
 	revert  bool
+	accept  bool
 	explain string // who, or empty
 	notify  notifyFlags
 }
@@ -31,7 +33,8 @@ func (a *app) driftCommand() *cobra.Command {
 		Long: "drift compares what is live with what the newest release that succeeded left, setting by\n" +
 			"setting, whatever the manifest says by now. It exits with 2 when anything differs and\n" +
 			"with 0 when nothing does. Without a record it compares with the manifest, and says so.\n\n" +
-			"--revert plans to bring everything back to that release, asks, and does so.",
+			"--revert plans to bring everything back to that release, asks, and does so. --accept\n" +
+			"writes what is live into the manifest instead, where it stands: the next apply records it.",
 		Example: "  apron drift\n  apron drift --format markdown\n  apron drift --revert",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
@@ -43,12 +46,16 @@ func (a *app) driftCommand() *cobra.Command {
 			if err := flags.notify.check(); err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
+			if flags.accept && flags.revert {
+				return &usageError{err: errors.New("--accept and --revert are two answers to the same question: give one"), command: cmd.CommandPath()}
+			}
 			return a.runDrift(cmd.Context(), flags, o)
 		},
 	}
 	o.register(cmd)
 	a.registerOnly(cmd)
 	cmd.Flags().BoolVar(&flags.revert, "revert", false, "plan to bring back what the last release left, ask, and do so")
+	cmd.Flags().BoolVar(&flags.accept, "accept", false, "write what is live into the manifest")
 	cmd.Flags().StringVar(&flags.explain, "explain", "", "who: say who changed what is live, by CloudTrail")
 	flags.notify.register(a, cmd)
 	return cmd
@@ -69,6 +76,7 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 		return err
 	}
 	v := render.NewDrift(s.header(f.live), s.unsettled(f))
+	found := map[string][]plan.Action{}
 	for _, spec := range s.specs {
 		success := recent[spec.Service].Success
 		actions, compared, err := s.drifted(ctx, w, spec, success, f)
@@ -76,6 +84,7 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 			return err
 		}
 		v.Add(spec.Service, success, actions, compared)
+		found[spec.Service] = actions
 	}
 	if flags.explain == "who" {
 		s.explainWho(ctx, v, f)
@@ -88,6 +97,11 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 			return nil
 		}
 		a.notify(ctx, flags.notify, v)
+		if flags.accept {
+			if complete, err := s.accept(found); err != nil || complete {
+				return err
+			}
+		}
 		return errChanges
 	}
 	if success := recent[place.Service].Success; success != nil {

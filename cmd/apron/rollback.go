@@ -26,13 +26,14 @@ import (
 func (a *app) rollbackCommand() *cobra.Command {
 	var o applyFlags
 	var version string
+	var write bool
 	cmd := &cobra.Command{
 		Use:   "rollback [RELEASE]",
 		Short: "Go back to a release: its image and its configuration together",
 		Long: "rollback plans what brings back a release, shows it, asks, and does it. Without a number\n" +
 			"it is the newest that succeeded before what runs. Secrets stay the references that they\n" +
 			"were: values do not go back, and those that changed since are named. The manifest stays\n" +
-			"as it is, so that the next apply goes forward again.",
+			"as it is, so that the next apply goes forward again; --write makes it say what runs.",
 		Example: "  apron rollback\n  apron rollback 41\n  apron rollback --to-version v1.0.0",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -46,15 +47,16 @@ func (a *app) rollbackCommand() *cobra.Command {
 			if err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
-			return a.runRollback(cmd.Context(), o, number, version)
+			return a.runRollback(cmd.Context(), o, number, version, write)
 		},
 	}
 	o.register(cmd)
 	cmd.Flags().StringVar(&version, "to-version", "", "the newest release that succeeded with this image.version")
+	cmd.Flags().BoolVar(&write, "write", false, "write what was brought back into the manifest, where it stands")
 	return cmd
 }
 
-func (a *app) runRollback(ctx context.Context, o applyFlags, number int, version string) error {
+func (a *app) runRollback(ctx context.Context, o applyFlags, number int, version string, write bool) error {
 	s, err := a.open(ctx, false)
 	if err != nil {
 		return err
@@ -83,7 +85,33 @@ func (a *app) runRollback(ctx context.Context, o applyFlags, number int, version
 	if err := s.imageKept(ctx, w, place, target, others(all, live[serviceAddress(s.specs[0])])); err != nil {
 		return err
 	}
-	return s.goBack(ctx, w, target, o)
+	if err := s.goBack(ctx, w, target, o); err != nil || !write {
+		return err
+	}
+	return s.writeBack(ctx, w, target)
+}
+
+// writeBack makes the manifest say what a rollback has brought back.
+func (s *session) writeBack(ctx context.Context, w wiring, target release.Record) error {
+	live, err := s.services(ctx, w)
+	if err != nil {
+		return err
+	}
+	actions, _, err := s.drifted(ctx, w, s.specs[0], nil, facts{live: live})
+	if err != nil {
+		return err
+	}
+	var version []manifest.Edit
+	if v := target.Image.Version; v != "" && v != s.specs[0].Image.Version {
+		version = append(version, manifest.Edit{Path: "image.version", Value: v})
+	}
+	if _, err := s.accept(map[string][]plan.Action{s.specs[0].Service: actions}, version...); err != nil {
+		return fmt.Errorf("release %d is back, and the manifest does not say so: %w", target.Number, err)
+	}
+	if target.Commit != nil {
+		s.a.say("The sources of that image are those of commit %s.", target.Commit.SHA)
+	}
+	return nil
 }
 
 // chooseRelease finds the release to go back to.

@@ -88,6 +88,17 @@ type editedText struct {
 	New  string `json:"new"`
 }
 
+// line says for people what was changed, and where.
+func (c editedText) line(file string) string {
+	switch {
+	case c.Line == 0:
+		return fmt.Sprintf("%s: %s: %s is gone", file, c.Path, c.Old)
+	case c.Old == "":
+		return fmt.Sprintf("%s:%d: %s: %s", file, c.Line, c.Path, c.New)
+	}
+	return fmt.Sprintf("%s:%d: %s: %s → %s", file, c.Line, c.Path, c.Old, c.New)
+}
+
 func (a *app) runSet(ctx context.Context, o setFlags, edits []manifest.Edit) error {
 	file, err := a.oneManifest()
 	if err != nil {
@@ -115,14 +126,7 @@ func (a *app) runSet(ctx context.Context, o setFlags, edits []manifest.Edit) err
 		return a.encode(v)
 	}
 	for _, c := range v.Changes {
-		switch {
-		case c.Line == 0:
-			fmt.Fprintf(a.out, "%s: %s: %s is gone\n", v.File, c.Path, c.Old)
-		case c.Old == "":
-			fmt.Fprintf(a.out, "%s:%d: %s: %s\n", v.File, c.Line, c.Path, c.New)
-		default:
-			fmt.Fprintf(a.out, "%s:%d: %s: %s → %s\n", v.File, c.Line, c.Path, c.Old, c.New)
-		}
+		fmt.Fprintln(a.out, c.line(v.File))
 	}
 	if len(changes) == 0 {
 		fmt.Fprintf(a.out, "%s: nothing to change\n", v.File)

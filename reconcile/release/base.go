@@ -74,7 +74,9 @@ func Bases(services ...Known) (map[state.Address]plan.Base, error) {
 	bases := map[state.Address]plan.Base{}
 	for _, k := range services {
 		for _, a := range k.Addresses {
-			bases[a] = bases[a] // known to be new, unless a release wanted it
+			if _, known := bases[a]; !known {
+				bases[a] = plan.Base{} // new, unless a release wanted it
+			}
 		}
 		wanted, err := k.Success.Wanted()
 		if err != nil {

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
+)
+
+// written are the settings of a service that a manifest has under the same name.
+var written = map[string]bool{"cpu": true, "memory": true, "port": true, "command": true, "auto_deploy": true,
+	"health.protocol": true, "health.path": true, "health.interval": true, "health.timeout": true, "health.healthy": true, "health.unhealthy": true,
+	"network.public": true, "network.ip": true}
+
+// contentName is the name of a scaling configuration that apron made.
+var contentName = regexp.MustCompile(`^apprunner/scaling/apron-(\d+)-(\d+)-(\d+)$`)
+
+// accepting turns what differs of a service into edits of its manifest that make the
+// manifest want what is live. What no edit can say is left, by path and reason.
+func accepting(d *manifest.Document, actions []plan.Action) (edits []manifest.Edit, left []string) {
+	set := func(path, value string) {
+		edits = append(edits, manifest.Edit{Path: path, Value: manifest.LiveText(path, value, d.Text(path))})
+	}
+	for _, a := range actions {
+		service := a.Target.Target == "apprunner" && a.Target.Kind == "service"
+		if !service || a.Op != plan.Update {
+			left = append(left, fmt.Sprintf("%s: no key of the manifest says this", a.Target))
+			continue
+		}
+		for _, c := range a.Changes {
+			live := c.Old
+			key, inMap := c.Path, strings.HasPrefix(c.Path, "env.") || strings.HasPrefix(c.Path, "tags.") && !strings.HasPrefix(c.Path, "tags.apron:")
+			switch {
+			case live != nil && live.Secret || c.New != nil && c.New.Secret:
+				left = append(left, key+": is a secret, or was one")
+			case (inMap || written[key]) && live == nil:
+				edits = append(edits, manifest.Edit{Path: key, Remove: true})
+			case inMap || written[key]:
+				set(key, live.Value)
+			case key == "scaling" && live != nil && contentName.MatchString(live.Value):
+				m := contentName.FindStringSubmatch(live.Value)
+				set("scaling.min", m[1])
+				set("scaling.max", m[2])
+				set("scaling.concurrency", m[3])
+			case key == "image":
+				left = append(left, "image: what runs was built from other sources; apron rollback goes back to a release")
+			default:
+				left = append(left, key+": no edit of the manifest says this")
+			}
+		}
+	}
+	return edits, left
+}
+
+// accept writes what is live into the manifests, and tells what it could not write. The
+// files are changed only if all of their edits can be made. more are edits that follow from
+// something else.
+func (s *session) accept(actions map[string][]plan.Action, more ...manifest.Edit) (complete bool, err error) {
+	complete = true
+	var errs *multierror.Error
+	for i := range s.set.Documents {
+		d := &s.set.Documents[i]
+		edits, left := accepting(d, actions[d.Spec.Service])
+		for _, why := range left {
+			complete = false
+			s.a.say("apron: warning: %s: not written: %s", d.Spec.Service, why)
+		}
+		if edits = append(edits, more...); len(edits) == 0 {
+			continue
+		}
+		o := manifest.EditOptions{Environment: s.a.environment, Literal: true}
+		if s.shared(d.Spec) {
+			o.Service = d.Spec.Service
+		}
+		changes, err := s.a.rewrite(d.Spec.File, o, edits)
+		if err != nil {
+			errs = multierror.Append(errs, err)
+			continue
+		}
+		for _, c := range changes {
+			s.a.say("%s", editedText(c).line(d.Spec.File))
+		}
+	}
+	return complete, errs.ErrorOrNil()
+}
+
+// shared reports whether the service's file holds others, too.
+func (s *session) shared(spec state.Spec) bool {
+	for _, other := range s.set.Documents {
+		if other.Spec.File == spec.File && other.Spec.Service != spec.Service {
+			return true
+		}
+	}
+	return false
+}
