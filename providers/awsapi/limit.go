@@ -22,16 +22,18 @@ type limits map[string]*rate.Limiter
 // https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
 func newLimits() limits {
 	return limits{
-		"AppRunner":        rate.NewLimiter(20, 40),
-		"ECR":              rate.NewLimiter(100, 200),
-		"IAM":              rate.NewLimiter(20, 40),
-		"SSM":              rate.NewLimiter(40, 40),
-		"SSM PutParameter": rate.NewLimiter(3, 6),
-		"Secrets Manager":  rate.NewLimiter(50, 50),
-		"CloudWatch Logs":  rate.NewLimiter(5, 10),
-		"CloudWatch":       rate.NewLimiter(20, 40),
-		"Route 53":         rate.NewLimiter(5, 5),
-		"WAFV2":            rate.NewLimiter(1, 2),
+		"AppRunner": rate.NewLimiter(20, 40),
+		"ECR":       rate.NewLimiter(100, 200),
+		// Of the 2,000 that AWS allows.
+		"ECR BatchGetImage": rate.NewLimiter(1000, 200),
+		"IAM":               rate.NewLimiter(20, 40),
+		"SSM":               rate.NewLimiter(40, 40),
+		"SSM PutParameter":  rate.NewLimiter(3, 6),
+		"Secrets Manager":   rate.NewLimiter(50, 50),
+		"CloudWatch Logs":   rate.NewLimiter(5, 10),
+		"CloudWatch":        rate.NewLimiter(20, 40),
+		"Route 53":          rate.NewLimiter(5, 5),
+		"WAFV2":             rate.NewLimiter(1, 2),
 	}
 }
 
