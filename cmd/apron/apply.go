@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -205,6 +206,12 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 	h := s.header(p.facts.live)
 	h.Destroy, h.Verb = p.destroy, p.verb
 	for i := range h.Services {
+		if len(s.specs) > 1 {
+			h.Services[i].Version = s.specs[i].Image.Version
+			h.Services[i].Result = render.ResultOf(slices.DeleteFunc(slices.Clone(report.Results), func(r apply.Result) bool {
+				return !p.about(s.specs[i], r.Action)
+			}))
+		}
 		h.Services[i].Release = numbers[h.Services[i].Name]
 		for _, r := range report.Results {
 			if r.Action.Target == apprunner.Service(h.Services[i].Name) && r.Outcome.URL != "" {

@@ -55,14 +55,18 @@ func (a *app) ciJob() string {
 func (s *session) written(p planned) []string {
 	var names []string
 	for _, spec := range s.specs {
-		if slices.ContainsFunc(p.plan.Actions, func(a plan.Action) bool {
-			return a.Target == serviceAddress(spec) || a.Target.Target == "ssm" && strings.HasPrefix(a.Target.Name, ssm.ParameterName(spec.Service, "")) ||
-				p.recording != nil && p.concerns(spec, a)
-		}) {
+		if slices.ContainsFunc(p.plan.Actions, func(a plan.Action) bool { return p.about(spec, a) }) {
 			names = append(names, spec.Service)
 		}
 	}
 	return names
+}
+
+// about reports whether an action changes something of a service, also where the plan is
+// of a part.
+func (p planned) about(spec state.Spec, a plan.Action) bool {
+	return a.Target == serviceAddress(spec) || a.Target.Target == "ssm" && strings.HasPrefix(a.Target.Name, ssm.ParameterName(spec.Service, "")) ||
+		p.recording != nil && p.concerns(spec, a)
 }
 
 // locked makes this run the only one that writes to the plan's services, until unlock is

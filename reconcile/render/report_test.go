@@ -67,6 +67,29 @@ func TestReport_isReadByPeopleAndMachines(t *testing.T) {
 	everyFormat(t, "interrupted", NewReport(r, err, Header{}))
 }
 
+func TestReport_tellsHowEachOfSeveralServicesFared(t *testing.T) {
+	h := header()
+	h.Services = []Service{{Name: "web", URL: "https://web.example.com", Result: "failed", Version: "v1.2.0"},
+		{Name: "a-longer-name", URL: "https://api.example.com", Result: "unchanged"}, {Name: "new", Result: "skipped", Version: "v|1"}}
+	r, err := broken()
+	everyFormat(t, "several", NewReport(r, err, h))
+}
+
+func TestResultOf_theWorstCounts(t *testing.T) {
+	for want, statuses := range map[string][]apply.Status{
+		"unchanged": nil,
+		"done":      {apply.Done, apply.Done},
+		"skipped":   {apply.Done, apply.Skipped, apply.Done},
+		"failed":    {apply.Done, apply.Failed, apply.Skipped},
+	} {
+		var results []apply.Result
+		for _, s := range statuses {
+			results = append(results, apply.Result{Status: s})
+		}
+		require.Equal(t, want, ResultOf(results))
+	}
+}
+
 func TestReport_failsForWhatFollowsTheRun(t *testing.T) {
 	v := NewReport(completed(), errors.New("verify: /health answers 503"), Header{})
 	require.Contains(t, written(t, v, Options{}), "Apply failed: 5 done, 0 failed, 0 skipped.")

@@ -24,6 +24,10 @@ func (v *Report) text(o Options) string {
 		b.WriteByte('\n')
 	}
 	b.WriteString(p.in(v.color(), v.headline()) + "\n")
+	if v.tells() {
+		b.WriteString("\n" + v.table(p))
+		return b.String()
+	}
 	for _, s := range v.urls() {
 		fmt.Fprintf(&b, "%s %s\n", p.in(dim, clean(s.Name)), p.in(cyan, clean(s.URL)))
 	}
@@ -127,13 +131,17 @@ func (v *Report) markdown() string {
 	} else {
 		fmt.Fprintf(&b, "**%s**\n\n", v.headline())
 	}
-	for _, u := range v.urls() {
-		fmt.Fprintf(&b, "- %s %s\n", code(u.Name), code(u.URL))
+	if v.tells() {
+		b.WriteString(v.markdownTable() + "\n")
+	} else {
+		for _, u := range v.urls() {
+			fmt.Fprintf(&b, "- %s %s\n", code(u.Name), code(u.URL))
+		}
 	}
 	for _, e := range v.Errors {
 		b.WriteString(e.markdown())
 	}
-	if len(v.urls())+len(v.Errors) > 0 {
+	if !v.tells() && len(v.urls()) > 0 || len(v.Errors) > 0 {
 		b.WriteByte('\n')
 	}
 	if len(v.Results) > 0 {

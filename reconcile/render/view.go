@@ -80,6 +80,11 @@ type Service struct {
 	URL  string `json:"url,omitempty"` // empty as long as it does not exist
 	// Release is the number of the record that the run has left; 0 for none.
 	Release int `json:"release,omitempty"`
+	// Result is how an apply of several services ended for this one: done, failed, skipped
+	// or unchanged.
+	Result string `json:"result,omitempty"`
+	// Version is image.version of the manifest.
+	Version string `json:"version,omitempty"`
 }
 
 // normal gives lists that are absent the form of empty ones.
