@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/providers/image/source"
@@ -118,8 +119,10 @@ func tag(inputs []Input) string {
 	for _, in := range inputs {
 		line = quote(line, in.Name)
 		line = append(append(append(line, ' '), in.Digest...), '\n')
-		h.Write(line)
-		line = line[:0]
+		if len(line) > 32<<10 {
+			h.Write(line)
+			line = line[:0]
+		}
 	}
 	h.Write(line)
 	return "src-" + hex.EncodeToString(h.Sum(nil))[:20]
@@ -151,8 +154,21 @@ func (id *Identity) addFiles(ctx context.Context, c *source.Context, cache *stat
 		return fmt.Errorf("hash the inputs of the build: %w", err)
 	}
 	id.Inputs = slices.Grow(id.Inputs, len(files))
+	size := 0
+	for _, f := range files {
+		size += len(prefix) + len(f.Path)
+	}
+	var text strings.Builder
+	text.Grow(size)
+	for _, f := range files {
+		text.WriteString(prefix)
+		text.WriteString(f.Path)
+	}
+	names := text.String() // one string that they share
 	for i, f := range files {
-		id.add(prefix+f.Path, sums[i])
+		n := len(prefix) + len(f.Path)
+		id.add(names[:n], sums[i])
+		names = names[n:]
 	}
 	return nil
 }

@@ -143,3 +143,44 @@ func TestFiles_areExecutableWhereTheDiskSaysSoIfGitCannotTell(t *testing.T) {
 		require.Equal(t, want, executables(t, root), name)
 	}
 }
+
+// TestFiles_areInOrderWithGit has names of which neither the order of directories nor
+// that of a walk is that of paths, in a context below the top. All are executable on
+// disk; a third is so in the index, and a third not.
+func TestFiles_areInOrderWithGit(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no executable bits on disk")
+	}
+	root := t.TempDir()
+	names := []string{"a-/x", "a-b", "a.d/x", "a/a", "a/m-", "a/m/y", "a/m0", "a0", "b/z"}
+	list := []tracked{{"app", 0o120000}}
+	var want []string
+	for i, name := range names {
+		at := filepath.Join(root, "app", filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o755))
+		require.NoError(t, os.WriteFile(at, nil, 0o755))
+		switch i % 3 {
+		case 0:
+			list = append(list, tracked{"app/" + name, 0o100644})
+			continue
+		case 1:
+			list = append(list, tracked{"app/" + name, 0o100755})
+		}
+		want = append(want, name) // the last third is not tracked
+	}
+	list = append(list, tracked{"app0", 0o100644})
+	require.NoError(t, os.WriteFile(filepath.Join(root, "app/Dockerfile"), nil, 0o644))
+	require.NoError(t, os.Mkdir(filepath.Join(root, ".git"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(root, ".git/index"), index(4, 20, list), 0o644))
+	require.Equal(t, want, executables(t, filepath.Join(root, "app")))
+
+	c, err := source.Open(filepath.Join(root, "app"), state.Build{}, source.Options{})
+	require.NoError(t, err)
+	files, err := c.Files(t.Context())
+	require.NoError(t, err)
+	var listed []string
+	for _, f := range files {
+		listed = append(listed, f.Path)
+	}
+	require.Equal(t, append([]string{"Dockerfile"}, names...), listed)
+}

@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/apron-deploy/apron/providers/image/ignore"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -48,7 +49,7 @@ type Context struct {
 	shown   string // the Dockerfile as the user would name it
 	ignored *ignore.Matcher
 	never   map[string]bool // absolute paths
-	tracked index
+	tracked func() index    // read when it is first asked for; nil if git has none to be read
 }
 
 // Open finds the context and the Dockerfile of b, whose manifest is in dir.
@@ -67,9 +68,13 @@ func Open(dir string, b state.Build, o Options) (*Context, error) {
 	if c.Text, err = os.ReadFile(c.Dockerfile); err != nil {
 		return nil, &Error{Key: "image.build.dockerfile", Why: err.Error(), err: err}
 	}
-	if c.tracked, err = readIndex(c.Root); err != nil {
-		c.tracked = nil // the disk's own bits will do
-	}
+	c.tracked = sync.OnceValue(func() index {
+		tracked, err := readIndex(c.Root)
+		if err != nil {
+			return nil // the disk's own bits will do
+		}
+		return tracked
+	})
 	for _, name := range o.Exclude {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(dir, name)

@@ -37,11 +37,17 @@ func (c *Context) Sums(ctx context.Context, cache *statcache.Cache, files []File
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
-				for i := from; i < min(from+stretch, len(files)); i++ {
-					var err error
-					if sums[i], err = c.sum(h, files[i]); err != nil {
+				text := make([]byte, 0, stretch*len(sumText{}))
+				to := min(from+stretch, len(files))
+				for _, f := range files[from:to] {
+					sum, err := c.sum(h, f)
+					if err != nil {
 						return err
 					}
+					text = append(text, sum[:]...)
+				}
+				for i, all := from, string(text); i < to; i++ { // one string that they share
+					sums[i], all = all[:len(sumText{})], all[len(sumText{}):]
 				}
 			}
 		})
@@ -52,19 +58,23 @@ func (c *Context) Sums(ctx context.Context, cache *statcache.Cache, files []File
 // stretch is how many neighbours one worker takes at a time: some will be in one directory.
 const stretch = 64
 
-func (c *Context) sum(h *statcache.Hasher, f File) (string, error) {
+// sumText is a mode and a sum in hexadecimal digits.
+type sumText [modeLen + 2*sha256.Size]byte
+
+const modeLen = len("100644:")
+
+func (c *Context) sum(h *statcache.Hasher, f File) (text sumText, err error) {
 	sum, err := c.content(h, f)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s vanished while the context was read: %w", f.Path, err)
+		return text, fmt.Errorf("%s vanished while the context was read: %w", f.Path, err)
 	}
 	if err != nil {
-		return "", err
+		return text, err
 	}
-	const mode = len("100644:")
-	var text [mode + 2*len(sum)]byte
-	copy(text[:], f.Mode()+":")
-	hex.Encode(text[mode:], sum[:])
-	return string(text[:]), nil
+	copy(text[:], f.Mode())
+	text[modeLen-1] = ':'
+	hex.Encode(text[modeLen:], sum[:])
+	return text, nil
 }
 
 func (c *Context) content(h *statcache.Hasher, f File) (statcache.Sum, error) {

@@ -21,13 +21,13 @@ type walk struct {
 	base    string
 	prefix  string // of base within the repository, with a slash at its end
 	never   map[string]bool
-	tracked index
+	tracked func() index
 	skip    [2]*ignore.Matcher // nil ones skip nothing
 	want    *ignore.Matcher    // nil wants everything
 
 	workers *errgroup.Group
 	mu      sync.Mutex
-	files   []File
+	found   [][]File // of one directory each, sorted
 }
 
 // place is a directory the walk has come to, and what the patterns say of it.
@@ -54,14 +54,57 @@ func (c *Context) walk(base string) *walk {
 func (w *walk) list(ctx context.Context, paths []string) ([]File, error) {
 	w.workers, ctx = errgroup.WithContext(ctx)
 	w.workers.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	var index sync.WaitGroup
+	index.Go(func() { w.tracked() })
 	for _, p := range paths {
 		w.workers.Go(func() error { return w.from(ctx, p) })
 	}
-	if err := w.workers.Wait(); err != nil {
+	err := w.workers.Wait()
+	index.Wait()
+	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(w.files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
-	return w.files, nil
+	slices.SortFunc(w.found, func(a, b []File) int { return byPath(a[0], b[0]) })
+	files := slices.Concat(w.found...)
+	slices.SortFunc(files, byPath) // which is quick with what is nearly in order
+	return files, w.modes(files)
+}
+
+func byPath(a, b File) int { return cmp.Compare(a.Path, b.Path) }
+
+// share is how many files one worker takes at a time.
+const share = 4096
+
+// modes sets of each file whether it is executable: by the index, which is in the same
+// order, or by the disk. Where the disk does not know, nothing is.
+func (w *walk) modes(files []File) error {
+	tracked := w.tracked().below(w.prefix)
+	var workers errgroup.Group
+	workers.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for part := range slices.Chunk(files, share) {
+		workers.Go(func() error {
+			at := tracked.from(w.prefix + part[0].Path)
+			for i := range part {
+				f := &part[i]
+				for at < len(tracked) && tracked[at].path[len(w.prefix):] < f.Path {
+					at++
+				}
+				switch {
+				case f.Link:
+				case at < len(tracked) && tracked[at].path[len(w.prefix):] == f.Path:
+					f.Exec = tracked[at].exec
+				case runtime.GOOS != "windows":
+					info, err := os.Lstat(filepath.Join(w.base, filepath.FromSlash(f.Path)))
+					if err != nil {
+						return err
+					}
+					f.Exec = info.Mode()&0o100 != 0
+				}
+			}
+			return nil
+		})
+	}
+	return workers.Wait()
 }
 
 // from goes down to rel from base, so that patterns are asked on the way.
@@ -131,26 +174,21 @@ func (w *walk) entry(ctx context.Context, in place, e fs.DirEntry, found *[]File
 			*found = append(*found, File{Path: rel, Link: true})
 		}
 	case kind.IsRegular():
-		if !w.takes(in, rel) {
-			return nil
+		if w.takes(in, rel) {
+			*found = append(*found, File{Path: rel})
 		}
-		exec, ok := w.tracked[w.prefix+rel]
-		if !ok {
-			info, err := e.Info()
-			if err != nil {
-				return err
-			}
-			exec = runtime.GOOS != "windows" && info.Mode()&0o100 != 0
-		}
-		*found = append(*found, File{Path: rel, Exec: exec})
 	}
 	return nil
 }
 
 func (w *walk) add(found []File) {
+	if len(found) == 0 {
+		return
+	}
+	slices.SortFunc(found, byPath)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.files = append(w.files, found...)
+	w.found = append(w.found, found)
 }
 
 // enter returns the place at rel, or false when nothing in it can be listed.

@@ -31,8 +31,10 @@ type dir struct {
 
 // enter returns the file at path below root.
 func (d *dir) enter(root, path string) file {
-	i := strings.LastIndexByte(path, '/')
-	if at := path[:i+1]; !d.open || at != d.path {
+	name, below := strings.CutPrefix(path, d.path)
+	if !d.open || !below || strings.IndexByte(name, '/') >= 0 {
+		at := path[:strings.LastIndexByte(path, '/')+1]
+		name = path[len(at):]
 		d.leave()
 		d.path, d.open = at, true
 		err := retry(func() (err error) {
@@ -46,7 +48,7 @@ func (d *dir) enter(root, path string) file {
 	if d.fd == cwd {
 		return file{fd: cwd, name: root + "/" + path}
 	}
-	return file{fd: d.fd, name: path[i+1:]}
+	return file{fd: d.fd, name: name}
 }
 
 func (d *dir) leave() {
@@ -59,7 +61,10 @@ func (d *dir) leave() {
 // lstat returns false for what is not a regular file.
 func lstat(f file) (stat, bool) {
 	var st unix.Stat_t
-	err := retry(func() error { return unix.Fstatat(f.fd, f.name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err := unix.Fstatat(f.fd, f.name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	for errors.Is(err, unix.EINTR) {
+		err = unix.Fstatat(f.fd, f.name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	}
 	return statOf(&st), err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
