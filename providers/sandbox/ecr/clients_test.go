@@ -23,18 +23,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// client is a program that people push with. Its arguments name an archive of docker's,
-// and images of the registry; LOCAL is the image's name in the program's own store.
+// client is a program that people push with. In its arguments ARCHIVE is a file in
+// docker's format, and REGISTRY the registry's host and port.
 type client struct {
 	name  string
 	login []string // takes the password on standard input
 	load  []string
 	drop  []string
-	tag   []string // LOCAL, and then the image's name in the registry
+	tag   []string // and the image's name in the registry; nil if it has no store of its own
 	push  []string // and the image's name in the registry
 	pull  []string
 }
 
+// local is the image's name in the archive, and in the stores of those that have one.
 const local = "apron.local/clients:one"
 
 var clients = []client{
