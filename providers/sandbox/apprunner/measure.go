@@ -22,6 +22,10 @@ type Measurement struct {
 // one.
 const sampled = 5 * time.Second
 
+// least is the time over which the use of a CPU can be told: the kernel counts in
+// hundredths of a second.
+const least = 500 * time.Millisecond
+
 // put hands a value on.
 func (a *app) put(name, unit string, value float64) {
 	a.s.o.Metrics(Measurement{Service: a.name, ServiceID: a.id, Name: name, Unit: unit, At: a.s.o.Clock.Now(), Value: value})
@@ -124,10 +128,13 @@ func (f *fleet) sample() {
 		}
 		f.mu.Lock()
 		before := m.used
-		m.used = use{now, stats.CPUSeconds}
+		passed := now.Sub(before.at)
+		if passed >= least {
+			m.used = use{now, stats.CPUSeconds}
+		}
 		f.mu.Unlock()
-		if passed := now.Sub(before.at).Seconds(); !before.at.IsZero() && passed > 0 && f.rev.cpu > 0 {
-			f.a.put("CPUUtilization", "Percent", 100*max(stats.CPUSeconds-before.cpu, 0)/passed/(float64(f.rev.cpu)/1024))
+		if !before.at.IsZero() && passed >= least && f.rev.cpu > 0 {
+			f.a.put("CPUUtilization", "Percent", 100*max(stats.CPUSeconds-before.cpu, 0)/passed.Seconds()/(float64(f.rev.cpu)/1024))
 		}
 		if f.rev.memory > 0 {
 			f.a.put("MemoryUtilization", "Percent", 100*float64(stats.MemoryBytes)/(float64(f.rev.memory)*(1<<20)))
