@@ -8,6 +8,7 @@ import (
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/providers/github"
 	"github.com/apron-deploy/apron/providers/iam"
 	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/providers/image/origin"
@@ -99,6 +100,8 @@ func exitCodeOf(err error) int {
 		role       *iam.NotFoundError
 		from       *origin.Error
 		dockerfile *build.ParseError
+		comment    *commentError
+		hub        *github.Error
 	)
 	if blame, ok := blameOf(err); ok {
 		return codeOfBlame[blame]
@@ -110,11 +113,12 @@ func exitCodeOf(err error) int {
 		return exitFailed
 	case errors.As(err, &late) && late.DeadlineExceeded():
 		return exitTimeout
-	case errors.As(err, &bad), errors.As(err, &usage), errors.As(err, &dockerfile), errors.As(err, &role):
+	case errors.As(err, &bad), errors.As(err, &usage), errors.As(err, &dockerfile), errors.As(err, &role), errors.As(err, &comment):
 		return exitUsage
 	case errors.As(err, &unapproved):
 		return exitUnapproved
-	case errors.As(err, &account), errors.As(err, &api) && api.Credentials, errors.As(err, &from) && from.Credentials:
+	case errors.As(err, &account), errors.As(err, &api) && api.Credentials, errors.As(err, &from) && from.Credentials,
+		errors.As(err, &hub) && hub.Credentials():
 		return exitCredentials
 	case errors.As(err, &refused) && refused.Policy, errors.As(err, &policy) && policy.PolicyRefused():
 		return exitPolicy

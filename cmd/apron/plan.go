@@ -36,7 +36,7 @@ func (p planFlags) options() plan.Options {
 
 func (a *app) planCommand() *cobra.Command {
 	var flags planFlags
-	var detailed bool
+	var detailed, comment bool
 	var explain, out string
 	cmd := &cobra.Command{
 		Use:     "plan",
@@ -47,18 +47,24 @@ func (a *app) planCommand() *cobra.Command {
 			if explain != "" && explain != "inputs" && explain != "who" {
 				return &usageError{err: fmt.Errorf("--explain %q: there are inputs and who", explain), command: cmd.CommandPath()}
 			}
-			return a.runPlan(cmd.Context(), flags, detailed, explain, out)
+			if comment {
+				if _, _, err := a.pullRequest(); err != nil {
+					return err
+				}
+			}
+			return a.runPlan(cmd.Context(), flags, detailed, comment, explain, out)
 		},
 	}
 	flags.register(cmd)
 	a.registerOnly(cmd)
 	cmd.Flags().StringVar(&explain, "explain", "", "inputs: say, on stderr, which inputs of the image changed since the one that runs; who: say who changed what is live, by CloudTrail")
 	cmd.Flags().StringVar(&out, "out", "", "save the plan in this file, for apply to hold itself to")
+	cmd.Flags().BoolVar(&comment, "comment", false, "show the plan as a comment on the pull request that GitHub Actions runs for, one that is edited in place")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there are changes, 0 when there are none")
 	return cmd
 }
 
-func (a *app) runPlan(ctx context.Context, flags planFlags, detailed bool, explain, out string) error {
+func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bool, explain, out string) error {
 	s, err := a.open(ctx, true)
 	if err != nil {
 		return err
@@ -84,6 +90,11 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed bool, expla
 	}
 	if out != "" {
 		if err := s.save(out, p, flags); err != nil {
+			return err
+		}
+	}
+	if comment {
+		if err := s.comment(ctx, p); err != nil {
 			return err
 		}
 	}

@@ -53,7 +53,7 @@ func (a *app) load() (*manifest.Set, error) {
 		Paths:           a.files,
 		Environment:     a.environment,
 		EnvFiles:        a.envFiles,
-		LookupEnv:       a.lookup,
+		LookupEnv:       a.noted,
 		Git:             gitFacts(a.manifestDir()),
 		FallbackEnvFile: a.sandbox.on,
 		AllowSecretArgs: a.allowSecretArgs,

@@ -40,6 +40,7 @@ type world struct {
 	in    string            // stdin of the runs
 	// manifest is the file or directory that the runs are about; default deploy.yaml.
 	manifest string
+	vars     map[string]string // environment of the runs
 }
 
 func newWorld(t testing.TB, c *checkout, dir string, latency time.Duration) *world {
@@ -94,7 +95,8 @@ func (w *world) run(ctx context.Context, args ...string) (int, string) {
 		if name == "APRON_BUILDER" {
 			return "builtin", true
 		}
-		return "", false
+		v, ok := w.vars[name]
+		return v, ok
 	}
 	a.cache = ""
 	a.connect = func(context.Context, string, string, string) (sandbox.Info, error) { return w.Info(), nil }

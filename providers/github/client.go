@@ -43,7 +43,7 @@ func New(lookup func(string) (string, bool)) (*Client, error) {
 		c.graphql = strings.TrimSuffix(c.api, "/v3") + "/graphql"
 	}
 	if c.token == "" {
-		return nil, &Error{What: "github", Why: "there is no token", Fix: "set GITHUB_TOKEN: in Actions, env: GITHUB_TOKEN: ${{ github.token }} and permissions: pull-requests: write"}
+		return nil, &Error{What: "github", Status: http.StatusUnauthorized, Why: "there is no token", Fix: "set GITHUB_TOKEN: in Actions, env: GITHUB_TOKEN: ${{ github.token }} and permissions: pull-requests: write"}
 	}
 	for _, address := range []string{c.api, c.graphql} {
 		if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -59,7 +59,7 @@ func (c *Client) Token() string { return c.token }
 // Error says what GitHub refused.
 type Error struct {
 	What   string // that was asked
-	Status int    // of HTTP; 0 where none came
+	Status int    // of HTTP, 401 without a token; 0 where no answer came
 	Why    string
 	Fix    string
 }
@@ -68,6 +68,11 @@ var _ error = (*Error)(nil)
 
 func (e *Error) Error() string { return e.What + ": " + e.Why }
 func (e *Error) Hint() string  { return e.Fix }
+
+// Credentials reports whether the token is absent, not valid, or may not do this.
+func (e *Error) Credentials() bool {
+	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden
+}
 
 // Forbidden reports whether err says that the token may not do this, as that of a pull
 // request from a fork may not.

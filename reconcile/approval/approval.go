@@ -62,6 +62,28 @@ func (f Fingerprint) String() string {
 	return "apron-" + sum(h)
 }
 
+// Since says which steps are not those of an earlier plan, as IDs.
+func (f Fingerprint) Since(before Fingerprint) (added, changed, gone []string) {
+	was := map[string]string{}
+	for _, s := range before.Steps {
+		was[s.ID] = s.Hash
+	}
+	for _, s := range f.Steps {
+		if hash, ok := was[s.ID]; !ok {
+			added = append(added, s.ID)
+		} else if hash != s.Hash {
+			changed = append(changed, s.ID)
+		}
+		delete(was, s.ID)
+	}
+	for _, s := range before.Steps {
+		if _, left := was[s.ID]; left {
+			gone = append(gone, s.ID)
+		}
+	}
+	return added, changed, gone
+}
+
 // wanted hashes the values of a resource that may be compared.
 func wanted(r state.Resource) string {
 	h := sha256.New()

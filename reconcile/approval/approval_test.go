@@ -119,3 +119,10 @@ func TestPackage_isPure(t *testing.T) {
 	require.NotContains(t, string(out), "aws-sdk-go")
 	require.NotContains(t, string(out), "net/http\n")
 }
+
+func TestFingerprint_Since(t *testing.T) {
+	was := approval.Fingerprint{Steps: []approval.Step{{ID: "a", Hash: "1"}, {ID: "b", Hash: "1"}, {ID: "c", Hash: "1"}}}
+	now := approval.Fingerprint{Steps: []approval.Step{{ID: "b", Hash: "2"}, {ID: "c", Hash: "1"}, {ID: "d", Hash: "1"}}}
+	added, changed, gone := now.Since(was)
+	require.Equal(t, [][]string{{"d"}, {"b"}, {"a"}}, [][]string{added, changed, gone})
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/providers/github/githubtest"
+)
+
+func TestPlan_comment(t *testing.T) {
+	t.Parallel()
+	hub := githubtest.New(t, "fork")
+	hub.Add("eve", "hello")
+	c := newCheckout(t, small+"env: {HOST: \"${HOST}\", OTHER: a, FORGED: \"<!-- apron:plan x -->\"}\n", built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	summary := filepath.Join(t.TempDir(), "summary")
+	w.vars = map[string]string{"GITHUB_TOKEN": "bot", "GITHUB_API_URL": hub.URL, "GITHUB_REPOSITORY": "o/r", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_STEP_SUMMARY": summary, "HOST": "db.internal-4711"}
+
+	code, out := w.run(t.Context(), "plan", "--comment", "--no-verify")
+	require.Zero(t, code, out)
+	require.Contains(t, out, "issuecomment-2")
+	require.Len(t, hub.Comments(), 2)
+	first := hub.Comments()[1].Body
+	require.Contains(t, first, "```mermaid")
+	require.Contains(t, first, "${HOST}")
+	require.NotContains(t, first, "4711", "what came from the environment stays there")
+	require.NotContains(t, first, canary)
+
+	hub.Add("eve", first) // forged: not the token's own, and later
+	text, err := os.ReadFile(filepath.Join(c.dir, "deploy.yaml"))
+	require.NoError(t, err)
+	c.write("deploy.yaml", strings.Replace(string(text), "OTHER: a", "OTHER: b", 1))
+	code, out = w.run(t.Context(), "plan", "--comment", "--no-verify", "--detailed-exitcode")
+	require.Equal(t, 2, code, out)
+	require.Len(t, hub.Comments(), 3)
+	require.Contains(t, hub.Comments()[1].Body, "- not as before: `create apprunner/service/")
+	require.Equal(t, first, hub.Comments()[2].Body)
+
+	w.vars["GITHUB_TOKEN"] = "fork"
+	code, out = w.run(t.Context(), "plan", "--comment", "--no-verify", "--detailed-exitcode")
+	require.Equal(t, 2, code, out)
+	require.Contains(t, out, "not shown on the pull request")
+	written, err := os.ReadFile(summary)
+	require.NoError(t, err)
+	require.Contains(t, string(written), "**Plan:")
+
+	w.vars["GITHUB_REF"] = "refs/heads/main"
+	code, out = w.run(t.Context(), "plan", "--comment", "--no-verify")
+	require.Equal(t, 3, code, out)
+	require.Contains(t, out, "no pull request")
+}

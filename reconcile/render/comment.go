@@ -1,0 +1,186 @@
+package render
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Comment is what a comment on a pull request says besides the plan.
+type Comment struct {
+	Marker      string // hidden, by which the comment is found again
+	Short       string // the marker of a comment that is cut
+	Fingerprint string
+	Since       *Since // nil in the first version
+	Max         int    // characters
+}
+
+// Since is how a plan differs from the one that the comment showed before, as IDs.
+type Since struct{ Added, Changed, Gone []string }
+
+// Body writes the comment. Where the whole is too long, sections are left out, the least
+// needed first, and the comment says so.
+func (c Comment) Body(v *Plan) string {
+	head := fmt.Sprintf("**%s**\n\n", v.headline())
+	rest := strings.TrimPrefix(v.markdown(), head)
+	since, graph := c.Since.markdown(), v.graph()
+	whole := c.Marker + "\n" + head + v.caution() + since + rest + "\n" + graph + "Fingerprint: " + code(c.Fingerprint) + "\n"
+	if utf8.RuneCountInString(whole) <= c.Max {
+		return whole
+	}
+	const note = "> [!WARNING]\n> This comment is cut, and approves nothing: the whole would be longer than a comment may be. `apron plan` shows what is left out: "
+	for _, try := range []struct{ kept, out string }{
+		{v.caution() + since + rest + "\n", "the order of the actions"},
+		{v.caution() + since, "the order of the actions, the settings"},
+		{v.caution(), "the order of the actions, the settings, what changed since the last version"},
+	} {
+		cut := c.Short + "\n" + head + try.kept + note + try.out + ".\n"
+		if utf8.RuneCountInString(cut) <= c.Max {
+			return cut
+		}
+	}
+	return c.Short + "\n" + head + note + "all but the summary, also which settings widen access.\n"
+}
+
+// caution is a red box that names every setting that lets somebody do more than before.
+// https://docs.github.com/en/get-started/writing-on-github/getting-started-with-writing-and-formatting-on-github/basic-writing-and-formatting-syntax#alerts
+func (v *Plan) caution() string {
+	var b strings.Builder
+	for _, a := range v.Actions {
+		if !a.Widening {
+			continue
+		}
+		var paths []string
+		for _, f := range a.Fields {
+			if f.Widening {
+				paths = append(paths, code(f.Path))
+			}
+		}
+		fmt.Fprintf(&b, "> - %s widens access", code(a.Address))
+		if len(paths) > 0 {
+			b.WriteString(": " + strings.Join(paths, ", "))
+		}
+		b.WriteByte('\n')
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "> [!CAUTION]\n" + b.String() + "\n"
+}
+
+// graph is the actions as a Mermaid flowchart, folded away.
+// https://mermaid.js.org/syntax/flowchart.html
+func (v *Plan) graph() string {
+	if len(v.Actions) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("<details>\n<summary>Order of the actions</summary>\n\n```mermaid\nflowchart LR\n")
+	number := map[string]int{}
+	for i, a := range v.Actions {
+		number[a.ID] = i
+		fmt.Fprintf(&b, "  a%d[\"%s\"]\n", i, mermaid(a.ID))
+	}
+	for i, a := range v.Actions {
+		for _, need := range a.Needs {
+			if n, ok := number[need]; ok {
+				fmt.Fprintf(&b, "  a%d --> a%d\n", n, i)
+			}
+		}
+	}
+	b.WriteString("```\n\n</details>\n\n")
+	return b.String()
+}
+
+// mermaid is foreign text as a label. All but letters, digits and the plainest marks
+// become entity codes: neither the label, nor a line, nor the block can be ended.
+func mermaid(s string) string {
+	var b strings.Builder
+	for _, r := range clean(s) {
+		switch {
+		case r >= '0' && r <= '9', r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z', strings.ContainsRune(" -/_.", r):
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, "#%d;", r)
+		}
+	}
+	return b.String()
+}
+
+func (s *Since) markdown() string {
+	if s == nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, p := range []struct {
+		what string
+		ids  []string
+	}{{"new", s.Added}, {"not as before", s.Changed}, {"gone", s.Gone}} {
+		for _, id := range p.ids {
+			fmt.Fprintf(&b, "- %s: %s\n", p.what, code(id))
+		}
+	}
+	if b.Len() == 0 {
+		return "Since the last version of this comment nothing has changed.\n\n"
+	}
+	return "Since the last version of this comment:\n\n" + b.String() + "\n"
+}
+
+// Names returns what puts ${NAME} in the place of every value, by name.
+func Names(values map[string]string) func(string) string {
+	names := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
+		if d := len(values[b]) - len(values[a]); d != 0 {
+			return d // what holds another value goes first
+		}
+		return strings.Compare(a, b)
+	})
+	var pairs []string
+	for _, n := range names {
+		if values[n] != "" {
+			pairs = append(pairs, values[n], "${"+n+"}")
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
+
+// Named is the plan with hide done to all text that is not ours: what a machine's
+// environment held is not for everybody who can read a comment.
+func (v *Plan) Named(hide func(string) string) *Plan {
+	named := *v
+	named.Actions, named.Notes = slices.Clone(v.Actions), slices.Clone(v.Notes)
+	h := &named.Header
+	h.Manifests, h.Services = slices.Clone(h.Manifests), slices.Clone(h.Services)
+	for _, s := range []*string{&h.Environment, &h.Account, &h.Region, &h.Identity, &h.Target} {
+		*s = hide(*s)
+	}
+	for i := range h.Services {
+		h.Services[i].Name, h.Services[i].URL = hide(h.Services[i].Name), hide(h.Services[i].URL)
+	}
+	for i := range named.Actions {
+		a := &named.Actions[i]
+		a.ID, a.Address, a.Live, a.Reason = hide(a.ID), hide(a.Address), hide(a.Live), hide(a.Reason)
+		a.Fields, a.Needs = slices.Clone(a.Fields), slices.Clone(a.Needs)
+		for j := range a.Needs {
+			a.Needs[j] = hide(a.Needs[j])
+		}
+		for j := range a.Fields {
+			f := &a.Fields[j]
+			f.Path, f.Old, f.New = hide(f.Path), f.Old.named(hide), f.New.named(hide)
+		}
+	}
+	for i := range named.Notes {
+		n := &named.Notes[i]
+		n.Address, n.Text = hide(n.Address), hide(n.Text)
+	}
+	return &named
+}
+
+func (v *Value) named(hide func(string) string) *Value {
+	if v == nil || v.Text == nil {
+		return v
+	}
+	text := hide(*v.Text)
+	return &Value{Text: &text}
+}

@@ -1,0 +1,71 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+func commented(value string, actions int) *Plan {
+	v := &Plan{}
+	for i := range actions {
+		id := fmt.Sprintf("update apprunner/service/web%d", i)
+		v.Actions = append(v.Actions, Action{ID: id, Op: "update", Symbol: "~", Address: id[7:], Widening: i == 0,
+			Fields: []Field{{Path: "env.A", Symbol: "~", Old: &Value{Text: &value}, New: &Value{Text: &value}, Widening: i == 0}}})
+		if i > 0 {
+			v.Actions[i].Needs = []string{v.Actions[i-1].ID}
+		}
+	}
+	return v
+}
+
+func TestComment_body(t *testing.T) {
+	c := Comment{Marker: "<!-- full -->", Short: "<!-- cut -->", Fingerprint: "apron-1", Max: 65536, Since: &Since{Gone: []string{"delete x"}}}
+	body := c.Body(commented("v", 2))
+	require.True(t, strings.HasPrefix(body, "<!-- full -->\n**Plan:"), body)
+	for _, want := range []string{"> [!CAUTION]\n> - `apprunner/service/web0` widens access: `env.A`\n", "- gone: `delete x`\n", "  a0 --> a1\n", "Fingerprint: `apron-1`\n"} {
+		require.Contains(t, body, want)
+	}
+}
+
+func TestComment_isCutBySection(t *testing.T) {
+	for _, max := range []int{4000, 1500, 600} {
+		body := Comment{Marker: "<!-- full -->", Short: "<!-- cut -->", Fingerprint: "apron-1", Max: max, Since: &Since{Gone: []string{strings.Repeat("y", 900)}}}.Body(commented("v", 30))
+		require.LessOrEqual(t, utf8.RuneCountInString(body), max)
+		require.True(t, strings.HasPrefix(body, "<!-- cut -->\n"))
+		require.Contains(t, body, "approves nothing")
+		require.NotContains(t, body, "apron-1")
+	}
+}
+
+func TestPlan_Named(t *testing.T) {
+	v := commented("host db.internal:5432", 1)
+	body := Comment{Max: 65536}.Body(v.Named(Names(map[string]string{"HOST": "db.internal", "ALL": "db.internal:5432"})))
+	require.Contains(t, body, "host ${ALL}")
+	require.NotContains(t, body, "db.internal")
+	require.Equal(t, "host db.internal:5432", *v.Actions[0].Fields[0].Old.Text, "the plan itself stays")
+}
+
+func FuzzComment_foreignText(f *testing.F) {
+	for _, s := range []string{"<!-- apron:plan -->", "```\n# x", "a|b`c", "@all", "\"]\n  click a0", "> [!CAUTION]", "</details>"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		v := commented(s, 1)
+		v.Actions[0].ID, v.Actions[0].Address, v.Actions[0].Reason = s, s, s
+		v.Actions[0].Fields[0].Path = s
+		body := Comment{Marker: "<!-- m -->", Max: 1 << 30, Since: &Since{Added: []string{s}}}.Body(v)
+		plain := Comment{Marker: "<!-- m -->", Max: 1 << 30, Since: &Since{Added: []string{"x"}}}.Body(func() *Plan {
+			v := commented("x", 1)
+			v.Actions[0].ID, v.Actions[0].Address, v.Actions[0].Reason = "x", "x", "x"
+			v.Actions[0].Fields[0].Path = "x"
+			return v
+		}())
+		for _, mark := range []string{"\n", "`", "|"} {
+			require.Equal(t, strings.Count(plain, mark), strings.Count(body, mark), "%q in\n%s", mark, body)
+		}
+	})
+}
