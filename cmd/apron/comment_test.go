@@ -18,7 +18,7 @@ func TestPlan_comment(t *testing.T) {
 	c := newCheckout(t, small+"env: {HOST: \"${HOST}\", OTHER: a, FORGED: \"<!-- apron:plan x -->\"}\n", built.tiny)
 	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
 	summary := filepath.Join(t.TempDir(), "summary")
-	w.vars = map[string]string{"GITHUB_TOKEN": "bot", "GITHUB_API_URL": hub.URL, "GITHUB_REPOSITORY": "o/r", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_STEP_SUMMARY": summary, "HOST": "db.internal-4711"}
+	w.vars = map[string]string{"GITHUB_TOKEN": "bot", "GITHUB_API_URL": hub.URL, "GITHUB_REPOSITORY": "o/r", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_STEP_SUMMARY": summary, "GITHUB_OUTPUT": summary + ".out", "HOST": "db.internal-4711"}
 
 	code, out := w.run(t.Context(), "plan", "--comment", "--no-verify")
 	require.Zero(t, code, out)
@@ -29,6 +29,10 @@ func TestPlan_comment(t *testing.T) {
 	require.Contains(t, first, "${HOST}")
 	require.NotContains(t, first, "4711", "what came from the environment stays there")
 	require.NotContains(t, first, canary)
+
+	outputs, err := os.ReadFile(summary + ".out")
+	require.NoError(t, err)
+	require.Regexp(t, `^changes<<apron-[a-z2-7]{26}\ntrue\napron-[a-z2-7]{26}\nfingerprint<<apron-[a-z2-7]{26}\napron-[0-9a-f]{32}\napron-[a-z2-7]{26}\n$`, string(outputs))
 
 	hub.Add("eve", first) // forged: not the token's own, and later
 	text, err := os.ReadFile(filepath.Join(c.dir, "deploy.yaml"))

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -92,6 +94,9 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 		if err := s.save(out, p, flags); err != nil {
 			return err
 		}
+	}
+	if err := errors.Join(a.output("changes", strconv.FormatBool(!p.plan.Empty())), a.output("fingerprint", s.fingerprint(p).String())); err != nil {
+		return err
 	}
 	if comment {
 		if err := s.comment(ctx, p); err != nil {
