@@ -16,12 +16,10 @@ func LiveText(path, value, present string) string {
 		return CPU(n).String()
 	case path == "memory" && err == nil && !bare:
 		return Memory(n).String()
-	case strings.HasPrefix(path, "env."):
-		return strings.ReplaceAll(value, "$", "$$") // a dollar sign that is no variable's
 	case bare && strings.HasSuffix(value, "s") && (path == "health.interval" || path == "health.timeout"):
 		return strings.TrimSuffix(value, "s")
 	}
-	return value
+	return strings.ReplaceAll(value, "$", "$$") // a dollar sign that is no variable's
 }
 
 // Text is the text of the single value at a path, as it was written, or "".
