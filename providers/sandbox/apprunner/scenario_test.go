@@ -167,3 +167,23 @@ func TestFleet_growsFromOneToFiveAndBack(t *testing.T) {
 	code, _ = r.get(*s.ServiceUrl, "/")
 	require.Equal(t, 200, code)
 }
+
+// A certificate that pends does so although its records are seen to resolve, until the
+// scenario ends.
+func TestScenario_certificatesThatStayPending(t *testing.T) {
+	t.Parallel()
+	dns := newZone()
+	r := newRig(t, func(o *Options) { o.Resolver = dns })
+	s := r.create()
+	require.NoError(t, r.s.Rehearse(CertPending, "shop"))
+	_, err := r.associate(s.ServiceArn, "shop.example.com", aws.Bool(false))
+	require.NoError(t, err)
+	d := r.reach(s.ServiceArn, "pending_certificate_dns_validation")
+	dns.write(d.CertificateValidationRecords...)
+	name := *d.CertificateValidationRecords[0].Name
+	n := dns.seen(name)
+	r.eventually(func() bool { return dns.seen(name) > n+2 })
+	require.Equal(t, "pending_certificate_dns_validation", string(r.domains(s.ServiceArn)[0].Status))
+	require.NoError(t, r.s.Rehearse("", "shop"))
+	r.reach(s.ServiceArn, "active")
+}
