@@ -231,11 +231,11 @@ func (a *app) end(ctx context.Context, op operation, pulled bool, err error) {
 			r.DeletedAt = now
 		}
 		meddle, ended = result == opSucceeded && status == running && a.s.scenario(r) == SomeoneChangedCPU, *r
+		a.report(op, pulled, err, target, status) // who sees the end sees what was said of it
 	})
 	if saved != nil {
 		return
 	}
-	a.report(op, pulled, err, target, status)
 	if meddle {
 		a.tampered(ended)
 	}
