@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/apprunner"
@@ -32,16 +33,16 @@ func TestRehearse_throttlesEveryOtherCallToAppRunner(t *testing.T) {
 }
 
 func TestRehearse_diesAfterSoManyCalls(t *testing.T) {
-	died := 0
-	s := serve(t, func(o *sandbox.Options) { o.Crash = func() { died++ } })
+	var died atomic.Int32
+	s := serve(t, func(o *sandbox.Options) { o.Crash = func() { died.Add(1) } })
 	who := sts.NewFromConfig(config(s))
 	require.NoError(t, s.Rehearse("crash-after=2", ""))
 	_, err := who.GetCallerIdentity(t.Context(), nil)
 	require.NoError(t, err)
-	require.Zero(t, died)
+	require.Zero(t, died.Load())
 	_, err = who.GetCallerIdentity(t.Context(), nil)
 	require.Error(t, err, "nobody answers any more")
-	require.Equal(t, 1, died)
+	require.EqualValues(t, 1, died.Load())
 	require.NoError(t, s.Rehearse("none", ""))
 	_, err = who.GetCallerIdentity(t.Context(), nil)
 	require.NoError(t, err)
