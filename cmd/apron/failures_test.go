@@ -121,6 +121,9 @@ func TestFailures(t *testing.T) {
 			t.Parallel()
 			f := failures[name]
 			if f.needs != "" && st.engine != f.needs {
+				if os.Getenv("APRON_TEST_ENGINES") == "required" {
+					t.Fatalf("%s: cannot happen with the engine %q", f.needs, st.engine)
+				}
 				t.Skipf("%s: cannot happen with the engine %q", f.needs, st.engine)
 			}
 			st.play(t, name, f)

@@ -25,6 +25,9 @@ type place struct {
 func newPlace(t *testing.T, options ...string) *place {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
+		if os.Getenv("APRON_TEST_ENGINES") == "required" {
+			t.Fatal(err)
+		}
 		t.Skip(err)
 	}
 	p := &place{t: t, dir: t.TempDir()}
