@@ -41,6 +41,9 @@ type Options struct {
 // Set is what was loaded, to be planned together.
 type Set struct {
 	Documents []Document // in the order of Options.Paths and within files
+	Refused   []Refused  // those that are wrong
+	Unread    []*Error   // of paths that give no manifest
+	Files     []string   // that were read, as the user named them, each once
 	Warnings  []Warning  // in the order of the text
 	Notes     []string   // for people: what was used in place of what
 	// EnvFiles are the absolute paths of the env files that were read and of the files
@@ -83,8 +86,8 @@ func Redactions(s *Set) []string {
 }
 
 // Load reads manifests, checks them and resolves everything in them but the URLs of
-// services. Its error is a *multierror.Error of [*Error]s in the order of the text;
-// beside it the set holds warnings and notes, and the documents that are sound.
+// services. Its error is [Set.Mistakes]; beside it the set holds warnings and notes, the
+// documents that are sound, and those that are not.
 func Load(opts Options) (*Set, error) {
 	if len(opts.Paths) == 0 {
 		opts.Paths = []string{"deploy.yaml"}
@@ -101,18 +104,20 @@ func Load(opts Options) (*Set, error) {
 			l.file(file)
 		}
 	}
+	l.twice()
 	slices.SortStableFunc(l.warnings, func(a, b Warning) int {
 		return pos{a.File, a.Line, a.Column}.compare(pos{b.File, b.Line, b.Column})
 	})
 	l.set.Warnings = l.warnings
-	return l.set, l.err()
+	return l.set, l.set.Mistakes()
 }
 
 type loader struct {
 	Options
-	findings
-	set   *Set
-	names map[string]pos // of services
+	set      *Set
+	warnings []Warning
+	names    map[string]pos    // of services
+	again    map[string]*Error // services that are declared more than once
 }
 
 var (
@@ -139,7 +144,7 @@ func (l *loader) expandDir(path string) []string {
 		}
 	}
 	if len(files) == 0 {
-		l.fail(pos{file: path}, "", "a manifest starts with version: 1 and service: NAME", "no manifest in this directory")
+		l.unread(pos{file: path}, "a manifest starts with version: 1 and service: NAME", "no manifest in this directory")
 	}
 	return files
 }
@@ -149,22 +154,28 @@ func (l *loader) file(name string) {
 	at := pos{file: name}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		l.fail(at, "", "go to the directory that has it, or say where with -f", "there is no such file")
+		l.unread(at, "go to the directory that has it, or say where with -f", "there is no such file")
 		return
 	case err != nil:
-		l.fail(at, "", "", "cannot be read: %v", reason(err))
+		l.unread(at, "", "cannot be read: %v", reason(err))
 		return
 	}
 	dir, err := filepath.Abs(filepath.Dir(name))
 	if err != nil {
-		l.fail(at, "", "", "%v", err)
+		l.unread(at, "", "%v", err)
 		return
 	}
-	before := len(l.errors)
-	roots := parse(filepath.ToSlash(name), data, &l.findings)
-	whole := len(l.errors) == before
+	if !slices.Contains(l.set.Files, name) {
+		l.set.Files = append(l.set.Files, name)
+	}
+	text := &findings{}
+	roots := parse(filepath.ToSlash(name), data, text)
+	l.warnings = append(l.warnings, text.warnings...)
 	for _, root := range roots {
-		l.document(name, dir, root, whole)
+		l.document(name, dir, root, text.errors)
+	}
+	if len(roots) == 0 && len(text.errors) > 0 {
+		l.refuse("", name, text.errors...)
 	}
 }
 
@@ -177,11 +188,13 @@ func reason(err error) error {
 	return err
 }
 
-// document checks one document. Unless the file could be read as a whole, that is all.
-func (l *loader) document(file, dir string, root *node, whole bool) {
-	f := &findings{}
+// document checks one document. Where the file's text is wrong, that is all.
+func (l *loader) document(file, dir string, root *node, text []*Error) {
+	f, m := &findings{}, &Manifest{}
 	defer func() {
-		l.errors = append(l.errors, f.errors...)
+		if errs := slices.Concat(text, f.errors); len(errs) > 0 {
+			l.refuse(m.Service, file, errs...)
+		}
 		l.warnings = append(l.warnings, f.warnings...)
 	}()
 	tree := choose(root, l.Environment, f)
@@ -190,7 +203,6 @@ func (l *loader) document(file, dir string, root *node, whole bool) {
 	vars := &expander{lookup: env.lookup, git: l.Git, dotted: true, unset: env.advice(), partial: env.partial,
 		dollar: "write $$ if the dollar sign belongs to the value"}
 
-	m := &Manifest{}
 	d := &decoder{findings: f, vars: vars}
 	if n := tree.get("service"); n != nil && n.kind == scalar {
 		vars.self, _ = d.text(n, "service") // first, because ${self.url} may come before it
@@ -204,7 +216,7 @@ func (l *loader) document(file, dir string, root *node, whole bool) {
 	if n := tree.get("service"); n != nil && m.Service != "" {
 		l.unique(m.Service, n.at, f)
 	}
-	if len(f.errors) > 0 || !whole {
+	if len(f.errors)+len(text) > 0 {
 		return
 	}
 	doc.Spec = m.spec(file, dir, vars)
@@ -219,6 +231,10 @@ func (l *loader) document(file, dir string, root *node, whole bool) {
 func (l *loader) unique(service string, at pos, f *findings) {
 	if first, ok := l.names[service]; ok {
 		f.fail(at, "service", "give each service a name of its own", "the same service is declared at %s", first)
+		if l.again == nil {
+			l.again = map[string]*Error{}
+		}
+		l.again[service] = f.errors[len(f.errors)-1]
 		return
 	}
 	if l.names == nil {
