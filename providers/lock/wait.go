@@ -32,20 +32,44 @@ func (e *TimeoutError) DeadlineExceeded() bool { return true }
 
 const firstLook, lastLook = time.Second, 10 * time.Second
 
-// AcquireAll makes this run the holder of all the services' locks, or of none. Where
-// somebody else holds one it tells so and tries again, for as long as patience, and then
-// returns a [TimeoutError]; without patience it returns a [HeldError]. It reports whether
-// it had to wait, so that what was seen before may no longer be so.
-func (l *Locker) AcquireAll(ctx context.Context, services []string, patience time.Duration, tell func(*HeldError)) (waited bool, err error) {
+// AcquireEach makes this run the holder of as many of the services' locks as it can get.
+// Where somebody else holds one it tells so and tries again, for as long as patience for
+// all of them together; held has a [HeldError], or a [TimeoutError] after patience, for
+// each that it did not get. It reports whether it had to wait, so that what was seen
+// before may no longer be so. After any other error it holds none.
+func (l *Locker) AcquireEach(ctx context.Context, services []string, patience time.Duration, tell func(*HeldError)) (got []string, held []error, waited bool, err error) {
+	return l.acquire(ctx, services, patience, tell, true)
+}
+
+func (l *Locker) acquire(ctx context.Context, services []string, patience time.Duration, tell func(*HeldError), each bool) (got []string, held []error, waited bool, err error) {
 	services = slices.Compact(slices.Sorted(slices.Values(services))) // in one order for all runs: none waits for each other
-	for i, service := range services {
-		w, err := l.await(ctx, service, patience, tell)
+	began := l.now()
+	for _, service := range services {
+		left := max(patience-l.now().Sub(began), 0)
+		w, err := l.await(ctx, service, left, tell)
 		waited = waited || w
-		if err != nil {
-			return waited, errors.Join(err, l.ReleaseAll(context.WithoutCancel(ctx), services[:i]))
+		if other, ok := errors.AsType[*HeldError](err); ok {
+			if patience > 0 { // also where it had run out before
+				err = &TimeoutError{other, patience}
+			}
+			if each {
+				held = append(held, err)
+				continue
+			}
 		}
+		if err != nil {
+			return nil, nil, waited, errors.Join(err, l.ReleaseAll(context.WithoutCancel(ctx), got))
+		}
+		got = append(got, service)
 	}
-	return waited, nil
+	return got, held, waited, nil
+}
+
+// AcquireAll is AcquireEach for a run that needs all of the locks, or has no use for any:
+// it holds none where somebody else holds one, and says who.
+func (l *Locker) AcquireAll(ctx context.Context, services []string, patience time.Duration, tell func(*HeldError)) (waited bool, err error) {
+	_, _, waited, err = l.acquire(ctx, services, patience, tell, false)
+	return waited, err
 }
 
 func (l *Locker) await(ctx context.Context, service string, patience time.Duration, tell func(*HeldError)) (waited bool, err error) {
