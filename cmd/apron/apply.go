@@ -103,37 +103,74 @@ func (a *app) fallback(name, otherwise string) string {
 }
 
 func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error {
-	s, err := a.open(ctx, true)
+	s, err := a.openEach(ctx)
 	if err != nil {
 		return err
 	}
 	w := s.wire(o)
 	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
-		f, err := s.settled(ctx, w, false)
-		if err != nil {
-			return planned{}, err
-		}
-		return s.plan(f, flags.options(), true, everything)
+		return s.planEach(ctx, func(ctx context.Context) (planned, error) {
+			f, err := s.settled(ctx, w, false)
+			if err != nil {
+				return planned{}, err
+			}
+			return s.plan(f, flags.options(), true, everything)
+		})
 	})
 	if err != nil {
 		return err
 	}
-	if o.approved != nil {
-		if err := s.check(o.approved, p); err != nil {
-			return err
-		}
-		o.yes = true // somebody said it before
+	if err := s.agreed(p, &o); err != nil {
+		return s.failures(err)
 	}
-	if err := s.verified(ctx, w, p, flags); err != nil {
+	before := len(s.out)
+	if p, err = s.feasible(ctx, w, p, flags); err != nil {
 		return err
 	}
-	if err := s.execute(ctx, w, p, o); err != nil {
+	if len(s.out) > before {
+		if err := s.agreed(p, &o); err != nil {
+			return s.failures(err)
+		}
+	}
+	if err := s.failures(s.execute(ctx, w, p, o)); err != nil {
 		return err
 	}
 	if a.sandbox.on {
 		a.say("The sandbox goes on running: `apron sandbox stop` ends it, `apron destroy --sandbox` removes the service.")
 	}
 	return nil
+}
+
+// agreed refuses a plan that is not the one that was approved, if one was.
+func (s *session) agreed(p planned, o *applyFlags) error {
+	if o.approved == nil {
+		return nil
+	}
+	o.yes = true // somebody said it before
+	return s.check(o.approved, p)
+}
+
+// feasible leaves out the services whose rollout cannot succeed, as far as that is known
+// before, or that lack the value of a secret, and plans what is left.
+func (s *session) feasible(ctx context.Context, w wiring, p planned, flags planFlags) (planned, error) {
+	for {
+		wrong := s.verified(ctx, w, p, flags)
+		if p.missing != nil && s.several() { // of one service the plan is shown first
+			wrong = multierror.Append(wrong, p.missing)
+		}
+		if wrong == nil {
+			return p, nil
+		}
+		if err := s.without(wrong); err != nil {
+			return p, err
+		}
+		again, err := p.again(ctx)
+		if err != nil {
+			return p, err
+		}
+		again.again = p.again
+		p = again
+	}
 }
 
 // settled observes, and waits for operations that are under way before it does so again:
@@ -182,6 +219,11 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		s.confess(ctx, w, p)
 		return nil
 	}
+	if !o.yes {
+		if err := s.warnLeftOut(); err != nil { // nobody agrees to what they do not know
+			return err
+		}
+	}
 	if err := a.confirm(o.yes); err != nil {
 		return err
 	}
@@ -205,23 +247,25 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 	numbers := s.record(ctx, w, p, ran{started, time.Since(started), report, err})
 	h := s.header(p.facts.live)
 	h.Destroy, h.Verb = p.destroy, p.verb
-	for i := range h.Services {
-		if len(s.specs) > 1 {
-			h.Services[i].Version = s.specs[i].Image.Version
+	h.Services = s.rows(p)
+	for i, spec := range s.specs {
+		h.Services[i].Changes = nil
+		if s.several() {
 			h.Services[i].Result = render.ResultOf(slices.DeleteFunc(slices.Clone(report.Results), func(r apply.Result) bool {
-				return !p.about(s.specs[i], r.Action)
+				return !p.about(spec, r.Action)
 			}))
 		}
-		h.Services[i].Release = numbers[h.Services[i].Name]
+		h.Services[i].Release = numbers[spec.Service]
 		for _, r := range report.Results {
-			if r.Action.Target == apprunner.Service(h.Services[i].Name) && r.Outcome.URL != "" {
+			if r.Action.Target == apprunner.Service(spec.Service) && r.Outcome.URL != "" {
 				h.Services[i].URL = r.Outcome.URL
 			}
-			if r.Action.Target == apprunner.Service(h.Services[i].Name) && r.Action.Op == plan.Delete && r.Status == apply.Done {
+			if r.Action.Target == apprunner.Service(spec.Service) && r.Action.Op == plan.Delete && r.Status == apply.Done {
 				h.Services[i].URL = ""
 			}
 		}
 	}
+	err = s.failures(err)
 	if writeErr := a.write(render.NewReport(report, err, h)); err == nil {
 		err = writeErr
 	}

@@ -31,7 +31,7 @@ func (s *session) desire(spec state.Spec, f facts, applying bool, missing **mult
 	resources = append(resources, kept.Resources...)
 	notes := kept.Notes
 	for _, m := range kept.Missing {
-		*missing = multierror.Append(*missing, m)
+		*missing = multierror.Append(*missing, &serviceError{spec.Service, m})
 	}
 	arns, err := s.secretARNs(spec, f, in.Secrets)
 	if err != nil {

@@ -73,7 +73,7 @@ func exitCode(ctx context.Context, err error) int {
 	if errors.As(context.Cause(ctx), &interrupted) {
 		return exitInterrupted
 	}
-	code := exitError
+	code := exitChanges
 	for _, e := range flatten(err) {
 		if c := exitCodeOf(e); rank[c] > rank[code] {
 			code = c
@@ -82,7 +82,9 @@ func exitCode(ctx context.Context, err error) int {
 	return code
 }
 
-var rank = map[int]int{exitError: 0, exitChanges: 1, exitUsage: 2, exitPolicy: 3, exitUnapproved: 4, exitCredentials: 5, exitTimeout: 6, exitFailed: 7}
+// rank is how grave codes are: an error of any kind hides that there are changes, and an
+// error that has a code of its own one that has none.
+var rank = map[int]int{exitChanges: 0, exitError: 1, exitUsage: 2, exitPolicy: 3, exitUnapproved: 4, exitCredentials: 5, exitTimeout: 6, exitFailed: 7}
 
 var codeOfBlame = map[state.Blame]int{state.BlameNone: exitError, state.BlameManifest: exitUsage, state.BlamePermission: exitCredentials}
 
@@ -128,12 +130,16 @@ func exitCodeOf(err error) int {
 
 // flatten lists the errors that were gathered into one.
 func flatten(err error) []error {
-	var many *multierror.Error
-	if !errors.As(err, &many) {
+	var several []error
+	if many := (*multierror.Error)(nil); errors.As(err, &many) {
+		several = many.Errors
+	} else if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		several = joined.Unwrap()
+	} else {
 		return []error{err}
 	}
 	var all []error
-	for _, e := range many.Errors {
+	for _, e := range several {
 		all = append(all, flatten(e)...)
 	}
 	return all

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
@@ -70,8 +71,9 @@ func (p planned) about(spec state.Spec, a plan.Action) bool {
 }
 
 // locked makes this run the only one that writes to the plan's services, until unlock is
-// called. If it had to wait for another run it plans again, and asks again where that is
-// another plan. An empty plan is returned unlocked.
+// called. If it had to wait for another run, or goes on without a service that another run
+// writes to, it plans again, and asks again where that is another plan. An empty plan is
+// returned unlocked.
 func (s *session) locked(ctx context.Context, p planned, o applyFlags) (again planned, unlock func(), err error) {
 	if o.lock.none {
 		return p, func() {}, nil
@@ -81,40 +83,68 @@ func (s *session) locked(ctx context.Context, p planned, o applyFlags) (again pl
 	unlock = func() { s.unlock(ctx, l, mine) }
 	for {
 		more := slices.DeleteFunc(s.written(p), func(name string) bool { return slices.Contains(mine, name) })
-		waited, err := l.AcquireAll(ctx, more, o.lock.wait, func(e *lock.HeldError) {
-			s.a.say("apron: %v", e)
-			s.a.say("apron: waiting for that run, for up to %s", o.lock.wait)
-		})
+		held, waited, err := s.acquire(ctx, l, more, o)
+		if err == nil {
+			mine = append(mine, slices.DeleteFunc(more, func(name string) bool { return slices.Contains(held, name) })...)
+		}
 		if err != nil {
 			unlock()
 			return p, nil, interruptible(ctx, lockRights(err))
 		}
-		mine = append(mine, more...)
-		if !waited {
+		if !waited && len(held) == 0 {
 			return p, unlock, nil
 		}
-		if p, err = s.replanned(ctx, p, o); err != nil || p.plan.Empty() {
+		if p, err = s.replanned(ctx, p, o, len(held) > 0); err != nil || p.plan.Empty() {
 			unlock()
 			return p, func() {}, err
 		}
 	}
 }
 
-// replanned plans again after another run has written to the services, and has another
-// plan agreed to.
-func (s *session) replanned(ctx context.Context, before planned, o applyFlags) (planned, error) {
+// acquire gets the locks of services. Where others hold some of them, and the run goes on
+// without those, it says which.
+func (s *session) acquire(ctx context.Context, l *lock.Locker, services []string, o applyFlags) (held []string, waited bool, err error) {
+	tell := func(e *lock.HeldError) {
+		s.a.say("apron: %v", e)
+		s.a.say("apron: waiting for that run, for up to %s", o.lock.wait)
+	}
+	if !s.isolates {
+		waited, err = l.AcquireAll(ctx, services, o.lock.wait, tell)
+		return nil, waited, err
+	}
+	got, missed, waited, err := l.AcquireEach(ctx, services, o.lock.wait, tell)
+	if err != nil || len(missed) == 0 {
+		return nil, waited, err
+	}
+	if err := s.without(multierror.Append(nil, missed...)); err != nil {
+		s.unlock(ctx, l, got)
+		return nil, waited, err
+	}
+	for _, e := range missed {
+		s.a.say("apron: warning: %v", e)
+		held = append(held, about(e))
+	}
+	return held, waited, nil
+}
+
+// replanned plans again after another run has written to the services, or without those
+// that it writes to, and has another plan agreed to. Less of the same needs nobody's yes.
+func (s *session) replanned(ctx context.Context, before planned, o applyFlags, less bool) (planned, error) {
 	p, err := before.again(ctx)
 	if err != nil {
 		return p, err
 	}
 	p.again = before.again
-	if o.approved != nil {
+	added, changed, gone := s.fingerprint(p).Since(s.fingerprint(before))
+	narrower := less && len(added)+len(changed) == 0
+	switch {
+	case o.approved != nil && !narrower:
 		return p, s.check(o.approved, p)
-	}
-	if p.missing != nil {
+	case p.missing != nil:
 		return p, p.missing
-	}
-	if s.fingerprint(p).String() == s.fingerprint(before).String() {
+	case narrower && p.plan.Empty(): // all there was to do is somebody else's
+		return p, s.show(p, o)
+	case narrower, len(added)+len(changed)+len(gone) == 0:
 		return p, nil
 	}
 	s.a.say("The run that was waited for has changed something. What there is to do now:")

@@ -67,19 +67,22 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bool, explain, out string) error {
-	s, err := a.open(ctx, true)
+	s, err := a.openEach(ctx)
 	if err != nil {
 		return err
 	}
 	w := s.wire(applyFlags{})
-	f, err := s.observe(ctx, w, false)
+	p, err := s.planEach(ctx, func(ctx context.Context) (planned, error) {
+		f, err := s.observe(ctx, w, false)
+		if err != nil {
+			return planned{}, err
+		}
+		return s.plan(f, flags.options(), false, everything)
+	})
 	if err != nil {
 		return err
 	}
-	p, err := s.plan(f, flags.options(), false, everything)
-	if err != nil {
-		return err
-	}
+	p.wrong = s.verified(ctx, w, p, flags)
 	v := s.view(p)
 	if explain == "who" {
 		s.explainWho(ctx, v, p.facts)
@@ -103,7 +106,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 			return err
 		}
 	}
-	if err := s.verified(ctx, w, p, flags); err != nil {
+	if err := s.failures(p.wrong); err != nil {
 		return err
 	}
 	if detailed && !p.plan.Empty() {
@@ -115,6 +118,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 func (s *session) view(p planned) *render.Plan {
 	h := s.header(p.facts.live)
 	h.Compared, h.Destroy, h.Verb = p.wanted, p.destroy, p.verb
+	h.Services = s.rows(p)
 	return render.NewPlan(p.plan, h)
 }
 

@@ -45,10 +45,27 @@ type session struct {
 	existing map[string]string
 	// keychains are what opens the registries of images that are promoted, by service.
 	keychains map[string]authn.Keychain
+	// isolates says that the run goes on without a service that something is wrong with, and
+	// out are the services that it has gone on without.
+	isolates bool
+	out      []leftOut
 }
 
-// load reads the manifests and says what is noteworthy of them on stderr.
+// load reads the manifests, all of which must be sound.
 func (a *app) load() (*manifest.Set, error) {
+	set, err := a.loadEach()
+	if err == nil {
+		err = set.Mistakes()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// loadEach reads the manifests and says what is noteworthy of them on stderr. Those that
+// are wrong are in the set, too.
+func (a *app) loadEach() (*manifest.Set, error) {
 	set, err := manifest.Load(manifest.Options{
 		Paths:           a.files,
 		Environment:     a.environment,
@@ -58,23 +75,21 @@ func (a *app) load() (*manifest.Set, error) {
 		FallbackEnvFile: a.sandbox.on,
 		AllowSecretArgs: a.allowSecretArgs,
 	})
-	if set != nil {
-		a.out.Hide(manifest.Redactions(set)...)
-		a.err.Hide(manifest.Redactions(set)...)
-		for _, n := range set.Notes {
-			a.say("apron: note: %s", n)
-		}
-		for _, w := range set.Warnings {
-			a.say("apron: warning: %s", w)
-			if w.Hint != "" {
-				a.say("apron: hint: %s", w.Hint)
-			}
+	a.out.Hide(manifest.Redactions(set)...)
+	a.err.Hide(manifest.Redactions(set)...)
+	for _, n := range set.Notes {
+		a.say("apron: note: %s", n)
+	}
+	for _, w := range set.Warnings {
+		a.say("apron: warning: %s", w)
+		if w.Hint != "" {
+			a.say("apron: hint: %s", w.Hint)
 		}
 	}
-	if err != nil {
+	if len(set.Unread) > 0 { // what was asked for is not there at all
 		return nil, err
 	}
-	if len(set.Documents) == 0 {
+	if len(set.Documents)+len(set.Refused) == 0 {
 		return nil, &usageError{err: errors.New("no manifest holds a service"), command: "apron"}
 	}
 	return set, a.choose(set)
@@ -91,15 +106,26 @@ func (a *app) choose(set *manifest.Set) error {
 		return nil
 	}
 	var names []string
+	nameless := false // a manifest that is too wrong to say
 	for _, d := range set.Documents {
 		names = append(names, d.Spec.Service)
 	}
+	for _, r := range set.Refused {
+		nameless = nameless || r.Service == ""
+		if r.Service != "" && !slices.Contains(names, r.Service) {
+			names = append(names, r.Service)
+		}
+	}
 	for _, name := range a.only {
 		if !slices.Contains(names, name) {
+			if nameless {
+				return set.Mistakes()
+			}
 			return &usageError{err: fmt.Errorf("--only %s: the manifests have %s", name, strings.Join(names, ", ")), command: "apron"}
 		}
 	}
 	set.Documents = slices.DeleteFunc(set.Documents, func(d manifest.Document) bool { return !slices.Contains(a.only, d.Spec.Service) })
+	set.Refused = slices.DeleteFunc(set.Refused, func(r manifest.Refused) bool { return !slices.Contains(a.only, r.Service) })
 	return nil
 }
 
@@ -109,16 +135,34 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{a: a, set: set, guard: &awsapi.Guard{}, images: map[string]image.Identity{}, pins: map[string]*origin.Pin{}, existing: map[string]string{}, keychains: map[string]authn.Keychain{}}
-	var unsupported *multierror.Error
-	for i := range set.Documents {
-		for _, u := range set.Documents[i].Unsupported {
-			unsupported = multierror.Append(unsupported, &manifest.Error{File: u.File, Line: u.Line, Column: u.Column, Path: u.Path,
-				Msg: "not supported yet", Fix: "take it out: apron does not ignore what it cannot do"})
-		}
-		s.specs = append(s.specs, set.Documents[i].Spec)
+	return a.openSet(ctx, set, identify, false)
+}
+
+// openEach is open for a command that goes on without the services that something is wrong
+// with, as long as there are others.
+func (a *app) openEach(ctx context.Context) (*session, error) {
+	set, err := a.loadEach()
+	if err != nil {
+		return nil, err
 	}
-	if err := unsupported.ErrorOrNil(); err != nil {
+	if len(set.Documents) == 0 {
+		return nil, set.Mistakes()
+	}
+	return a.openSet(ctx, set, true, true)
+}
+
+func (a *app) openSet(ctx context.Context, set *manifest.Set, identify, isolates bool) (*session, error) {
+	s := &session{a: a, set: set, guard: &awsapi.Guard{}, images: map[string]image.Identity{}, pins: map[string]*origin.Pin{}, existing: map[string]string{}, keychains: map[string]authn.Keychain{},
+		isolates: isolates, out: refusedManifests(set)}
+	var unsupported *multierror.Error
+	for _, d := range set.Documents {
+		for _, u := range d.Unsupported {
+			unsupported = multierror.Append(unsupported, &serviceError{d.Spec.Service, &manifest.Error{File: u.File, Line: u.Line, Column: u.Column, Path: u.Path,
+				Msg: "not supported yet", Fix: "take it out: apron does not ignore what it cannot do"}})
+		}
+		s.specs = append(s.specs, d.Spec)
+	}
+	if err := s.without(unsupported.ErrorOrNil()); err != nil {
 		return nil, err
 	}
 	if err := s.configure(ctx); err != nil {
@@ -129,27 +173,12 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 		s.id, err = awsapi.WhoAmI(gctx, s.cfg)
 		return err
 	})
+	wrong := make([]error, len(s.specs))
 	if identify {
-		ids, pins := make([]image.Identity, len(s.specs)), make([]*origin.Pin, len(s.specs))
-		for i, spec := range s.specs {
-			g.Go(func() (err error) {
-				if spec.Image.From != "" {
-					pins[i], err = s.pin(gctx, &set.Documents[i])
-					return err
-				}
-				ids[i], err = image.Identify(gctx, spec.Dir, *spec.Image.Build, image.Options{Exclude: set.EnvFiles, Cache: a.cacheOf(spec.Dir)})
-				return placed(&set.Documents[i], err)
-			})
-		}
-		defer func() {
-			for i, spec := range s.specs {
-				a.warnOfEnvFiles(spec, ids[i])
-				s.images[spec.Service] = ids[i]
-				if pins[i] != nil {
-					s.pins[spec.Service], s.images[spec.Service] = pins[i], image.Identity{Tag: pins[i].Tag()}
-				}
-			}
-		}()
+		g.Go(func() error {
+			s.identify(gctx, wrong)
+			return nil
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, interruptible(ctx, err)
@@ -159,7 +188,43 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 			return nil, &accountError{file: spec.File, want: spec.Account, got: s.id.Account}
 		}
 	}
+	var errs *multierror.Error
+	for i, err := range wrong {
+		if err != nil {
+			errs = multierror.Append(errs, &serviceError{s.specs[i].Service, err})
+		}
+	}
+	if err := s.without(errs.ErrorOrNil()); err != nil {
+		return nil, interruptible(ctx, err)
+	}
 	return s, nil
+}
+
+// identify names the images, and says of each service what keeps it from that.
+func (s *session) identify(ctx context.Context, wrong []error) {
+	ids, pins := make([]image.Identity, len(s.specs)), make([]*origin.Pin, len(s.specs))
+	var g errgroup.Group
+	for i, spec := range s.specs {
+		g.Go(func() error {
+			d := &s.set.Documents[i]
+			if spec.Image.From != "" {
+				pins[i], wrong[i] = s.pin(ctx, d)
+				return nil
+			}
+			var err error
+			ids[i], err = image.Identify(ctx, spec.Dir, *spec.Image.Build, image.Options{Exclude: s.set.EnvFiles, Cache: s.a.cacheOf(spec.Dir)})
+			wrong[i] = placed(d, err)
+			return nil
+		})
+	}
+	_ = g.Wait() // each says itself what is wrong
+	for i, spec := range s.specs {
+		s.a.warnOfEnvFiles(spec, ids[i])
+		s.images[spec.Service] = ids[i]
+		if pins[i] != nil {
+			s.pins[spec.Service], s.images[spec.Service] = pins[i], image.Identity{Tag: pins[i].Tag()}
+		}
+	}
 }
 
 // warnOfEnvFiles names files that would take secrets into an image.
@@ -216,10 +281,8 @@ func (s *session) configure(ctx context.Context) error {
 // header says what a plan is about.
 func (s *session) header(live state.Live) render.Header {
 	h := render.Header{Environment: s.a.environment, Account: s.id.Account, Region: s.cfg.Region, Identity: s.id.ARN, Sandbox: s.a.sandbox.on}
+	h.Manifests = s.manifests()
 	for _, spec := range s.specs {
-		if !slices.Contains(h.Manifests, spec.File) {
-			h.Manifests = append(h.Manifests, spec.File)
-		}
 		h.Target = spec.Target
 		h.Services = append(h.Services, render.Service{Name: spec.Service, URL: live[serviceAddress(spec)].URL})
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -139,6 +140,7 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 	f := facts{roles: map[namedRole]iam.Resolved{}}
 	var parameters, secrets []string
 	var named []namedRole
+	var by []string // the service of each
 	for _, spec := range s.specs {
 		for _, ref := range spec.Secrets {
 			switch ref.Source {
@@ -148,8 +150,11 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 				secrets = append(secrets, ref.Name)
 			}
 		}
-		named = append(named, namedRoles(spec)...)
+		for _, r := range namedRoles(spec) {
+			named, by = append(named, r), append(by, spec.Service)
+		}
 	}
+	none := make([]error, len(named))
 	roles := make([]iam.Resolved, len(named))
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
@@ -181,11 +186,17 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 	for i, r := range named {
 		g.Go(func() (err error) {
 			roles[i], err = w.iam.Resolve(gctx, r.name, r.purpose)
+			if _, ok := errors.AsType[*iam.NotFoundError](err); ok { // what is wrong with one service
+				none[i], err = &serviceError{by[i], err}, nil
+			}
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return facts{}, interruptible(ctx, err)
+	}
+	if none = slices.DeleteFunc(none, func(err error) bool { return err == nil }); len(none) > 0 {
+		return facts{}, multierror.Append(nil, none...)
 	}
 	s.a.hide(f.live)
 	if planning {
@@ -278,6 +289,8 @@ type planned struct {
 	desired state.Desired
 	// missing are secrets without a value anywhere: an apply must not start.
 	missing error
+	// wrong is what is known to keep a rollout from succeeding.
+	wrong   error
 	wanted  int // how many resources were compared
 	destroy bool
 	verb    string // of the command, unless it is apply or destroy
@@ -317,7 +330,7 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 	for _, spec := range s.specs {
 		resources, more, err := s.desire(spec, f, applying, &missing)
 		if err != nil {
-			errs = multierror.Append(errs, err)
+			errs = multierror.Append(errs, &serviceError{spec.Service, err})
 			continue
 		}
 		notes = append(notes, more...)
@@ -325,7 +338,12 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 		for _, r := range resources {
 			if have, twice := d[r.Address]; twice {
 				if r, err = ecr.Merge(have, r); err != nil {
-					errs = multierror.Append(errs, &manifest.Error{File: spec.File, Msg: err.Error(), Fix: "make them agree, or give each a name, a tag or a repository of its own"})
+					e := &manifest.Error{File: spec.File, Msg: err.Error(), Fix: "make them agree, or give each a name, a tag or a repository of its own"}
+					for _, other := range s.specs { // nobody knows which of them is meant
+						if other.Service == spec.Service || slices.ContainsFunc(recorded.wanted[other.Service], func(o state.Resource) bool { return o.Address == have.Address }) {
+							errs = multierror.Append(errs, &serviceError{other.Service, e})
+						}
+					}
 				}
 			}
 			d[r.Address] = r
@@ -346,7 +364,7 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 	}
 	p, err := plan.Build(d, f.live, o)
 	if err != nil {
-		return planned{}, err
+		return planned{}, s.refusals(err, recorded.wanted)
 	}
 	notes = append(notes, s.unknown(p, f)...)
 	p.Notes = append(p.Notes, notes...)

@@ -127,6 +127,9 @@ type RefusedError struct {
 	Target state.Address
 	Why    string
 	Fix    string
+	// Lacks is the service whose URL the setting Path refers to, and that neither exists
+	// nor is planned; empty for every other refusal.
+	Lacks, Path string
 	// Policy says that a flag exists to allow it: a matter of policy, not of fact.
 	Policy bool
 }

@@ -1,7 +1,10 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
+
+	"github.com/hashicorp/go-multierror"
 
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -22,8 +25,9 @@ func (b *builder) expand(w state.Resource) (state.Resource, []Change) {
 			addr, o := b.service(name)
 			switch {
 			case addr.IsZero():
-				b.refuse(w.Address, "name a service of this plan, or deploy it first",
-					"%s refers to the URL of service %q, which neither exists nor is planned", f.Path, name)
+				b.refused = multierror.Append(b.refused, &RefusedError{Target: w.Address, Lacks: name, Path: f.Path,
+					Why: fmt.Sprintf("%s refers to the URL of service %q, which neither exists nor is planned", f.Path, name),
+					Fix: "name a service of this plan, or deploy it first"})
 			case o.URL != "" && !b.replaced(addr):
 				return o.URL, true
 			}

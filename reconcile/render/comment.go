@@ -156,7 +156,11 @@ func (v *Plan) Named(hide func(string) string) *Plan {
 		*s = hide(*s)
 	}
 	for i := range h.Services {
-		h.Services[i].Name, h.Services[i].URL = hide(h.Services[i].Name), hide(h.Services[i].URL)
+		s := &h.Services[i]
+		s.Name, s.URL, s.Version, s.Errors = hide(s.Name), hide(s.URL), hide(s.Version), slices.Clone(s.Errors)
+		for j := range s.Errors {
+			s.Errors[j].Why, s.Errors[j].Hint = hide(s.Errors[j].Why), hide(s.Errors[j].Hint)
+		}
 	}
 	for i := range named.Actions {
 		a := &named.Actions[i]

@@ -15,7 +15,7 @@ const markdownWidth = 120
 func (v *Plan) markdown() string {
 	var b strings.Builder
 	shown := v.shown()
-	if len(shown) == 0 && v.Header.Verb != "" {
+	if len(shown) == 0 && (v.Header.Verb != "" || v.Header.without() != "") {
 		fmt.Fprintf(&b, "**%s**\n\n", v.headline())
 	} else if len(shown) == 0 {
 		fmt.Fprintf(&b, "**No changes.** Live matches %s.", v.Header.codeSources())
@@ -25,6 +25,17 @@ func (v *Plan) markdown() string {
 		b.WriteString("\n\n")
 	} else {
 		fmt.Fprintf(&b, "**%s**\n\n", v.headline())
+	}
+	if v.Header.tells() {
+		b.WriteString(markdownTable(v.Header.Services, v.columns(), v.cells) + "\n")
+	}
+	for _, s := range v.Header.Services {
+		for _, e := range s.Errors {
+			b.WriteString(e.markdown())
+		}
+	}
+	if len(v.Header.leftOut()) > 0 {
+		b.WriteByte('\n')
 	}
 	for _, n := range v.Notes {
 		b.WriteString(n.markdown())

@@ -40,6 +40,9 @@ func (v *Plan) text(o Options) string {
 	if more := v.compared(); more != "" {
 		b.WriteString(more + "\n")
 	}
+	if v.Header.tells() {
+		b.WriteString("\n" + table(p, v.Header.Services, v.columns(), v.cells))
+	}
 	return b.String()
 }
 
@@ -51,14 +54,17 @@ func (v *Plan) headline() string {
 	if len(v.Actions) == 0 && v.Header.Verb != "" {
 		return "Nothing to " + v.Header.Verb + "."
 	}
+	without := v.Header.without()
 	warned := slices.ContainsFunc(v.Notes, func(n Note) bool { return n.Warning })
 	switch {
+	case len(v.Actions) == 0 && without != "":
+		return "No changes for the other services." + without
 	case len(v.Actions) == 0 && warned:
 		return "No changes. Live matches " + v.Header.sources() + ", but for the warnings."
 	case len(v.Actions) == 0:
 		return "No changes. Live matches " + v.Header.sources() + "."
 	}
-	return fmt.Sprintf("Plan: %d to add, %d to change, %d to destroy.", v.Summary.Add, v.Summary.Change, v.Summary.Destroy)
+	return fmt.Sprintf("Plan: %d to add, %d to change, %d to destroy.%s", v.Summary.Add, v.Summary.Change, v.Summary.Destroy, without)
 }
 
 // compared says what "no changes" is worth.

@@ -24,8 +24,8 @@ func (v *Report) text(o Options) string {
 		b.WriteByte('\n')
 	}
 	b.WriteString(p.in(v.color(), v.headline()) + "\n")
-	if v.tells() {
-		b.WriteString("\n" + v.table(p))
+	if v.Header.tells() {
+		b.WriteString("\n" + table(p, v.rows(), reportColumns, reportCells))
 		return b.String()
 	}
 	for _, s := range v.urls() {
@@ -85,13 +85,15 @@ func (v *Report) what() string {
 
 // headline says in a line how the run ended.
 func (v *Report) headline() string {
-	s, what := v.Summary, v.what()
+	s, what, without := v.Summary, v.what(), v.Header.without()
 	ended := fmt.Sprintf("%d done, %d failed, %d skipped.", s.Done, s.Failed, s.Skipped)
 	switch {
 	case s.Failed > 0:
-		return what + " failed: " + v.failed() + "; " + ended
+		return what + " failed: " + v.failed() + "; " + ended + without
 	case s.Skipped > 0:
-		return what + " interrupted: " + ended
+		return what + " interrupted: " + ended + without
+	case without != "":
+		return fmt.Sprintf("%s incomplete: %d added, %d changed, %d destroyed.%s", what, s.Added, s.Changed, s.Destroyed, without)
 	case len(v.Errors) > 0:
 		return what + " failed: " + ended
 	}
@@ -127,12 +129,12 @@ func (v *Report) markdown() string {
 	var b strings.Builder
 	s := v.Summary
 	if s.Failed > 0 {
-		fmt.Fprintf(&b, "**%s failed**: %d done, %d failed, %d skipped.\n\n", v.what(), s.Done, s.Failed, s.Skipped)
+		fmt.Fprintf(&b, "**%s failed**: %d done, %d failed, %d skipped.%s\n\n", v.what(), s.Done, s.Failed, s.Skipped, v.Header.without())
 	} else {
 		fmt.Fprintf(&b, "**%s**\n\n", v.headline())
 	}
-	if v.tells() {
-		b.WriteString(v.markdownTable() + "\n")
+	if v.Header.tells() {
+		b.WriteString(markdownTable(v.rows(), reportColumns, reportCells) + "\n")
 	} else {
 		for _, u := range v.urls() {
 			fmt.Fprintf(&b, "- %s %s\n", code(u.Name), code(u.URL))
@@ -141,7 +143,7 @@ func (v *Report) markdown() string {
 	for _, e := range v.Errors {
 		b.WriteString(e.markdown())
 	}
-	if !v.tells() && len(v.urls()) > 0 || len(v.Errors) > 0 {
+	if !v.Header.tells() && len(v.urls()) > 0 || len(v.Errors) > 0 {
 		b.WriteByte('\n')
 	}
 	if len(v.Results) > 0 {

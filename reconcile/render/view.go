@@ -80,11 +80,17 @@ type Service struct {
 	URL  string `json:"url,omitempty"` // empty as long as it does not exist
 	// Release is the number of the record that the run has left; 0 for none.
 	Release int `json:"release,omitempty"`
-	// Result is how an apply of several services ended for this one: done, failed, skipped
-	// or unchanged.
+	// Result is, of several services, how this one fares: see the constants.
 	Result string `json:"result,omitempty"`
 	// Version is image.version of the manifest.
 	Version string `json:"version,omitempty"`
+	// Target is what the service runs on.
+	Target string `json:"target,omitempty"`
+	// Changes count what a plan of several services does to this one. What services share
+	// is counted for each of them.
+	Changes *Summary `json:"changes,omitempty"`
+	// Errors say why it is refused, locked or skipped.
+	Errors []Problem `json:"errors,omitempty"`
 }
 
 // normal gives lists that are absent the form of empty ones.
@@ -124,11 +130,18 @@ func (h Header) facts() [][2]string {
 		}
 	}
 	manifests := strings.Join(h.Manifests, ", ")
+	if n := len(h.Manifests); n > 10 {
+		manifests = fmt.Sprintf("%s and %d more", strings.Join(h.Manifests[:10], ", "), n-10)
+	}
 	if manifests != "" && h.Environment != "" {
 		manifests += " with environment " + h.Environment
 	}
 	add("manifest", manifests)
-	for _, s := range h.Services {
+	services := h.Services
+	if h.tells() { // the table has them
+		services = nil
+	}
+	for _, s := range services {
 		add("service", strings.TrimSpace(s.Name+"  "+s.URL))
 	}
 	target := h.Target
