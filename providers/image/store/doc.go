@@ -7,7 +7,7 @@
 //	the same                       plain             what it lacks, compressed on the way
 //	docker archive                 plain             what it lacks, compressed on the way
 //	docker archive of crane        gzip              what it lacks, as it is
-//	engine (docker, podman)        known by Known    nothing, if the registry has them
+//	engine (docker, podman, …)     known by Known    nothing, if the registry has them
 //	the same                       unknown           what it lacks, from the files in its store, or from a saved archive
 //
 // [Known] remembers what a layer became when it was compressed, so that its digest is

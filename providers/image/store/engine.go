@@ -3,10 +3,10 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -17,24 +17,25 @@ import (
 // Run runs an engine's program with arguments, and writes its standard output to out.
 type Run func(ctx context.Context, out io.Writer, args ...string) error
 
-// FromEngine opens an image in the store of docker or podman. Where everything about its
-// layers is remembered, the engine is asked for no more than their names; it saves the
-// image when a layer, or the configuration, must be read and its store cannot be, as that of
-// a daemon can by root alone. That happens under ctx, which must not end before the image is closed.
+// FromEngine opens an image in the store of docker, podman or buildah. Where everything
+// about its layers is remembered, the engine is asked for no more than their names; it
+// saves the image when a layer, or the configuration, must be read and its store cannot be,
+// as that of a daemon can by root alone. That happens under ctx, which must not end before
+// the image is closed.
 func FromEngine(ctx context.Context, name string, run Run, ref string, o Options) (*Image, error) {
-	id, diffs, err := inspect(ctx, name, run, ref)
+	d, ok := dialects[name]
+	if !ok {
+		return nil, fmt.Errorf("engine %q is none of docker, podman, buildah", name)
+	}
+	id, diffs, err := inspect(ctx, name, d, run, ref)
 	if err != nil {
 		return nil, err
-	}
-	args := []string{"save", id.Hex}
-	if name == "podman" {
-		args = []string{"save", "--quiet", "--format", "docker-archive", id.Hex}
 	}
 	save := func() (*Image, error) {
 		in, out := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {
-			err := run(ctx, out, args...)
+			err := run(ctx, out, d.save(id.Hex)...)
 			out.CloseWithError(err)
 			ended <- err
 		}()
@@ -46,7 +47,7 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 		}
 		return img, err
 	}
-	e := &saved{save: save, find: func() place { return findPlace(ctx, name, run) }}
+	e := &saved{save: save, find: func() place { return findPlace(ctx, d, run) }}
 	img := &Image{media: types.DockerManifestSchema2, close: e.close}
 	img.text = func() ([]byte, error) { return e.config(id) }
 	if img.known(id, diffs, e, o) {
@@ -65,23 +66,20 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 }
 
 // inspect asks an engine for an image's id and what its layers are before compression.
-func inspect(ctx context.Context, name string, run Run, ref string) (id v1.Hash, diffs []v1.Hash, err error) {
+func inspect(ctx context.Context, name string, d dialect, run Run, ref string) (id v1.Hash, diffs []v1.Hash, err error) {
 	var out bytes.Buffer
-	if err := run(ctx, &out, "image", "inspect", ref); err != nil {
+	args := append(slices.Clone(d.inspect), ref)
+	if err := run(ctx, &out, args...); err != nil {
 		return id, nil, err
 	}
-	var images []struct {
-		ID     string `json:"Id"`
-		RootFS struct{ Layers []v1.Hash }
+	hex, diffs, err := d.parse(out.Bytes())
+	if err == nil {
+		id, err = v1.NewHash("sha256:" + strings.TrimPrefix(hex, "sha256:"))
 	}
-	if err := json.Unmarshal(out.Bytes(), &images); err != nil {
-		return id, nil, fmt.Errorf("%s image inspect %s: %w", name, ref, err)
+	if err != nil {
+		return id, nil, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 	}
-	if len(images) != 1 {
-		return id, nil, fmt.Errorf("%s image inspect %s: it describes %d images", name, ref, len(images))
-	}
-	id, err = v1.NewHash("sha256:" + strings.TrimPrefix(images[0].ID, "sha256:"))
-	return id, images[0].RootFS.Layers, err
+	return id, diffs, nil
 }
 
 // known describes the image by what is remembered, if that is everything.
@@ -100,7 +98,7 @@ func (i *Image) known(id v1.Hash, diffs []v1.Hash, e *saved, o Options) bool {
 func (i *Image) describe(id v1.Hash, size int64, diffs []v1.Hash, e *saved, o Options) {
 	i.config = v1.Descriptor{MediaType: types.DockerConfigJSON, Digest: id, Size: size}
 	for n, d := range diffs {
-		i.layers = append(i.layers, &Layer{diff: d, media: types.DockerLayer, known: o.Known, from: func() (blob, error) { return e.layer(n, diffs) }})
+		i.layers = append(i.layers, &Layer{diff: d, media: types.DockerLayer, known: o.Known, packing: o.Packing, from: func() (blob, error) { return e.layer(n, diffs) }})
 	}
 }
 
@@ -203,7 +201,12 @@ func (s *saved) layer(n int, diffs []v1.Hash) (blob, error) {
 	if all := img.diffs(); n >= len(all) || all[n] != diffs[n] {
 		return blob{}, fmt.Errorf("the engine saved another image: layer %s is not in it", diffs[n])
 	}
-	return blob{open: img.layers[n].Uncompressed}, nil
+	l := img.layers[n]
+	size := int64(0)
+	if p, ok := l.(*Layer); ok {
+		size = p.Plain()
+	}
+	return blob{size: size, open: l.Uncompressed}, nil
 }
 
 func (s *saved) close() error {

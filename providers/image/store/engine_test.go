@@ -14,20 +14,27 @@ import (
 	"github.com/apron-deploy/apron/providers/image/store"
 )
 
-// engine is a docker that has one image.
+// engine is a docker, a podman or a buildah that has one image.
 func engine(t *testing.T, img v1.Image, files map[string]any, asked *[]string) store.Run {
 	t.Helper()
 	file := archive(t, files)
 	id, err := img.ConfigName()
 	require.NoError(t, err)
-	_, diffs, _ := parts(t, img)
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
 	return func(_ context.Context, out io.Writer, args ...string) error {
-		if args[0] == "info" {
+		var answer any
+		switch strings.Join(args[:2], " ") {
+		case "info --format":
 			return errors.New("this engine does not tell where its store is")
+		case "image inspect": // docker's ids have a prefix, podman's have not
+			answer = []any{map[string]any{"Id": id, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}}
+		case "inspect --type":
+			answer = map[string]any{"FromImageID": id.Hex, "OCIv1": config}
 		}
 		*asked = append(*asked, strings.Join(args, " "))
-		if args[0] == "image" {
-			_, err := out.Write(marshal(t, []any{map[string]any{"Id": id, "RootFS": map[string]any{"Layers": diffs}}}))
+		if answer != nil {
+			_, err := out.Write(marshal(t, answer))
 			return err
 		}
 		f, err := os.Open(file)
@@ -40,9 +47,17 @@ func engine(t *testing.T, img v1.Image, files map[string]any, asked *[]string) s
 	}
 }
 
+// questions are what an engine is asked for an image.
+var questions = map[string]struct{ inspect, save string }{
+	"docker":  {"image inspect web", "save ID"},
+	"podman":  {"image inspect web", "save --quiet --format docker-archive ID"},
+	"buildah": {"inspect --type image web", "push --quiet ID docker-archive:/dev/stdout"},
+}
+
 func TestFromEngine_savesOnlyWhatIsNotRemembered(t *testing.T) {
-	for name, files := range map[string]func(*testing.T, v1.Image) map[string]any{"docker before 25": legacy, "docker since 25": modern} {
+	for name, files := range map[string]func(*testing.T, v1.Image) map[string]any{"docker before 25": legacy, "docker since 25": modern, "podman": legacy, "buildah": legacy} {
 		t.Run(name, func(t *testing.T) {
+			name, _, _ := strings.Cut(name, " ")
 			img := sample(t, 3)
 			temp := t.TempDir()
 			o := store.Options{Known: store.OpenKnown(t.TempDir()), Temp: temp}
@@ -51,21 +66,22 @@ func TestFromEngine_savesOnlyWhatIsNotRemembered(t *testing.T) {
 			id, err := img.ConfigName()
 			require.NoError(t, err)
 
-			first, err := store.FromEngine(t.Context(), "docker", run, "web", o)
+			first, err := store.FromEngine(t.Context(), name, run, "web", o)
 			require.NoError(t, err)
 			same(t, img, first)
 			digest, err := first.Digest()
 			require.NoError(t, err)
 			require.NoError(t, first.Close())
-			require.Equal(t, []string{"image inspect web", "save " + id.Hex}, asked)
+			q := questions[name]
+			require.Equal(t, []string{q.inspect, strings.Replace(q.save, "ID", id.Hex, 1)}, asked)
 
 			asked = nil
-			second, err := store.FromEngine(t.Context(), "docker", run, "web", o)
+			second, err := store.FromEngine(t.Context(), name, run, "web", o)
 			require.NoError(t, err)
 			again, err := second.Digest()
 			require.NoError(t, err)
 			require.Equal(t, digest, again)
-			require.Equal(t, []string{"image inspect web"}, asked, "nothing was saved")
+			require.Equal(t, []string{q.inspect}, asked, "nothing was saved")
 			same(t, img, second)
 			require.Len(t, asked, 2, "until it was read")
 			require.NoError(t, second.Close())
@@ -99,5 +115,17 @@ func TestFromEngine_leavesNothingBehindWhenTheEngineFails(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, left)
 		})
+	}
+}
+
+func TestFromEngine_knowsThreeEngines(t *testing.T) {
+	_, err := store.FromEngine(t.Context(), "nerdctl", nil, "web", store.Options{})
+	require.EqualError(t, err, `engine "nerdctl" is none of docker, podman, buildah`)
+	for name, text := range map[string]string{"docker": "[]", "podman": "[{},{}]", "buildah": "{}"} {
+		_, err := store.FromEngine(t.Context(), name, func(_ context.Context, out io.Writer, _ ...string) error {
+			_, err := io.WriteString(out, text)
+			return err
+		}, "web", store.Options{})
+		require.ErrorContains(t, err, name+" "+questions[name].inspect+": ")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,6 +22,9 @@ type Options struct {
 	Known    *Known // nil remembers nothing
 	Platform string // of the image to take from several; empty is linux/amd64
 	Temp     string // where streams are spooled; empty is the system's directory
+	// Packing is told when a layer is about to be compressed, and its size before that, or
+	// 0 if that is not known. It may be called from several goroutines, and be nil.
+	Packing func(diff v1.Hash, plain int64)
 }
 
 // Image is an image in its source. Close closes the source, and removes what was spooled.
@@ -42,6 +46,38 @@ func (i *Image) Close() error {
 		return nil
 	}
 	return i.close()
+}
+
+// WithConfig returns the image with another configuration over the same layers, and with
+// nothing of the source's own manifest. Closing it closes the image.
+func (i *Image) WithConfig(c *v1.ConfigFile) (*Image, error) {
+	if !slices.Equal(c.RootFS.DiffIDs, i.diffs()) {
+		return nil, errors.New("the configuration is that of other layers")
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	out := &Image{layers: i.layers, media: i.media, close: i.close}
+	_, err = out.setConfig(text, i.config.MediaType)
+	return out, err
+}
+
+// Archived is the image as an archive on this machine has it: its layers are as plain as
+// in the source, and their digests those of what is plain. It is no image of a registry,
+// and ends with i.
+func (i *Image) Archived() (v1.Image, error) {
+	out := &Image{config: i.config, text: i.text, media: i.media}
+	for _, l := range i.layers {
+		if p, ok := l.(*Layer); ok {
+			var err error
+			if l, err = p.archived(); err != nil {
+				return nil, err
+			}
+		}
+		out.layers = append(out.layers, l)
+	}
+	return out, nil
 }
 
 // Layers are the layers, the base first: of type [*Layer] if they are not compressed yet.
@@ -100,7 +136,7 @@ func (i *Image) find(h v1.Hash, by func(v1.Layer) (v1.Hash, error)) (v1.Layer, e
 	return nil, fmt.Errorf("the image has no layer %s", h)
 }
 
-// configText keeps a configuration that has been read, and describes it.
+// setConfig keeps a configuration that has been read, and describes it.
 func (i *Image) setConfig(text []byte, media types.MediaType) (*v1.ConfigFile, error) {
 	c, err := v1.ParseConfigFile(bytes.NewReader(text))
 	if err != nil {

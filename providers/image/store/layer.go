@@ -19,16 +19,19 @@ type blob struct {
 // Layer is a layer that its source holds plain. Its digest is remembered or else costs a
 // compression; a push that must send it anyway learns it on the way.
 type Layer struct {
-	diff  v1.Hash
-	media types.MediaType
-	known *Known
-	plain int64
-	from  func() (blob, error)
+	diff    v1.Hash
+	media   types.MediaType
+	known   *Known
+	packing func(diff v1.Hash, plain int64) // may be nil
+	from    func() (blob, error)
 
 	mu     sync.Mutex
 	digest v1.Hash
 	size   int64
 	sure   bool // not only remembered
+
+	finding sync.Mutex
+	found   *blob // what from returned
 }
 
 var _ v1.Layer = (*Layer)(nil)
@@ -39,12 +42,33 @@ func (l *Layer) DiffID() (v1.Hash, error) { return l.diff, nil }
 // MediaType is that of the compressed layer.
 func (l *Layer) MediaType() (types.MediaType, error) { return l.media, nil }
 
-// Plain is the size before compression, in bytes, or 0 if that is not known yet.
-func (l *Layer) Plain() int64 { return l.plain }
+// Plain is the size before compression, in bytes, or 0 if nothing tells. It looks for the
+// content, which may have an engine save the image.
+func (l *Layer) Plain() int64 {
+	b, err := l.content()
+	if err != nil {
+		return 0 // whoever reads it will hear of it
+	}
+	return b.size
+}
+
+// content finds the content, once.
+func (l *Layer) content() (blob, error) {
+	l.finding.Lock()
+	defer l.finding.Unlock()
+	if l.found == nil {
+		b, err := l.from()
+		if err != nil {
+			return blob{}, err
+		}
+		l.found = &b
+	}
+	return *l.found, nil
+}
 
 // Uncompressed opens the content.
 func (l *Layer) Uncompressed() (io.ReadCloser, error) {
-	b, err := l.from()
+	b, err := l.content()
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +78,16 @@ func (l *Layer) Uncompressed() (io.ReadCloser, error) {
 // Compressed compresses the content while it is read. It fails with a [*DamagedError] at
 // the end if the content is not that of the DiffID.
 func (l *Layer) Compressed() (io.ReadCloser, error) {
-	r, err := l.Uncompressed()
+	b, err := l.content()
 	if err != nil {
 		return nil, err
+	}
+	r, err := b.open()
+	if err != nil {
+		return nil, err
+	}
+	if l.packing != nil {
+		l.packing(l.diff, b.size)
 	}
 	return pack(r, l.diff), nil
 }
@@ -112,7 +143,31 @@ func (l *Layer) measure() (v1.Hash, int64, error) {
 	return digest, size, nil
 }
 
-// packed is a layer that its source holds compressed; it goes out as it is.
+// archived is the layer, not to be compressed.
+func (l *Layer) archived() (v1.Layer, error) {
+	b, err := l.content()
+	if err != nil {
+		return nil, err
+	}
+	if b.size == 0 {
+		if b.size, err = measured(b); err != nil {
+			return nil, err
+		}
+	}
+	return &packed{v1.Descriptor{MediaType: types.DockerUncompressedLayer, Digest: l.diff, Size: b.size}, l.diff, b}, nil
+}
+
+// measured reads a blob for its size.
+func measured(b blob) (int64, error) {
+	r, err := b.open()
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	return io.Copy(io.Discard, r)
+}
+
+// packed is a layer that goes out as its source holds it, compressed as a rule.
 type packed struct {
 	desc v1.Descriptor
 	diff v1.Hash

@@ -170,7 +170,7 @@ func archived(from files, name string, diff v1.Hash, o Options) (v1.Layer, error
 }
 
 func plainLayer(b blob, diff v1.Hash, media types.MediaType, o Options) *Layer {
-	return &Layer{diff: diff, media: media, known: o.Known, plain: b.size, from: func() (blob, error) { return b, nil }}
+	return &Layer{diff: diff, media: media, known: o.Known, packing: o.Packing, from: func() (blob, error) { return b, nil }}
 }
 
 // fromLayout reads an OCI layout.

@@ -28,23 +28,16 @@ type place interface {
 }
 
 // findPlace asks an engine where its store is. It returns nil if that is not to be read.
-func findPlace(ctx context.Context, name string, run Run) place {
-	format := "{{.DockerRootDir}}\n{{.Driver}}"
-	if name == "podman" {
-		format = "{{.Store.GraphRoot}}\n{{.Store.GraphDriverName}}"
-	}
+func findPlace(ctx context.Context, d dialect, run Run) place {
 	var out bytes.Buffer
-	if err := run(ctx, &out, "info", "--format", format); err != nil {
+	if err := run(ctx, &out, "info", "--format", d.info); err != nil {
 		return nil
 	}
 	root, driver, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
-	switch {
-	case name == "podman" && driver == "overlay":
-		return podmanPlace(root)
-	case name == "docker" && driver == "overlay2":
-		return dockerPlace(root)
+	if driver != d.driver {
+		return nil
 	}
-	return nil
+	return d.place(root)
 }
 
 // dockerPlace is the directory of a Docker daemon.
@@ -104,25 +97,30 @@ func inPlace(p place, diffs []v1.Hash) (blob, error) {
 	if err != nil {
 		return blob{}, err
 	}
-	if err := whole(notes, files); err != nil {
+	size, err := whole(notes, files)
+	if err != nil {
 		return blob{}, err
 	}
-	return blob{open: func() (io.ReadCloser, error) { return assemble(notes, files) }}, nil
+	return blob{size: size, open: func() (io.ReadCloser, error) { return assemble(notes, files) }}, nil
 }
 
-// whole checks that all files of a layer can be read: a user need not own all of them.
-func whole(notes, files string) error {
+// whole checks that all files of a layer can be read, as a user need not own all of them,
+// and returns the size of the archive.
+func whole(notes, files string) (size int64, err error) {
 	a, err := assemble(notes, files)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer a.Close()
 	for {
-		if err := a.next(); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
+		n, err := a.next()
+		if errors.Is(err, io.EOF) {
+			return size, nil
 		}
+		if err != nil {
+			return 0, err
+		}
+		size += n
 		a.drop()
 	}
 }
@@ -172,13 +170,14 @@ func (a *assembled) Read(to []byte) (int, error) {
 			}
 			a.drop()
 		}
-		if err := a.next(); err != nil {
+		if _, err := a.next(); err != nil {
 			return 0, err
 		}
 	}
 }
 
-func (a *assembled) next() error {
+// next goes to the next piece, and returns its size.
+func (a *assembled) next() (int64, error) {
 	var e struct {
 		Type    int    `json:"type"`
 		Name    string `json:"name"`
@@ -187,25 +186,27 @@ func (a *assembled) next() error {
 		Payload []byte `json:"payload"`
 	}
 	if err := a.entries.Decode(&e); err != nil {
-		return err // io.EOF at the end
+		return 0, err // io.EOF at the end
 	}
 	switch {
 	case e.Type == bytesBetween:
 		a.part = bytes.NewReader(e.Payload)
+		return int64(len(e.Payload)), nil
 	case e.Type == contentOfFile && e.Size > 0:
 		if len(e.Raw) > 0 {
 			e.Name = string(e.Raw)
 		}
 		f, err := a.root.Open(filepath.FromSlash(strings.TrimPrefix(path.Clean("/"+e.Name), "/")))
 		if err != nil {
-			return err
+			return 0, err
 		}
 		a.file, a.part = f, io.LimitReader(f, e.Size)
 		if info, err := f.Stat(); err != nil || info.Size() != e.Size {
-			return &DamagedError{What: e.Name, Got: "not of the size that it had"}
+			return 0, &DamagedError{What: e.Name, Got: "not of the size that it had"}
 		}
+		return e.Size, nil
 	}
-	return nil
+	return 0, nil
 }
 
 func (a *assembled) drop() {

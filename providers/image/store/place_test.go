@@ -93,7 +93,7 @@ func TestFromEngine_readsTheStoreInPlace(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fill   func(*testing.T, v1.Image, string)
 		driver string
-	}{"docker": {dockerStore, "overlay2"}, "podman": {podmanStore, "overlay"}} {
+	}{"docker": {dockerStore, "overlay2"}, "podman": {podmanStore, "overlay"}, "buildah": {podmanStore, "overlay"}} {
 		t.Run(name, func(t *testing.T) {
 			img := sample(t, 3)
 			root := t.TempDir()
@@ -110,7 +110,7 @@ func TestFromEngine_readsTheStoreInPlace(t *testing.T) {
 			got, err := store.FromEngine(t.Context(), name, run, "web", store.Options{Known: store.OpenKnown(t.TempDir())})
 			require.NoError(t, err)
 			same(t, img, got)
-			require.Equal(t, []string{"image inspect web"}, asked, "nothing was saved")
+			require.Equal(t, []string{questions[name].inspect}, asked, "nothing was saved")
 			want, err := got.Digest()
 			require.NoError(t, err)
 			require.NoError(t, got.Close())

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// dialect is how an engine's program is spoken to.
+type dialect struct {
+	inspect []string // what describes an image; its name follows
+	parse   func(text []byte) (id string, diffs []v1.Hash, err error)
+	save    func(id string) []string // what writes an image to standard output
+	info    string                   // the template of info for where the store is, and its driver
+	driver  string                   // that has a place
+	place   func(root string) place
+}
+
+var dialects = map[string]dialect{
+	"docker": {
+		inspect: []string{"image", "inspect"}, parse: oneOf,
+		save: func(id string) []string { return []string{"save", id} },
+		info: "{{.DockerRootDir}}\n{{.Driver}}", driver: "overlay2", place: func(root string) place { return dockerPlace(root) },
+	},
+	"podman": {
+		inspect: []string{"image", "inspect"}, parse: oneOf,
+		save: func(id string) []string {
+			return []string{"save", "--quiet", "--format", "docker-archive", id}
+		},
+		info: "{{.Store.GraphRoot}}\n{{.Store.GraphDriverName}}", driver: "overlay", place: sharedPlace,
+	},
+	"buildah": {
+		inspect: []string{"inspect", "--type", "image"}, parse: ofBuildah,
+		save: func(id string) []string {
+			return []string{"push", "--quiet", id, "docker-archive:/dev/stdout"}
+		},
+		info: "{{.store.GraphRoot}}\n{{.store.GraphDriverName}}", driver: "overlay", place: sharedPlace,
+	},
+}
+
+func sharedPlace(root string) place { return podmanPlace(root) }
+
+// oneOf reads a list of images with one image in it.
+func oneOf(text []byte) (id string, diffs []v1.Hash, err error) {
+	var images []struct {
+		ID     string `json:"Id"`
+		RootFS struct{ Layers []v1.Hash }
+	}
+	if err := json.Unmarshal(text, &images); err != nil {
+		return "", nil, err
+	}
+	if len(images) != 1 {
+		return "", nil, fmt.Errorf("it describes %d images", len(images))
+	}
+	return images[0].ID, images[0].RootFS.Layers, nil
+}
+
+func ofBuildah(text []byte) (id string, diffs []v1.Hash, err error) {
+	var image struct {
+		FromImageID string
+		OCIv1       struct {
+			RootFS struct {
+				DiffIDs []v1.Hash `json:"diff_ids"`
+			}
+		}
+	}
+	err = json.Unmarshal(text, &image)
+	return image.FromImageID, image.OCIv1.RootFS.DiffIDs, err
+}
