@@ -136,11 +136,11 @@ type manifest struct {
 
 // lists are the digests of the blobs that it names, and that the registry has therefore.
 func (m manifest) lists() map[string]bool {
+	all := map[string]bool{}
 	image, err := v1.ParseManifest(bytes.NewReader(m.raw))
 	if err != nil {
-		return nil
+		return all
 	}
-	all := map[string]bool{}
 	for _, d := range append(image.Layers, image.Config) {
 		if d.Digest.Hex != "" && d.MediaType.IsDistributable() {
 			all[d.Digest.String()] = true
@@ -150,9 +150,14 @@ func (m manifest) lists() map[string]bool {
 }
 
 // manifest asks what the tag names, with HEAD or GET.
-func (c *client) manifest(ctx context.Context, method string) (m manifest, err error) {
+func (c *client) manifest(ctx context.Context, method string) (manifest, error) {
+	return c.named(ctx, method, c.to.Tag)
+}
+
+// named asks what any tag of the repository names.
+func (c *client) named(ctx context.Context, method, tag string) (m manifest, err error) {
 	err = c.retry(ctx, func() error {
-		req := request{method: method, url: c.url("manifests/%s", c.to.Tag), accept: accept, want: []int{200, 404}, keep: method == http.MethodGet}
+		req := request{method: method, url: c.url("manifests/%s", tag), accept: accept, want: []int{200, 404}, keep: method == http.MethodGet}
 		resp, err := c.do(ctx, req)
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -73,6 +74,50 @@ func TestPush_compressesWhatTheRegistryLacksAndNothingElse(t *testing.T) {
 		_, _, err := push.Push(t.Context(), opened(t, first, known), g.to("two"), nil, quick())
 		require.NoError(t, err)
 		require.Equal(t, map[string]int{"GET manifests": 1, "HEAD blobs": 4, "PUT manifests": 1}, g.counts())
+	})
+}
+
+// TestPush_learnsFromImagesThatAreLikeIt pushes from a machine that remembers nothing,
+// under a tag that nothing has yet.
+func TestPush_learnsFromImagesThatAreLikeIt(t *testing.T) {
+	g := open(t)
+	a, b, c, d := noise(1, 3000), noise(2, 3000), noise(3, 5<<20), noise(4, 3000)
+	_, _, err := push.Push(t.Context(), opened(t, saved(t, a, b, c), nil), g.to("one"), nil, quick())
+	require.NoError(t, err)
+	o := quick()
+	o.FirstWins, o.Like = true, []string{"none", "one", "unneeded"}
+	for desc, tc := range map[string]struct {
+		layers   [][]byte
+		want     map[string]int
+		uploaded int
+	}{
+		"one layer that is new": {[][]byte{a, d, c}, map[string]int{"HEAD manifests": 1, "GET manifests": 3, "GET blobs": 1, "HEAD blobs": 2, "POST blobs/uploads": 2, "PUT blobs/uploads": 2, "PUT manifests": 1}, 2},
+		"none that is new":      {[][]byte{a, b, c}, map[string]int{"HEAD manifests": 1, "GET manifests": 2, "GET blobs": 1, "PUT manifests": 1}, 0},
+	} {
+		t.Run(desc, func(t *testing.T) {
+			g.forget()
+			tag := strings.ReplaceAll(desc, " ", "-")
+			digest, stats, err := push.Push(t.Context(), opened(t, saved(t, tc.layers...), nil), g.to(tag), nil, o)
+			require.NoError(t, err)
+			require.Equal(t, tc.uploaded, stats.Uploaded)
+			require.Equal(t, tc.want, g.counts())
+			pushed(t, g, tag, digest, tc.layers...)
+		})
+	}
+	t.Run("and nothing where all is remembered", func(t *testing.T) {
+		known := store.OpenKnown(t.TempDir())
+		_, _, err := push.Push(t.Context(), opened(t, saved(t, a, b), known), g.to("two"), nil, o)
+		require.NoError(t, err)
+		g.forget()
+		_, _, err = push.Push(t.Context(), opened(t, saved(t, b, a), known), g.to("three"), nil, o)
+		require.NoError(t, err)
+		require.Zero(t, g.counts()["GET manifests"])
+	})
+	t.Run("and everything where the registry lost what it lists", func(t *testing.T) {
+		g.before = once("PUT manifests", status(400, "MANIFEST_BLOB_UNKNOWN"))
+		digest, _, err := push.Push(t.Context(), opened(t, saved(t, a, c), nil), g.to("four"), nil, o)
+		require.NoError(t, err)
+		pushed(t, g, "four", digest, a, c)
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
+	"net/http"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -204,6 +206,22 @@ func (c *client) learn(ctx context.Context, there manifest, p *parts) {
 				b.layer.Record(l.Digest, l.Size)
 			}
 		}
+	}
+}
+
+// look learns of layers from other tags of the repository, whose blobs it adds to has,
+// until everything is known. What goes wrong is no error here, either.
+func (c *client) look(ctx context.Context, tags []string, p *parts, has map[string]bool) {
+	for _, tag := range tags {
+		if !p.unknown() {
+			return
+		}
+		there, err := c.named(ctx, http.MethodGet, tag)
+		if err != nil {
+			return
+		}
+		c.learn(ctx, there, p)
+		maps.Copy(has, there.lists())
 	}
 }
 

@@ -5,6 +5,7 @@
 //	the tag names another one     what that manifest lists is there: not asked about
 //	otherwise, each layer         HEAD blob; if it is missing POST, PUT
 //	  that another repository has HEAD blob; POST, which mounts it
+//	  like one of another tag     GET that tag's manifest and configuration, once for all layers
 //	  not compressed yet, small   compressed; HEAD blob; POST, PUT
 //	  not compressed yet, larger  POST, PATCH while it is compressed, PUT
 //	at last                       PUT manifest
@@ -60,7 +61,10 @@ type Options struct {
 	// one at a time and must not block for long.
 	Progress func(done, total int64)
 	// Layer is told the same about each blob, under the same terms.
-	Layer    func(Layer)
+	Layer func(Layer)
+	// Like names tags of the repository whose images probably share layers with this one.
+	// They are looked at if a layer is not compressed, and nothing is remembered of it.
+	Like     []string
 	Memory   Memory // nil remembers nothing
 	Jobs     int    // blobs at once; 0 means 16
 	Attempts int    // of one request or upload; 0 means 5
@@ -158,12 +162,14 @@ func (c *client) push(ctx context.Context, img v1.Image, o Options) (string, Sta
 		stats.Existed, stats.Saved = true, p.size()
 		return there.digest, stats, nil
 	}
-	digest, raw, err := c.blobs(ctx, p, there.lists(), o, &stats)
+	has := there.lists()
+	c.look(ctx, o.Like, p, has)
+	digest, raw, err := c.blobs(ctx, p, has, o, &stats)
 	if err != nil {
 		return "", stats, err
 	}
 	err = c.put(ctx, raw, string(p.media))
-	if e, ok := errors.AsType[*Error](err); ok && e.unfounded() && len(there.lists()) > 0 {
+	if e, ok := errors.AsType[*Error](err); ok && e.unfounded() && len(has) > 0 {
 		// The registry kept a manifest and lost what it lists: ask about each blob.
 		stats = Stats{}
 		if digest, raw, err = c.blobs(ctx, p, nil, o, &stats); err != nil {
