@@ -14,6 +14,7 @@ import (
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/image"
+	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/render"
@@ -80,7 +81,11 @@ func (a *app) runBuild(ctx context.Context, o applyFlags, output string) error {
 	}
 	b := builtImage{render.FormatVersion, tag, digest.String(), output}
 	if output != "" {
-		if err := save(output, d.Spec.Image.Repository+":"+tag, img); err != nil {
+		plain, err := img.Archived()
+		if err != nil {
+			return err
+		}
+		if err := save(output, d.Spec.Image.Repository+":"+tag, plain); err != nil {
 			return err
 		}
 	}
@@ -92,7 +97,7 @@ func (a *app) runBuild(ctx context.Context, o applyFlags, output string) error {
 }
 
 // build makes the image of a service on this machine and tells of its progress.
-func (a *app) build(ctx context.Context, set *manifest.Set, d *manifest.Document, o applyFlags) (img v1.Image, tag string, done func(), err error) {
+func (a *app) build(ctx context.Context, set *manifest.Set, d *manifest.Document, o applyFlags) (img build.Image, tag string, done func(), err error) {
 	id, err := image.Identify(ctx, d.Spec.Dir, *d.Spec.Image.Build, image.Options{Exclude: set.EnvFiles, Cache: a.cacheOf(d.Spec.Dir)})
 	if err != nil {
 		return nil, "", nil, placed(d, err)

@@ -87,5 +87,5 @@ func (s *session) imageOf(spec state.Spec) state.Resource {
 	if pin := s.pins[spec.Service]; pin != nil {
 		return image.Copied(spec, pin, s.originOptions(spec))
 	}
-	return image.Desired(spec, s.images[spec.Service])
+	return image.Desired(spec, s.images[spec.Service], ecr.LiveTag(spec.Service))
 }

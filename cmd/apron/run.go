@@ -78,13 +78,17 @@ func (a *app) runLocally(ctx context.Context, o applyFlags, port int) error {
 		return err
 	}
 	defer done()
+	plain, err := img.Archived()
+	if err != nil {
+		return err
+	}
 	engine, end, err := a.engine(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
 	var lines sync.Mutex
-	spec := localSpec(d.Spec, img, tag, env, inside, func(line string) {
+	spec := localSpec(d.Spec, plain, tag, env, inside, func(line string) {
 		lines.Lock()
 		defer lines.Unlock()
 		fmt.Fprintln(a.out, line)

@@ -42,6 +42,11 @@ func (a *app) tryOut(ctx context.Context, set *manifest.Set, d *manifest.Documen
 		return c
 	}
 	defer done()
+	plain, err := img.Archived()
+	if err != nil {
+		c.Text = "it cannot be read where it was built: " + err.Error()
+		return c
+	}
 	engine, close, err := a.engine(ctx)
 	if err != nil {
 		c.Text = err.Error()
@@ -50,7 +55,7 @@ func (a *app) tryOut(ctx context.Context, set *manifest.Set, d *manifest.Documen
 	defer close()
 	var lines sync.Mutex
 	last := ""
-	i, err := engine.Start(ctx, localSpec(d.Spec, img, tag, env, inside, func(line string) {
+	i, err := engine.Start(ctx, localSpec(d.Spec, plain, tag, env, inside, func(line string) {
 		lines.Lock()
 		defer lines.Unlock()
 		last = line

@@ -94,7 +94,7 @@ func (a *app) imageOptions(set *manifest.Set, o applyFlags, hidden []string) ima
 	p := image.ProviderOptions{Exclude: set.EnvFiles, Builder: o.builder, NoCache: o.noCache, Withhold: hidden,
 		SecretLooking: manifest.SecretLooking, Signature: manifest.Signature}
 	if a.cache != "" { // of digests, which are the same for every manifest
-		p.Push.Memory = store.OpenKnown(a.cache)
+		p.Known = store.OpenKnown(a.cache)
 	}
 	return p
 }

@@ -41,7 +41,7 @@ func Desired(spec state.Spec, image, service state.Address, live state.Live) []s
 			{Path: "after." + after.String(), Value: after.String(), Ref: true, Order: true}, stands,
 		}})
 	}
-	runs := livePrefix + spec.Service
+	runs := LiveTag(spec.Service)
 	tag(runs, service, state.Field{})
 	if spec.Image.Version != "" {
 		tag(spec.Image.Version, Tag(name, runs), state.Field{Once: true, Fix: renamed(spec, live)})
@@ -55,6 +55,9 @@ func Desired(spec state.Spec, image, service state.Address, live state.Live) []s
 // livePrefix begins the tag that a service's verified rollout leaves on its image. The
 // other tags wait for it, so that a version and latest only ever name what has served.
 const livePrefix = "live-"
+
+// LiveTag names the image that a service runs, in its repository.
+func LiveTag(service string) string { return livePrefix + service }
 
 // Merge joins what several manifests ask of one repository or tag: the settings of both,
 // and a tag that waits for the services of both. What they disagree on is an error.

@@ -2,6 +2,7 @@ package image
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -15,8 +16,9 @@ type Detail struct {
 	Build      state.Build
 	Repository string
 	Identity   Identity
-	Port       int  // that the service listens on; 0 if the manifest leaves it out
-	Command    bool // the service brings a start command, so the image need not
+	Port       int      // that the service listens on; 0 if the manifest leaves it out
+	Command    bool     // the service brings a start command, so the image need not
+	Like       []string // tags of the repository whose images probably have layers in common
 }
 
 // Address returns the address of the image with a tag in a repository.
@@ -25,10 +27,11 @@ func Address(repository, tag string) state.Address {
 }
 
 // Desired returns the image that a manifest asks for. It is pure. The spec must have a
-// build, and id be its identity.
-func Desired(spec state.Spec, id Identity) state.Resource {
+// build, and id be its identity. What is remembered nowhere is learned from the images of
+// the tags that like names, and from those that move.
+func Desired(spec state.Spec, id Identity, like ...string) state.Resource {
 	repository := cmp.Or(spec.Image.Repository, spec.Service)
-	d := Detail{Dir: spec.Dir, Build: *spec.Image.Build, Repository: repository, Identity: id, Command: spec.Command != nil}
+	d := Detail{Dir: spec.Dir, Build: *spec.Image.Build, Repository: repository, Identity: id, Command: spec.Command != nil, Like: slices.Concat(like, spec.Image.Tags)}
 	if spec.Port != nil {
 		d.Port = *spec.Port
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/apron-deploy/apron/providers/image/inspect"
 	"github.com/apron-deploy/apron/providers/image/push"
 	"github.com/apron-deploy/apron/providers/image/source"
+	"github.com/apron-deploy/apron/providers/image/store"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -43,7 +44,10 @@ type ProviderOptions struct {
 	Signature     func(text string) string
 	// Temp is where layers are spooled; empty is the system's directory.
 	Temp string
-	// Push steers pushes; its FirstWins and Progress are the provider's.
+	// Known remembers what layers became when they were compressed, and who has them. Nil
+	// remembers nothing.
+	Known *store.Known
+	// Push steers pushes; its FirstWins, Like, Progress and Memory are the provider's.
 	Push push.Options
 }
 
@@ -55,6 +59,9 @@ type Provider struct {
 
 // NewProvider returns a provider that pushes to registry.
 func NewProvider(registry Registry, o ProviderOptions) *Provider {
+	if o.Known != nil {
+		o.Push.Memory = o.Known
+	}
 	return &Provider{registry: registry, o: o}
 }
 
@@ -104,14 +111,11 @@ func (p *Provider) make(ctx context.Context, d Detail, report func(apply.Progres
 	if err != nil {
 		return state.Outcome{}, err
 	}
-	size, err := sizeOf(img)
-	if err != nil {
-		return state.Outcome{}, err
-	}
+	defer img.Close()
 	o := p.o.Push
-	o.FirstWins = true
+	o.FirstWins, o.Like = true, d.Like
 	o.Progress = func(done, total int64) {
-		report(apply.Progress{Phase: "pushing " + bytes(size), Done: done, Total: total})
+		report(apply.Progress{Phase: "pushing", Done: done, Total: total})
 	}
 	if digest, _, err = push.Push(ctx, img, to, credentials, o); err != nil {
 		return state.Outcome{}, err
@@ -132,8 +136,9 @@ func (p *Provider) credentials(user, pass string) push.Credentials {
 	}
 }
 
-// build makes the image from the sources that the plan saw, or fails.
-func (p *Provider) build(ctx context.Context, d Detail, spool string, report func(apply.Progress)) (v1.Image, error) {
+// build makes the image from the sources that the plan saw, or fails. It is read under ctx
+// until it is closed.
+func (p *Provider) build(ctx context.Context, d Detail, spool string, report func(apply.Progress)) (build.Image, error) {
 	o := Options{Exclude: p.o.Exclude, Bases: p.o.Bases}
 	c, err := source.Open(d.Dir, d.Build, source.Options{Exclude: p.o.Exclude})
 	if err != nil {
@@ -149,7 +154,7 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 	r := build.Request{
 		Context: c, Build: d.Build, Spool: spool,
 		Name:    "apron.local/" + d.Repository + ":latest", // moves, so that old ones can be pruned
-		Environ: build.Environ(p.o.Withhold), NoCache: p.o.NoCache,
+		Environ: build.Environ(p.o.Withhold), NoCache: p.o.NoCache, Known: p.o.Known,
 		Line: func(source, line string) { report(apply.Progress{Line: line, Source: source}) },
 	}
 	builder, err := build.Choose(ctx, p.o.Builder, r)
@@ -172,10 +177,12 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 		return nil, err
 	}
 	// The name is taken for good once it is pushed, so that it must not lie.
-	if err := unchanged(ctx, c, d.Build, o, seen, WhileBuilding); err != nil {
-		return nil, err
+	err = unchanged(ctx, c, d.Build, o, seen, WhileBuilding)
+	if err == nil {
+		err = p.inspect(img, d, report)
 	}
-	if err := p.inspect(img, d, report); err != nil {
+	if err != nil {
+		img.Close()
 		return nil, err
 	}
 	return img, nil
@@ -213,27 +220,6 @@ func unchanged(ctx context.Context, c *source.Context, b state.Build, o Options,
 		return &ChangedError{Names: Diff(seen, now), When: when}
 	}
 	return nil
-}
-
-// sizeOf is the compressed size of an image's layers.
-func sizeOf(img v1.Image) (int64, error) {
-	m, err := img.Manifest()
-	if err != nil {
-		return 0, err
-	}
-	total := m.Config.Size
-	for _, l := range m.Layers {
-		total += l.Size
-	}
-	return total, nil
-}
-
-// bytes writes a size for people.
-func bytes(n int64) string {
-	if n < 1_000_000 {
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }
 
 // Moment is when the inputs of a build changed.

@@ -40,7 +40,7 @@ func (Builtin) Check(r Request) error {
 }
 
 // Build carries out the Dockerfile.
-func (b Builtin) Build(ctx context.Context, r Request) (v1.Image, error) {
+func (b Builtin) Build(ctx context.Context, r Request) (Image, error) {
 	d, err := parse(r.Context.Shown(), r.Context.Text, r.Build)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,11 @@ func (b Builtin) Build(ctx context.Context, r Request) (v1.Image, error) {
 		}
 	}
 	w.reportUnused()
-	return w.finish(ctx, w.done[d.target])
+	img, err := w.finish(ctx, w.done[d.target])
+	if err != nil {
+		return nil, err
+	}
+	return ready{img}, nil
 }
 
 // pull reads a base image from its registry, lazily.

@@ -15,6 +15,10 @@
 // tag would differ. Labels of the manifest are inputs. What is in a label is in the
 // image's configuration, and a registry keeps both.
 //
+// What an engine has built stays where it is, in its store or in the archive that it
+// writes; a push reads of it what the registry lacks. The built-in builder makes layers
+// as files.
+//
 // Values of arguments and secrets are in the environment of the engine, which its owner
 // alone can read, and never on a command line.
 //
@@ -30,6 +34,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/apron-deploy/apron/providers/image/source"
+	"github.com/apron-deploy/apron/providers/image/store"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -46,7 +51,10 @@ type Request struct {
 	NoCache bool
 	// Environ is the environment of processes, see [Environ].
 	Environ []string
-	// Line is told of each line of output. It may be nil.
+	// Known remembers what layers became when they were compressed. Nil remembers nothing.
+	Known *store.Known
+	// Line is told of each line of output, and of each layer that is compressed, which may
+	// come from several goroutines. It may be nil.
 	Line func(source, line string)
 }
 
@@ -56,9 +64,27 @@ func (r Request) line(source, line string) {
 	}
 }
 
+// Image is an image that was built.
+type Image interface {
+	v1.Image
+	// Archived is the same for use on this machine, where nothing need be compressed.
+	Archived() (v1.Image, error)
+	// Close must come after the last use of the image and its layers.
+	Close() error
+}
+
+// ready is an image that needs nothing but the spool.
+type ready struct{ v1.Image }
+
+var _ Image = ready{}
+
+func (r ready) Archived() (v1.Image, error) { return r.Image, nil }
+func (ready) Close() error                  { return nil }
+
 // Builder makes images.
 type Builder interface {
 	// Name is what the builder is called: docker, buildx, podman, buildah or builtin.
 	Name() string
-	Build(ctx context.Context, r Request) (v1.Image, error)
+	// Build builds. The image may be read from the engine, under ctx, until it is closed.
+	Build(ctx context.Context, r Request) (Image, error)
 }

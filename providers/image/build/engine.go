@@ -10,9 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
 // engine is a builder that is a program of its own.
@@ -42,8 +39,8 @@ var _ Builder = (*engine)(nil)
 
 func (e *engine) Name() string { return e.called }
 
-// Build runs the engine and takes the image from it through a temporary archive.
-func (e *engine) Build(ctx context.Context, r Request) (v1.Image, error) {
+// Build runs the engine.
+func (e *engine) Build(ctx context.Context, r Request) (Image, error) {
 	for _, k := range slices.Sorted(maps.Keys(r.Build.Args)) {
 		if steers(k) {
 			return nil, fmt.Errorf("build argument %q would change %s itself, as values travel in its environment; give it another name", k, e.name)
@@ -62,16 +59,7 @@ func (e *engine) Build(ctx context.Context, r Request) (v1.Image, error) {
 	if err != nil {
 		return nil, explain(err, e.name, &r)
 	}
-	if !e.exports {
-		if err := e.save(ctx, r, id, file); err != nil {
-			return nil, explain(err, e.name, &r)
-		}
-	}
-	img, err := tarball.ImageFromPath(file, nil)
-	if err != nil {
-		return nil, fmt.Errorf("read what %s saved: %w", e.name, err)
-	}
-	return repack(ctx, img, r.Spool, when, r.Build.Labels)
+	return e.take(ctx, r, id, file, when)
 }
 
 // steers reports whether an environment variable of that name changes what an engine or

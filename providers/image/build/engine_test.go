@@ -3,6 +3,7 @@ package build_test
 import (
 	"archive/tar"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -172,8 +173,12 @@ func fakeDocker(t *testing.T, client, help string) string {
 	img, err := build.Builtin{}.Build(t.Context(), request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\nCMD [\"/x\"]\n"}), state.Build{}))
 	require.NoError(t, err)
 	require.NoError(t, tarball.WriteToFile(filepath.Join(notes, "saved.tar"), name.MustParseReference("apron.local/x:latest"), img))
+	for file, text := range inspected(t, img) {
+		require.NoError(t, os.WriteFile(filepath.Join(notes, file), text, 0o600))
+	}
 	script := `#!/bin/sh
 case "$1 $2" in
+"image inspect") /bin/cat ` + notes + `/inspect; exit ;;
 "version "*) echo "` + client + ` 20.10" ;;
 "buildx build")
 	test -n "` + help + `" || exit 1
@@ -198,6 +203,20 @@ esac
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o755))
 	t.Setenv("PATH", bin)
 	return notes
+}
+
+// inspected is what docker and podman say of an image, and what buildah does.
+func inspected(t *testing.T, img v1.Image) map[string][]byte {
+	t.Helper()
+	id, err := img.ConfigName()
+	require.NoError(t, err)
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	list, err := json.Marshal([]map[string]any{{"Id": id.String(), "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}})
+	require.NoError(t, err)
+	one, err := json.Marshal(map[string]any{"FromImageID": id.Hex, "OCIv1": config})
+	require.NoError(t, err)
+	return map[string][]byte{"inspect": list, "inspect.buildah": one}
 }
 
 func TestDocker_isCalledAsItsVersionWants(t *testing.T) {

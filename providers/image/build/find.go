@@ -75,6 +75,9 @@ func findOther(ctx context.Context, env []string, name string) (*engine, error) 
 		return nil, err
 	}
 	e := &engine{name: name, called: name, flags: []string{"--format", "docker"}}
+	if name == "buildah" {
+		e.flags = append(e.flags, "--layers") // one for each step, as the others do: what did not change is not sent again
+	}
 	help, err := ask(ctx, env, name, "build", "--help")
 	if err != nil {
 		return e, nil // it works, and its help only tells what more it can

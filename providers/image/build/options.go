@@ -117,9 +117,6 @@ func (e *engine) cache(r Request) []string {
 	}
 	add("--cache-from", "from", c.From, false)
 	add("--cache-to", "to", c.To, true)
-	if len(flags) > 0 && e.name == "buildah" {
-		flags = append(flags, "--layers") // without it there are no layers to keep
-	}
 	return flags
 }
 

@@ -176,21 +176,24 @@ func TestDocker_followsDOCKER_BUILDKIT(t *testing.T) {
 func TestOthers_cacheInARepository(t *testing.T) {
 	for engineName, want := range map[string]string{
 		"podman":  "--cache-from r.example:5000/app --cache-to r.example/cache/app -f ",
-		"buildah": "--cache-from r.example:5000/app --cache-to r.example/cache/app --layers -f ",
+		"buildah": "--cache-from r.example:5000/app --cache-to r.example/cache/app -f ",
 	} {
 		t.Run(engineName, func(t *testing.T) {
-			notes, saved := t.TempDir(), filepath.Join(fakeDocker(t, "", ""), "saved.tar")
+			fake, notes := fakeDocker(t, "", ""), t.TempDir()
+			saved := filepath.Join(fake, "saved.tar")
 			require.NoError(t, os.WriteFile(filepath.Join(notes, engineName), []byte(`#!/bin/sh
 case "$*" in
 info) exit ;;
 "build --help") echo "--identity-label --cache-to"; exit ;;
+"image inspect"*) /bin/cat `+fake+`/inspect; exit ;;
+inspect*) /bin/cat `+fake+`/inspect.buildah; exit ;;
 build*) echo "$*" >`+notes+`/args ;;
+save*) /bin/cat `+saved+` ;;
+push*) /bin/cat `+saved+` ;;
 esac
 while test $# -gt 0; do
 	case "$1" in
 	--iidfile) echo sha256:1 >"$2" ;;
-	-o) /bin/cat `+saved+` >"$2" ;;
-	docker-archive:*) /bin/cat `+saved+` >"${1#docker-archive:}" ;;
 	esac
 	shift
 done
@@ -208,6 +211,7 @@ done
 			args, err := os.ReadFile(filepath.Join(notes, "args"))
 			require.NoError(t, err)
 			require.Contains(t, string(args), "--identity-label=false")
+			require.Equal(t, engineName == "buildah", strings.Contains(string(args), " --layers "), "podman does so by itself")
 			require.Contains(t, strings.ReplaceAll(string(args), "--ignorefile", "-f"), want)
 			require.Equal(t, []string{`image.build.cache.from: ` + engineName + ` does not know "gha" and builds without it`}, told)
 		})

@@ -1,0 +1,155 @@
+package image_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/providers/image/store"
+	"github.com/apron-deploy/apron/reconcile/apply"
+)
+
+// fakeDocker puts a docker into the PATH that has built img already. How it saves an image
+// is a script, which finds the archive in $saved; root is where its store is, or empty.
+func fakeDocker(t *testing.T, img v1.Image, save, root string) {
+	t.Helper()
+	skipWithoutShell(t)
+	dir := t.TempDir()
+	saved := filepath.Join(dir, "saved.tar")
+	require.NoError(t, tarball.WriteToFile(saved, name.MustParseReference("apron.local/web:latest"), img))
+	id, err := img.ConfigName()
+	require.NoError(t, err)
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	text, err := json.Marshal([]map[string]any{{"Id": id, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "inspect"), text, 0o600))
+	script := `#!/bin/sh
+saved=` + saved + `
+case "$1 $2" in
+"version "*) echo "28.2.2 28.2.2" ;;
+"image inspect") exec /bin/cat ` + dir + `/inspect ;;
+"info "*) printf "` + root + `\noverlay2\n" ;;
+"save "*) ` + save + ` ;;
+"build "*)
+	/bin/cat >/dev/null
+	while test $# -gt 0; do
+		if test "$1" = --iidfile; then echo ` + id.String() + ` >"$2"; fi
+		shift
+	done ;;
+*) exit 1 ;;
+esac
+`
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "docker"), []byte(script), 0o755))
+	t.Setenv("PATH", dir)
+}
+
+// sample is an image of two layers.
+func sample(t *testing.T) v1.Image {
+	t.Helper()
+	img := empty.Image
+	for i := range 2 {
+		layer, err := random.Layer(300_000, "application/vnd.docker.image.rootfs.diff.tar")
+		require.NoError(t, err, i)
+		img, err = mutate.AppendLayers(img, layer)
+		require.NoError(t, err)
+	}
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	config = config.DeepCopy()
+	config.OS, config.Architecture, config.Config.Cmd = "linux", "amd64", []string{"/x"}
+	img, err = mutate.ConfigFile(img, config)
+	require.NoError(t, err)
+	return img
+}
+
+const gone = "/usr/bin/head -c 200000 $saved; echo Cannot connect to the Docker daemon >&2; exit 1"
+
+// TestExecute_pushesNothingOfAnEngineThatGoesAway has docker end while it saves the image.
+func TestExecute_pushesNothingOfAnEngineThatGoesAway(t *testing.T) {
+	fakeDocker(t, sample(t), gone, "")
+	j := newJob(t, map[string]string{"Dockerfile": "FROM scratch\n"}, nil)
+	j.o.Builder = "docker"
+	_, err := j.do(t)
+	require.ErrorContains(t, err, "docker save: the daemon does not answer: exit status 1")
+	var hint interface{ Hint() string }
+	require.ErrorAs(t, err, &hint)
+	require.Contains(t, hint.Hint(), "DOCKER_HOST")
+}
+
+// TestExecute_tagsNothingWhenTheEngineGoesAwayDuringThePush has a store whose configuration
+// can be read and whose layers cannot, and layers that are remembered, but not in the
+// registry: docker is asked to save the image while the push is under way.
+func TestExecute_tagsNothingWhenTheEngineGoesAwayDuringThePush(t *testing.T) {
+	img, root := sample(t), t.TempDir()
+	id, err := img.ConfigName()
+	require.NoError(t, err)
+	text, err := img.RawConfigFile()
+	require.NoError(t, err)
+	write(t, root, map[string]string{"image/overlay2/imagedb/content/sha256/" + id.Hex: string(text)})
+	fakeDocker(t, img, gone, root)
+	j := newJob(t, map[string]string{"Dockerfile": "FROM scratch\n"}, nil)
+	j.o.Builder, j.o.Known = "docker", store.OpenKnown(t.TempDir())
+	pushing := false
+	j.on = func(p apply.Progress) { pushing = pushing || p.Phase == "pushing" }
+	_, err = j.run(t, t.Context(), j.plan(t))
+	require.ErrorContains(t, err, "docker save: the daemon does not answer")
+	require.True(t, pushing)
+	_, manifests := j.shop.put()
+	require.Zero(t, manifests)
+
+	t.Run("and all of it the next time", func(t *testing.T) {
+		fakeDocker(t, img, "exec /bin/cat $saved", root)
+		out, err := j.run(t, t.Context(), j.plan(t))
+		require.NoError(t, err)
+		require.Len(t, layersOf(t, j.shop.has(t, out.ID)), 2)
+	})
+}
+
+func TestExecute_pushesNothingWhenItIsInterruptedWhileDockerSaves(t *testing.T) {
+	skipWithoutShell(t)
+	half := filepath.Join(t.TempDir(), "half")
+	require.NoError(t, exec.Command("mkfifo", half).Run())
+	fakeDocker(t, sample(t), "/usr/bin/head -c 200000 $saved; echo saved >"+half+"; exec /bin/sleep 60", "")
+	j := newJob(t, map[string]string{"Dockerfile": "FROM scratch\n"}, nil)
+	j.o.Builder = "docker"
+	why := errors.New("interrupted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		_, err := os.ReadFile(half) // as soon as docker has written it
+		cancel(errors.Join(why, err))
+	}()
+	_, err := j.run(t, ctx, j.plan(t))
+	require.ErrorIs(t, err, why)
+	require.Zero(t, j.shop.writes)
+}
+
+func TestExecute_tagsNothingWhenItIsInterruptedWhileALayerIsCompressed(t *testing.T) {
+	fakeDocker(t, sample(t), "exec /bin/cat $saved", "")
+	j := newJob(t, map[string]string{"Dockerfile": "FROM scratch\n"}, nil)
+	j.o.Builder = "docker"
+	why := errors.New("interrupted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	j.on = func(p apply.Progress) {
+		if strings.HasPrefix(p.Line, "compressing layer ") {
+			cancel(why)
+		}
+	}
+	_, err := j.run(t, ctx, j.plan(t))
+	require.ErrorIs(t, err, why)
+	_, manifests := j.shop.put()
+	require.Zero(t, manifests)
+}
