@@ -13,7 +13,7 @@ type Draft []Entry
 // Entry is a key of a draft.
 type Entry struct {
 	Key string
-	// Value is a string, an int, a bool, a []string, or a Draft.
+	// Value is a string, an int, a bool, a []string, a Draft, or a []any of these.
 	Value any
 	// Above are lines of comment before the key.
 	Above []string
@@ -78,6 +78,12 @@ func draftValue(v any, flow bool) string {
 		texts := make([]string, len(v))
 		for i, s := range v {
 			texts[i] = draftValue(s, true)
+		}
+		return "[" + strings.Join(texts, ", ") + "]"
+	case []any:
+		texts := make([]string, len(v))
+		for i, item := range v {
+			texts[i] = draftValue(item, true)
 		}
 		return "[" + strings.Join(texts, ", ") + "]"
 	case Draft:

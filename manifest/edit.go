@@ -171,7 +171,7 @@ func (e *editor) document(service string) (*yaml.Node, error) {
 			break
 		}
 		if err != nil {
-			return nil, syntax(e.file, e.data, err)
+			return nil, SyntaxError(e.file, e.data, err)
 		}
 		root := y.Content[0]
 		if root.Kind != yaml.MappingNode {

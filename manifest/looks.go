@@ -59,6 +59,10 @@ func Signature(text string) string {
 	return ""
 }
 
+// Refused reports whether a manifest must not name a variable: it is a credential of
+// whoever deploys.
+func Refused(name string) bool { return refused(name) }
+
 // revealing says what secret the value of a variable seems to be, or "".
 func revealing(name, value string) string {
 	if what := Signature(value); what != "" {
@@ -74,6 +78,15 @@ func revealing(name, value string) string {
 		return randomKey
 	}
 	return ""
+}
+
+// LooksSecret says what secret a variable of a name and a value seems to hold, or "".
+func LooksSecret(name, value string) string {
+	what := revealing(name, value)
+	if what == "" && value != "" && SecretLooking(name) {
+		return "a secret by its name"
+	}
+	return what
 }
 
 // randomKey is what [revealing] says of a value that only looks random.

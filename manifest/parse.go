@@ -28,7 +28,7 @@ func parse(file string, data []byte, f *findings) []*node {
 			break
 		}
 		if err != nil {
-			f.errors = append(f.errors, syntax(file, data, err))
+			f.errors = append(f.errors, SyntaxError(file, data, err))
 			return docs
 		}
 		root := y.Content[0]
@@ -67,7 +67,8 @@ var friendly = []struct{ has, msg, fix string }{
 	{"unknown anchor", "", "define it above with &NAME"},
 }
 
-func syntax(file string, data []byte, err error) *Error {
+// SyntaxError says in plain words, and with the place, why yaml.v3 could not read data.
+func SyntaxError(file string, data []byte, err error) *Error {
 	e := &Error{File: file, Line: 1, Column: 1}
 	m := yamlError.FindStringSubmatch(err.Error())
 	if m == nil {

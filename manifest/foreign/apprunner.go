@@ -1,0 +1,227 @@
+package foreign
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/apron-deploy/apron/manifest"
+)
+
+// appRunner reads a service in the shape of App Runner's API, which Terraform,
+// CloudFormation and the CLI share.
+// https://docs.aws.amazon.com/apprunner/latest/api/API_CreateService.html
+func (s *service) appRunner(r *resource) {
+	r.used = true
+	b := r.body
+	s.name(b.get("ServiceName"), r)
+	if s.region != nil {
+		s.setRegion()
+	}
+	image := b.get("SourceConfiguration", "ImageRepository")
+	code := b.get("SourceConfiguration", "CodeRepository")
+	settings := image.get("ImageConfiguration")
+	if image != nil {
+		s.image(image)
+	}
+	if code != nil {
+		settings = code.get("CodeConfiguration", "CodeConfigurationValues")
+		s.code(code)
+	}
+	s.set(settings.get("Port"), "port")
+	s.set(settings.get("StartCommand"), "command")
+	s.environment(settings.get("RuntimeEnvironmentVariables"))
+	s.references(settings.get("RuntimeEnvironmentSecrets"))
+	s.set(b.get("SourceConfiguration", "AutoDeploymentsEnabled"), "auto_deploy")
+	s.role(b.get("SourceConfiguration", "AuthenticationConfiguration", "AccessRoleArn"), "access")
+	s.look(b.get("SourceConfiguration", "AuthenticationConfiguration", "ConnectionArn"), "is for services from source code: apron deploys images")
+
+	instance := b.get("InstanceConfiguration")
+	s.set(instance.get("Cpu"), "cpu")
+	s.set(instance.get("Memory"), "memory")
+	s.role(instance.get("InstanceRoleArn"), "instance")
+	s.health(b.get("HealthCheckConfiguration"))
+	s.scaling(b.get("AutoScalingConfigurationArn"))
+	s.scaling(b.get("AutoScalingConfigurationSummary"))
+	s.network(b.get("NetworkConfiguration"))
+	s.tracing(b.get("ObservabilityConfiguration"))
+	s.set(b.get("EncryptionConfiguration", "KmsKey"), "apprunner", "kms_key")
+	s.tags(b.get("Tags"))
+	s.around(r)
+	s.leftovers(b)
+}
+
+var nameText = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+// name sets the service's name, and that of the repository where the two must differ.
+func (s *service) name(n *node, r *resource) {
+	if n == nil || n.kind == list || n.kind == mapping {
+		text := strings.Trim(nameText.ReplaceAllString(r.name[strings.LastIndexByte(r.name, '.')+1:], "-"), "-_")
+		for len(text) < 4 {
+			text = strings.TrimLeft(text+"-app", "-")
+		}
+		text = strings.ToLower(text[:min(len(text), 40)])
+		s.put(leaf(r.body.at, join(r.body.path, "ServiceName"), text), text, "service")
+		s.missing(Look, r.body, "ServiceName", "is not given, so that its tool makes a name: service is a guess")
+		return
+	}
+	s.set(n, "service")
+}
+
+// setRegion says where the service is, if that is known.
+func (s *service) setRegion() {
+	if r, ok := s.region.static(); ok && r != "" {
+		s.put(nil, r, "region")
+	}
+}
+
+var (
+	ecrImage = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+?)(?::[A-Za-z0-9_.-]+)?(?:@sha256:[0-9a-f]{64})?$`)
+	account  = &reference{as: "the account's id", name: "AWS_ACCOUNT_ID"}
+	where    = &reference{as: "the Region", name: "AWS_REGION"}
+)
+
+// image takes an image that exists already: what the source deploys.
+func (s *service) image(n *node) {
+	id := n.get("ImageIdentifier")
+	if id == nil || id.kind == list || id.kind == mapping {
+		return
+	}
+	id.text = s.located(id.text)
+	s.set(id, "image", "from")
+	known := id.text.with(func(r *reference) string {
+		switch r.name {
+		case "AWS_ACCOUNT_ID":
+			return "123456789012"
+		case "AWS_REGION":
+			return s.here()
+		}
+		return "\x00"
+	})
+	if m := ecrImage.FindStringSubmatch(known); m != nil {
+		s.put(id, m[2], "image", "repository")
+	}
+	s.suggest(manifest.Draft{{Key: "context", Value: "."}}, "instead of from, to have apron build it", "image", "build")
+	if t := n.get("ImageRepositoryType"); t.is("ECR") || t.is("ECR_PUBLIC") {
+		s.other(t, "follows from image.from")
+	}
+}
+
+// located replaces an ECR repository that the source declares by its address.
+func (s *service) located(t text) text {
+	var out text
+	for _, p := range t {
+		if p.ref == nil || p.ref.to == nil || p.ref.to.kind != "AWS::ECR::Repository" {
+			out = append(out, p)
+			continue
+		}
+		name := p.ref.to.body.get("RepositoryName")
+		if name == nil {
+			name = p.ref.to.body.get("Name")
+		}
+		if name == nil || name.kind != scalar {
+			out = append(out, p)
+			continue
+		}
+		switch {
+		case sameKey(p.ref.attr, "RepositoryUrl") || sameKey(p.ref.attr, "RepositoryUri"):
+			out = append(out, piece{ref: account}, piece{literal: ".dkr.ecr." + s.here() + ".amazonaws.com/"})
+			if _, ok := s.region.static(); !ok || s.region == nil {
+				out = append(out[:len(out)-1], piece{literal: ".dkr.ecr."}, piece{ref: where}, piece{literal: ".amazonaws.com/"})
+			}
+			out = append(out, name.text...)
+		case p.ref.attr == "" || sameKey(p.ref.attr, "Name") || sameKey(p.ref.attr, "Id"):
+			out = append(out, name.text...)
+		default:
+			out = append(out, p)
+			continue
+		}
+		s.repository(p.ref.to)
+	}
+	return out
+}
+
+// code tells of a service that App Runner builds itself.
+func (s *service) code(n *node) {
+	s.suggest(manifest.Draft{{Key: "context", Value: "."}}, "write a Dockerfile: apron deploys images", "image", "build")
+	for _, key := range []string{"RepositoryUrl", "SourceCodeVersion", "SourceDirectory"} {
+		s.look(n.get(key), "is about source code, which App Runner builds: apron deploys images, so write a Dockerfile")
+	}
+	s.look(n.get("CodeConfiguration", "ConfigurationSource"), "is about source code, which App Runner builds: apron deploys images")
+	values := n.get("CodeConfiguration", "CodeConfigurationValues")
+	s.look(values.get("Runtime"), "belongs into the Dockerfile, as FROM")
+	s.look(values.get("BuildCommand"), "belongs into the Dockerfile, as RUN")
+}
+
+// role names a role that is there already: apron uses it and does not change it.
+func (s *service) role(n *node, key string) {
+	if n == nil {
+		return
+	}
+	if r := target(n, "AWS::IAM::Role"); r != nil && slices.Contains([]string{"", "arn", "name", "id"}, strings.ToLower(n.text.alone().attr)) {
+		name := r.body.get("RoleName")
+		if name == nil {
+			name = r.body.get("Name")
+		}
+		if name != nil && name.kind == scalar {
+			copied := *n
+			copied.kind, copied.text = scalar, name.text
+			s.set(&copied, "roles", key)
+			n.mark()
+			return
+		}
+	}
+	s.set(n, "roles", key)
+}
+
+func (s *service) health(n *node) {
+	protocol, path := n.get("Protocol"), n.get("Path")
+	if protocol.is("TCP") && path != nil {
+		s.look(path, "is for HTTP only, and App Runner ignores it with TCP")
+		path = nil
+	}
+	s.set(protocol, "health", "protocol")
+	if s.set(path, "health", "path") && protocol == nil {
+		s.remark(Look, path, "App Runner ignores it as long as no protocol is given; in a manifest a path means HTTP")
+	}
+	s.set(n.get("Interval"), "health", "interval")
+	s.set(n.get("Timeout"), "health", "timeout")
+	s.set(n.get("HealthyThreshold"), "health", "healthy")
+	s.set(n.get("UnhealthyThreshold"), "health", "unhealthy")
+}
+
+func (s *service) tracing(n *node) {
+	enabled, arn := n.get("ObservabilityEnabled"), n.get("ObservabilityConfigurationArn")
+	switch {
+	case enabled.is("true"):
+		s.put(enabled, "xray", "observability", "tracing")
+		s.other(enabled, "observability.tracing says so")
+	case enabled.is("false"):
+		s.put(enabled, "none", "observability", "tracing")
+		s.other(enabled, "observability.tracing says so")
+	case enabled != nil:
+		s.look(enabled, "whether there is tracing is known only to %s: write xray or none", s.tool)
+		s.suggest("xray", "", "observability", "tracing")
+	}
+	if r := target(arn, "AWS::AppRunner::ObservabilityConfiguration"); r != nil {
+		r.used = true
+		if v := r.body.get("TraceConfiguration", "Vendor"); v.is("AWSXRAY") {
+			s.other(v, "observability.tracing says so")
+		}
+		s.other(r.body.get("ObservabilityConfigurationName"), "apron makes and names a configuration of its own")
+		s.tell(Other, r.body.get("Tags"), "apron makes and tags a configuration of its own")
+		s.leftovers(r.body)
+	}
+	s.other(arn, "apron makes a configuration of its own")
+}
+
+// target is the resource that a node refers to, if it is of that kind.
+func target(n *node, kind string) *resource {
+	if n == nil {
+		return nil
+	}
+	if r := n.text.alone(); r != nil && r.to != nil && r.to.kind == kind {
+		return r.to
+	}
+	return nil
+}
