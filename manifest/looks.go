@@ -59,9 +59,9 @@ func Signature(text string) string {
 	return ""
 }
 
-// Refused reports whether a manifest must not name a variable: it is a credential of
+// SessionCredential reports whether a manifest must not name a variable: it is one of
 // whoever deploys.
-func Refused(name string) bool { return refused(name) }
+func SessionCredential(name string) bool { return refused(name) }
 
 // revealing says what secret the value of a variable seems to be, or "".
 func revealing(name, value string) string {

@@ -222,7 +222,7 @@ var taken = []string{"PATH", "HOME", "USER", "NAME", "HOST", "HOSTNAME", "PWD", 
 
 // nameOf keeps names of different things apart.
 func (s *source) nameOf(name, as string) string {
-	if manifest.Refused(name) || slices.Contains(taken, name) {
+	if manifest.SessionCredential(name) || slices.Contains(taken, name) {
 		name = "APP_" + name
 	}
 	if name == account.name || name == where.name {
