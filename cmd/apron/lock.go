@@ -92,7 +92,8 @@ func (s *session) locked(ctx context.Context, p planned, o applyFlags) (again pl
 			return p, nil, interruptible(ctx, lockRights(err))
 		}
 		if !waited && len(held) == 0 {
-			return p, unlock, nil
+			stop := l.Keep(ctx, mine, func(e *lock.LostError) { s.a.say("apron: warning: %v", e) })
+			return p, func() { stop(); unlock() }, nil
 		}
 		if p, err = s.replanned(ctx, p, o, len(held) > 0); err != nil || p.plan.Empty() {
 			unlock()

@@ -17,8 +17,9 @@
 // that holder, and only then to overwrite it. A claim lives for [claimLife]: one whose
 // run died is claimed in its turn.
 //
-// A run whose own lock has expired takes it over, too, before it deletes it. So whoever
-// overwrites or deletes a lock that is not fresh holds the claim to it.
+// A run that goes on for long takes its own lock over, again and again, before it expires,
+// and one whose own lock has expired takes it over before it deletes it. So whoever
+// overwrites a lock, or deletes one that is not fresh, holds the claim to it.
 //
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 package lock
@@ -210,9 +211,13 @@ func (l *Locker) read(ctx context.Context, name string) (*Found, error) {
 
 // put writes that this run holds a lock or a claim, for life from now on.
 func (l *Locker) put(ctx context.Context, name string, life time.Duration, overwrite bool) error {
+	return l.putSince(ctx, name, l.now(), life, overwrite)
+}
+
+func (l *Locker) putSince(ctx context.Context, name string, since time.Time, life time.Duration, overwrite bool) error {
 	h := l.me
-	h.Since = l.now().UTC().Truncate(time.Second)
-	h.Expires = h.Since.Add(life)
+	h.Since = since.UTC().Truncate(time.Second)
+	h.Expires = l.now().UTC().Truncate(time.Second).Add(life)
 	value, err := json.Marshal(h)
 	if err != nil {
 		return err
@@ -272,7 +277,11 @@ func (l *Locker) takeOver(ctx context.Context, found Found) (won bool, err error
 	}
 	soon, cancel := context.WithTimeout(ctx, rewriteTime)
 	defer cancel()
-	if err := l.put(soon, Name(found.Service), l.life, true); err != nil {
+	since := l.now()
+	if found.Holder.ID == l.me.ID { // it is renewed, and this run has it since then
+		since = found.Holder.Since
+	}
+	if err := l.putSince(soon, Name(found.Service), since, l.life, true); err != nil {
 		return false, errors.Join(fmt.Errorf("take over the lock of service %q: %w", found.Service, awsapi.Explain(err)), l.drop(ctx, claims))
 	}
 	return true, l.drop(ctx, claims)
