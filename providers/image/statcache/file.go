@@ -1,12 +1,16 @@
 package statcache
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"sort"
+	"strings"
 	"time"
 )
 
@@ -44,38 +48,64 @@ func encode(entries []entry) []byte {
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
+// kept is a cache file. Entries are read where they stand: a run asks for each of them
+// once, and most of what it would take to spell them out first is for their keys.
+type kept struct {
+	data []byte
+	at   []uint32 // where each entry starts
+}
+
 // decode returns nothing unless all of it is right.
-func decode(data []byte) []entry {
+func decode(data []byte) kept {
 	le := binary.LittleEndian
 	end := len(data) - 4
-	if end < len(magic) || string(data[:len(magic)]) != magic || crc32.Checksum(data[:end], castagnoli) != le.Uint32(data[end:]) {
-		return nil
+	if end < len(magic) || end > math.MaxUint32 || string(data[:len(magic)]) != magic ||
+		crc32.Checksum(data[:end], castagnoli) != le.Uint32(data[end:]) {
+		return kept{}
 	}
-	text := string(data[:end]) // that keys are parts of
-	var entries []entry
+	k := kept{data: data}
+	var last []byte
 	for at := len(magic); at < end; {
 		if end-at < fixed {
-			return nil
+			return kept{}
 		}
-		r := data[at:]
-		e := entry{stat: stat{
-			dev: le.Uint64(r), ino: le.Uint64(r[8:]), size: int64(le.Uint64(r[16:])),
-			mtime: int64(le.Uint64(r[24:])), ctime: int64(le.Uint64(r[32:])), mode: le.Uint32(r[40:]),
-		}, sum: Sum(r[44:])}
-		n := int(le.Uint32(r[fixed-4:]))
-		if at += fixed; n > end-at {
-			return nil
+		n := int(le.Uint32(data[at+fixed-4:]))
+		if n > end-at-fixed {
+			return kept{}
 		}
-		e.key = text[at : at+n]
-		if at += n; len(entries) > 0 && e.key <= entries[len(entries)-1].key {
-			return nil
+		key := data[at+fixed : at+fixed+n]
+		if last != nil && bytes.Compare(key, last) <= 0 {
+			return kept{}
 		}
-		if entries == nil {
-			entries = make([]entry, 0, end/(fixed+n)+1)
+		if k.at == nil {
+			k.at = make([]uint32, 0, end/(fixed+n)+1)
 		}
-		entries = append(entries, e)
+		k.at, last = append(k.at, uint32(at)), key
+		at += fixed + n
 	}
-	return entries
+	return k
+}
+
+func (k kept) len() int { return len(k.at) }
+
+func (k kept) key(i int) []byte {
+	r := k.data[k.at[i]:]
+	return r[fixed : fixed+int(binary.LittleEndian.Uint32(r[fixed-4:]))]
+}
+
+func (k kept) stat(i int) stat {
+	le, r := binary.LittleEndian, k.data[k.at[i]:]
+	return stat{
+		dev: le.Uint64(r), ino: le.Uint64(r[8:]), size: int64(le.Uint64(r[16:])),
+		mtime: int64(le.Uint64(r[24:])), ctime: int64(le.Uint64(r[32:])), mode: le.Uint32(r[40:]),
+	}
+}
+
+func (k kept) sum(i int) Sum { return Sum(k.data[k.at[i]+44:]) }
+
+// find returns where key is, or would be.
+func (k kept) find(key string) (int, bool) {
+	return sort.Find(k.len(), func(i int) int { return strings.Compare(key, string(k.key(i))) })
 }
 
 // temporary starts the names of files that are not whole yet.

@@ -27,9 +27,9 @@ const Settle = 2100 * time.Millisecond
 // Cache holds sums by path. The nil Cache remembers nothing and is ready to use.
 type Cache struct {
 	dir, file string
-	settle    int64   // ns
-	known     []entry // sorted by key, and never changed
-	used      []bool  // by index into known
+	settle    int64 // ns
+	known     kept
+	used      []bool // by index into known
 
 	probe sync.Once
 	clock stat // of a file written before the first of the others was read; zero if it could not be
@@ -65,7 +65,7 @@ func Open(dir, name string, o Options) *Cache {
 	if data, err := os.ReadFile(c.file); err == nil {
 		c.known = decode(data)
 	}
-	c.used = make([]bool, len(c.known))
+	c.used = make([]bool, c.known.len())
 	return c
 }
 
@@ -81,9 +81,9 @@ func (c *Cache) Save() error {
 		return nil
 	}
 	all := c.fresh
-	for i, e := range c.known {
-		if c.used[i] {
-			all = append(all, e)
+	for i, used := range c.used {
+		if used {
+			all = append(all, entry{key: string(c.known.key(i)), stat: c.known.stat(i), sum: c.known.sum(i)})
 		}
 	}
 	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
@@ -116,9 +116,9 @@ func (h *Hasher) Sum(path string) (Sum, error) {
 		return r.sum, err
 	}
 	if now, ok := lstat(at); ok {
-		if i, found := h.find(path); found && h.c.known[i].stat == h.c.blur(now) {
+		if i, found := h.find(path); found && h.c.known.stat(i) == h.c.blur(now) {
 			h.c.used[i] = true
-			return h.c.known[i].sum, nil
+			return h.c.known.sum(i), nil
 		}
 	}
 	h.c.probe.Do(h.c.askClock)
@@ -144,10 +144,9 @@ func (h *Hasher) Done() {
 }
 
 func (h *Hasher) find(key string) (int, bool) {
-	known := h.c.known
-	i, ok := h.at, h.at < len(known) && known[h.at].key == key
+	i, ok := h.at, h.at < h.c.known.len() && string(h.c.known.key(h.at)) == key
 	if !ok {
-		i, ok = slices.BinarySearchFunc(known, key, func(e entry, key string) int { return cmp.Compare(e.key, key) })
+		i, ok = h.c.known.find(key)
 	}
 	if ok {
 		h.at = i + 1

@@ -103,7 +103,7 @@ func TestSum_readsAFileThatWasLeftAloneOnce(t *testing.T) {
 
 	_, hits = p.sums("a")
 	require.Equal(t, 1, hits)
-	require.Len(t, p.open().known, 1, "a file that is gone is forgotten")
+	require.Len(t, p.open().known.at, 1, "a file that is gone is forgotten")
 }
 
 // TestSum_seesEveryEdit changes a file of which the cache knows in ways that leave its
@@ -128,7 +128,7 @@ func TestSum_seesEveryEdit(t *testing.T) {
 			p.write("a", "old")
 			p.pass()
 			p.sums("a")
-			require.Len(t, p.open().known, 1)
+			require.Len(t, p.open().known.at, 1)
 			path := filepath.Join(p.files, "a")
 			was, err := os.Stat(path)
 			require.NoError(t, err)
@@ -213,11 +213,11 @@ func TestSum_remembersNothingThatMayHaveChangedMeanwhile(t *testing.T) {
 	p.pass()
 	p.o.Settle = 0
 	p.sums("a")
-	require.Empty(t, p.open().known, "it is as fresh as FAT's clock cannot tell")
+	require.Empty(t, p.open().known.at, "it is as fresh as FAT's clock cannot tell")
 
 	p.o.Settle = 1
 	p.sums("a")
-	require.Len(t, p.open().known, 1)
+	require.Len(t, p.open().known.at, 1)
 	clock := true
 	p.blur = func(s stat) stat { // what is read first is the clock, which is in the cache's directory
 		if !clock {
@@ -228,7 +228,7 @@ func TestSum_remembersNothingThatMayHaveChangedMeanwhile(t *testing.T) {
 	}
 	require.NoError(t, os.RemoveAll(p.cache))
 	p.sums("a")
-	require.Empty(t, p.open().known, "no clock tells the time of another mount")
+	require.Empty(t, p.open().known.at, "no clock tells the time of another mount")
 }
 
 func TestOpen_takesADamagedCacheForNone(t *testing.T) {
@@ -240,12 +240,12 @@ func TestOpen_takesADamagedCacheForNone(t *testing.T) {
 	file := p.open().file
 	whole, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Len(t, decode(whole), 2)
+	require.Len(t, decode(whole).at, 2)
 	for i := range whole {
 		bent := append([]byte{}, whole...)
 		bent[i] ^= 0x10
-		require.Empty(t, decode(bent), "byte %d is another", i)
-		require.Empty(t, decode(whole[:i]), "%d bytes are left", i)
+		require.Empty(t, decode(bent).at, "byte %d is another", i)
+		require.Empty(t, decode(whole[:i]).at, "%d bytes are left", i)
 	}
 	require.NoError(t, os.WriteFile(file, whole[:40], 0o600))
 	sums, hits := p.sums("a", "b")
@@ -267,7 +267,16 @@ func TestDecode_findsWhatWasEncoded(t *testing.T) {
 			e.sum[rapid.IntRange(0, 31).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
 			want = append(want, e)
 		}
-		require.Equal(t, want, decode(encode(want)))
+		k := decode(encode(want))
+		require.Equal(t, len(want), k.len())
+		for i, e := range want {
+			require.Equal(t, e, entry{key: string(k.key(i)), stat: k.stat(i), sum: k.sum(i)})
+			at, found := k.find(e.key)
+			require.True(t, found)
+			require.Equal(t, i, at)
+		}
+		_, found := k.find(key + "x")
+		require.False(t, found)
 	})
 }
 
