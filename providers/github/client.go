@@ -85,9 +85,12 @@ func Forbidden(err error) bool {
 // again where GitHub was at fault, and any that GitHub put off.
 // https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
 func (c *Client) call(ctx context.Context, what, method, address string, again bool, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
 	}
 	for n := 1; ; n++ {
 		status, header, answer, err := c.once(ctx, method, address, body)

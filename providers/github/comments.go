@@ -2,9 +2,10 @@ package github
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
+	"time"
 )
 
 // MaxComment is how many characters a comment may have.
@@ -15,64 +16,61 @@ type Comment struct {
 	ID   int64
 	URL  string
 	Body string
-	Own  bool // its author is the token's own user
+	Own  bool      // its author is the token's own user
+	Kept bool      // nobody but its author has edited it last
+	At   time.Time // it was written, or edited
 }
 
 const commentsQuery = `query($owner:String!,$name:String!,$number:Int!,$after:String){
 repository(owner:$owner,name:$name){pullRequest(number:$number){comments(first:100,after:$after){
-nodes{databaseId url body viewerDidAuthor} pageInfo{hasNextPage endCursor}}}}}`
+nodes{databaseId url body viewerDidAuthor createdAt lastEditedAt author` + actorFields + ` editor` + actorFields + `}
+pageInfo{hasNextPage endCursor}}}}}`
 
 // Comments reads the comments of a pull request of a repository, "owner/name".
 // https://docs.github.com/en/graphql/reference/objects#issuecomment
 func (c *Client) Comments(ctx context.Context, repository string, number int) ([]Comment, error) {
 	what := fmt.Sprintf("read the comments of %s#%d", repository, number)
-	owner, name, _ := strings.Cut(repository, "/")
 	var comments []Comment
-	var after *string
-	for {
-		var answer struct {
-			Data struct {
-				Repository *struct {
-					PullRequest *struct {
-						Comments struct {
-							Nodes []struct {
-								DatabaseID      int64
-								URL, Body       string
-								ViewerDidAuthor bool
-							}
-							PageInfo struct {
-								HasNextPage bool
-								EndCursor   string
-							}
-						}
-					}
+	err := c.connection(ctx, what, commentsQuery, repository, map[string]any{"number": number}, func(data json.RawMessage) (page, error) {
+		var r *struct {
+			PullRequest *struct {
+				Comments struct {
+					Nodes    []commentNode
+					PageInfo page
 				}
 			}
-			Errors []struct{ Type, Message string }
 		}
-		err := c.call(ctx, what, http.MethodPost, c.graphql, true, map[string]any{"query": commentsQuery, "variables": map[string]any{
-			"owner": owner, "name": name, "number": number, "after": after}}, &answer)
-		switch r := answer.Data.Repository; {
-		case err != nil:
-			return nil, err
-		case len(answer.Errors) > 0:
-			e := &Error{What: what, Why: fmt.Sprintf("GitHub says %q", answer.Errors[0].Message), Fix: "look at GITHUB_REPOSITORY and the permissions of the token"}
-			if answer.Errors[0].Type == "FORBIDDEN" {
-				e.Status = http.StatusForbidden
-			}
-			return nil, e
-		case r == nil || r.PullRequest == nil:
-			return nil, &Error{What: what, Status: http.StatusNotFound, Why: "there is no such pull request", Fix: "look at GITHUB_REPOSITORY and GITHUB_REF"}
+		if err := decode(what, data, &r); err != nil {
+			return page{}, err
 		}
-		page := answer.Data.Repository.PullRequest.Comments
-		for _, n := range page.Nodes {
-			comments = append(comments, Comment{ID: n.DatabaseID, URL: n.URL, Body: n.Body, Own: n.ViewerDidAuthor})
+		if r == nil || r.PullRequest == nil {
+			return page{}, noPull(what)
 		}
-		if !page.PageInfo.HasNextPage {
-			return comments, nil
+		for _, n := range r.PullRequest.Comments.Nodes {
+			comments = append(comments, n.comment())
 		}
-		after = &page.PageInfo.EndCursor
-	}
+		return r.PullRequest.Comments.PageInfo, nil
+	})
+	return comments, err
+}
+
+type commentNode struct {
+	DatabaseID      int64
+	URL, Body       string
+	ViewerDidAuthor bool
+	CreatedAt       time.Time
+	LastEditedAt    *time.Time
+	Author, Editor  *actor // null once the account is gone
+}
+
+func (n commentNode) comment() Comment {
+	c := Comment{ID: n.DatabaseID, URL: n.URL, Body: n.Body, Own: n.ViewerDidAuthor, At: later(n.CreatedAt, n.LastEditedAt)}
+	c.Kept = n.LastEditedAt == nil && n.Editor == nil || n.Author != nil && n.Editor != nil && n.Author.ID != "" && n.Author.ID == n.Editor.ID
+	return c
+}
+
+func noPull(what string) error {
+	return &Error{What: what, Status: http.StatusNotFound, Why: "there is no such pull request", Fix: "look at GITHUB_REPOSITORY and GITHUB_REF"}
 }
 
 // Put edits a comment, or makes it where id is 0, and returns its URL.

@@ -1,5 +1,6 @@
-// Package githubtest is a GitHub for tests: the comments of one pull request, served over
-// HTTP, with what GitHub refuses refused. It shares no code with the client.
+// Package githubtest is a GitHub for tests: one repository with one pull request, its
+// comments and reviews, served over HTTP, with what GitHub refuses refused. It shares no
+// code with the client. Its clock goes on by a minute with everything that happens.
 package githubtest
 
 import (
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -17,21 +19,28 @@ import (
 type Comment struct {
 	ID           int64
 	Author, Body string
+	Editor       string // empty as long as nobody has edited it
+
+	at, edited time.Time
 }
 
-// Server is the GitHub of a repository o/r with a pull request 7. Tokens are logins.
+// Server is the GitHub of a repository o/r with a pull request 7 that ann wrote. Tokens are
+// logins; those that end in [bot] are apps.
 type Server struct {
 	URL string
 
 	mu       sync.Mutex
+	clock    time.Time
 	comments []Comment
+	pull     pull
 	readOnly map[string]bool
 	failures []int
 }
 
 // New starts a server that ends with the test. The given tokens can only read.
 func New(t testing.TB, readOnly ...string) *Server {
-	s := &Server{readOnly: map[string]bool{}}
+	s := &Server{readOnly: map[string]bool{}, clock: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC),
+		pull: pull{author: "ann", head: "head-1", strangers: map[string]bool{}, merged: map[string][]int{}}}
 	for _, token := range readOnly {
 		s.readOnly[token] = true
 	}
@@ -39,6 +48,7 @@ func New(t testing.TB, readOnly ...string) *Server {
 	mux.HandleFunc("POST /graphql", s.graphql)
 	mux.HandleFunc("POST /repos/o/r/issues/7/comments", s.put)
 	mux.HandleFunc("PATCH /repos/o/r/issues/comments/{id}", s.put)
+	mux.HandleFunc("GET /repos/o/r/commits/{sha}/pulls", s.pullsOf)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s.URL = server.URL
@@ -52,7 +62,15 @@ func (s *Server) Fail(statuses ...int) { s.mu.Lock(); defer s.mu.Unlock(); s.fai
 func (s *Server) Add(author, body string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.comments = append(s.comments, Comment{int64(len(s.comments) + 1), author, body})
+	s.comments = append(s.comments, Comment{ID: int64(len(s.comments) + 1), Author: author, Body: body, at: s.tick()})
+}
+
+// Edit is somebody who edits a comment, as whoever may write to a repository can.
+func (s *Server) Edit(id int64, editor, body string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &s.comments[id-1]
+	c.Editor, c.Body, c.edited = editor, body, s.tick()
 }
 
 // Comments returns what there is.
@@ -60,6 +78,12 @@ func (s *Server) Comments() []Comment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Comment(nil), s.comments...)
+}
+
+// tick is the next moment.
+func (s *Server) tick() time.Time {
+	s.clock = s.clock.Add(time.Minute)
+	return s.clock
 }
 
 func (s *Server) begin(w http.ResponseWriter, r *http.Request) (string, bool) {
@@ -88,6 +112,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var in struct {
+		Query     string
 		Variables struct {
 			Owner, Name string
 			Number      int
@@ -98,22 +123,80 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "Problems parsing JSON")
 		return
 	}
-	v := in.Variables
-	if v.Owner != "o" || v.Name != "r" || v.Number != 7 {
-		answer(w, http.StatusOK, map[string]any{"data": map[string]any{"repository": nil}, "errors": []any{map[string]string{"type": "NOT_FOUND", "message": "Could not resolve to a PullRequest"}}})
+	asked, err := parse(in.Query)
+	if err != nil {
+		failed(w, "", err.Error())
 		return
 	}
+	v := in.Variables
+	repository := map[string]any{"pullRequest": nil}
+	if v.Number == 7 {
+		repository["pullRequest"] = s.request(login, v.After)
+	}
+	if v.Owner != "o" || v.Name != "r" || asked["repository"]["pullRequest"] != nil && v.Number != 7 {
+		failed(w, "NOT_FOUND", "Could not resolve to a PullRequest")
+		return
+	}
+	data, err := asked.of(map[string]any{"repository": repository})
+	if err != nil {
+		failed(w, "", err.Error())
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"data": data})
+}
+
+func failed(w http.ResponseWriter, kind, message string) {
+	answer(w, http.StatusOK, map[string]any{"data": nil, "errors": []any{map[string]string{"type": kind, "message": message}}})
+}
+
+// request is the pull request as login sees it.
+func (s *Server) request(login string, after *string) map[string]any {
+	comments := make([]any, len(s.comments))
+	for i, c := range s.comments {
+		comments[i] = map[string]any{"databaseId": c.ID, "url": s.page(c.ID), "body": c.Body, "viewerDidAuthor": c.Author == login,
+			"createdAt": c.at, "lastEditedAt": at(c.edited), "author": actor(c.Author), "editor": actor(c.Editor)}
+	}
+	reviews := make([]any, len(s.pull.reviews))
+	for i, v := range s.pull.reviews {
+		reviews[i] = map[string]any{"state": v.State, "submittedAt": at(v.at), "viewerDidAuthor": v.Author == login,
+			"authorCanPushToRepository": !s.pull.strangers[v.Author], "commit": map[string]any{"oid": v.Commit}, "author": actor(v.Author)}
+	}
+	return map[string]any{"headRefOid": s.pull.head, "mergedAt": at(s.pull.mergedAt), "author": actor(s.pull.author),
+		"comments": connection(comments, after), "reviews": connection(reviews, after)}
+}
+
+// actor is an account; nil for one that is gone, and for nobody.
+func actor(login string) any {
+	if login == "" {
+		return nil
+	}
+	name, app := login, false
+	if rest, ok := cutBot(login); ok {
+		name, app = rest, true // GraphQL names an app without it
+	}
+	kind := "User"
+	if app {
+		kind = "Bot"
+	}
+	return map[string]any{"__typename": kind, "login": name, "id": kind + "_" + name}
+}
+
+func at(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
+// connection is a page of at most 100.
+func connection(all []any, after *string) map[string]any {
 	from := 0
-	if v.After != nil {
-		from, _ = strconv.Atoi(*v.After) // as we gave it
+	if after != nil {
+		from, _ = strconv.Atoi(*after) // as we gave it
 	}
-	to := min(from+100, len(s.comments))
-	nodes := []any{}
-	for _, c := range s.comments[from:to] {
-		nodes = append(nodes, map[string]any{"databaseId": c.ID, "url": s.page(c.ID), "body": c.Body, "viewerDidAuthor": c.Author == login})
-	}
-	answer(w, http.StatusOK, map[string]any{"data": map[string]any{"repository": map[string]any{"pullRequest": map[string]any{"comments": map[string]any{
-		"nodes": nodes, "pageInfo": map[string]any{"hasNextPage": to < len(s.comments), "endCursor": strconv.Itoa(to)}}}}}})
+	from = min(from, len(all))
+	to := min(from+100, len(all))
+	return map[string]any{"nodes": all[from:to], "pageInfo": map[string]any{"hasNextPage": to < len(all), "endCursor": strconv.Itoa(to)}}
 }
 
 func (s *Server) put(w http.ResponseWriter, r *http.Request) {
@@ -133,14 +216,15 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnprocessableEntity, "Validation Failed")
 	case id == 0:
 		id = int64(len(s.comments) + 1)
-		s.comments = append(s.comments, Comment{id, login, in.Body})
+		s.comments = append(s.comments, Comment{ID: id, Author: login, Body: in.Body, at: s.tick()})
 		answer(w, http.StatusCreated, map[string]any{"id": id, "html_url": s.page(id)})
 	case id > int64(len(s.comments)):
 		refuse(w, http.StatusNotFound, "Not Found")
 	case s.comments[id-1].Author != login:
 		refuse(w, http.StatusForbidden, "Must have admin rights to Repository.")
 	default:
-		s.comments[id-1].Body = in.Body
+		c := &s.comments[id-1]
+		c.Body, c.Editor, c.edited = in.Body, login, s.tick()
 		answer(w, http.StatusOK, map[string]any{"id": id, "html_url": s.page(id)})
 	}
 }
