@@ -12,4 +12,7 @@
 //	an action is missing     fine if what it wanted is live by now; else refused
 //
 // A saved plan is compared, never executed.
+//
+// A [Request] is a pull request that is taken for an agreement: a comment shows the plan,
+// and a review agrees to it. What they say is compared like a saved plan.
 package approval

@@ -2,8 +2,6 @@ package render
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,7 +16,11 @@ type Comment struct {
 }
 
 // Since is how a plan differs from the one that the comment showed before, as IDs.
-type Since struct{ Added, Changed, Gone []string }
+type Since struct {
+	Added   []string `json:"added,omitempty"`
+	Changed []string `json:"changed,omitempty"`
+	Gone    []string `json:"gone,omitempty"`
+}
 
 // Body writes the comment. Where the whole is too long, sections are left out, the least
 // needed first, and the comment says so.
@@ -126,65 +128,4 @@ func (s *Since) markdown() string {
 		return "Since the last version of this comment nothing has changed.\n\n"
 	}
 	return "Since the last version of this comment:\n\n" + b.String() + "\n"
-}
-
-// Names returns what puts ${NAME} in the place of every value, by name.
-func Names(values map[string]string) func(string) string {
-	names := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
-		if d := len(values[b]) - len(values[a]); d != 0 {
-			return d // what holds another value goes first
-		}
-		return strings.Compare(a, b)
-	})
-	var pairs []string
-	for _, n := range names {
-		if values[n] != "" {
-			pairs = append(pairs, values[n], "${"+n+"}")
-		}
-	}
-	return strings.NewReplacer(pairs...).Replace
-}
-
-// Named is the plan with hide done to all text that is not ours: what a machine's
-// environment held is not for everybody who can read a comment.
-func (v *Plan) Named(hide func(string) string) *Plan {
-	named := *v
-	named.Actions, named.Notes = slices.Clone(v.Actions), slices.Clone(v.Notes)
-	h := &named.Header
-	h.Manifests, h.Services = slices.Clone(h.Manifests), slices.Clone(h.Services)
-	for _, s := range []*string{&h.Environment, &h.Account, &h.Region, &h.Identity, &h.Target} {
-		*s = hide(*s)
-	}
-	for i := range h.Services {
-		s := &h.Services[i]
-		s.Name, s.URL, s.Version, s.Errors = hide(s.Name), hide(s.URL), hide(s.Version), slices.Clone(s.Errors)
-		for j := range s.Errors {
-			s.Errors[j].Why, s.Errors[j].Hint = hide(s.Errors[j].Why), hide(s.Errors[j].Hint)
-		}
-	}
-	for i := range named.Actions {
-		a := &named.Actions[i]
-		a.ID, a.Address, a.Live, a.Reason = hide(a.ID), hide(a.Address), hide(a.Live), hide(a.Reason)
-		a.Fields, a.Needs = slices.Clone(a.Fields), slices.Clone(a.Needs)
-		for j := range a.Needs {
-			a.Needs[j] = hide(a.Needs[j])
-		}
-		for j := range a.Fields {
-			f := &a.Fields[j]
-			f.Path, f.Old, f.New = hide(f.Path), f.Old.named(hide), f.New.named(hide)
-		}
-	}
-	for i := range named.Notes {
-		n := &named.Notes[i]
-		n.Address, n.Text = hide(n.Address), hide(n.Text)
-	}
-	return &named
-}
-
-func (v *Value) named(hide func(string) string) *Value {
-	if v == nil || v.Text == nil {
-		return v
-	}
-	text := hide(*v.Text)
-	return &Value{Text: &text}
 }

@@ -55,7 +55,7 @@ func (v *Difference) markdown() string {
 		}
 		b.WriteString("| | Resource | |\n|---|---|---|\n")
 		for _, a := range side.actions {
-			b.WriteString("| " + mark(a.Symbol, a.Widening) + " | " + code(a.Address) + " | " + a.markdownReason() + " |\n")
+			b.WriteString(a.row())
 		}
 		b.WriteByte('\n')
 		for _, a := range side.actions {

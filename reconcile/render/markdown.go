@@ -46,7 +46,7 @@ func (v *Plan) markdown() string {
 	if len(shown) > 0 {
 		b.WriteString("| | Resource | |\n|---|---|---|\n")
 		for _, a := range shown {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", mark(a.Symbol, a.Widening), code(a.Address), a.markdownReason())
+			b.WriteString(a.row())
 		}
 		b.WriteByte('\n')
 	}
@@ -63,6 +63,11 @@ func mark(symbol string, widening bool) string {
 		return "**`!`** `" + symbol + "`"
 	}
 	return "`" + symbol + "`"
+}
+
+// row is an action in the table of them all.
+func (a Action) row() string {
+	return fmt.Sprintf("| %s | %s | %s |\n", mark(a.Symbol, a.Widening), code(a.Address), a.markdownReason())
 }
 
 func (a Action) markdownReason() string {

@@ -63,8 +63,10 @@ type Field struct {
 	// Replaces says that the change is why the resource is deleted and created.
 	Replaces bool `json:"replaces,omitempty"`
 	// Widening says that the change lets somebody do more than before.
-	Widening bool   `json:"widening,omitempty"`
-	Cause    string `json:"cause"` // unknown, pending, drift, conflict
+	Widening bool `json:"widening,omitempty"`
+	// Provenance says that the value names the commit, and is never itself a change.
+	Provenance bool   `json:"provenance,omitempty"`
+	Cause      string `json:"cause"` // unknown, pending, drift, conflict
 }
 
 // Value is a value, or why it is not there: exactly one of its fields is set.
@@ -75,6 +77,8 @@ type Value struct {
 	Sensitive int `json:"sensitive,omitempty"`
 	// KnownAfter is the operation that makes the value known: create or apply.
 	KnownAfter string `json:"known_after,omitempty"`
+	// Shown is the value as people see it, quoted and cut, where no more than that is kept.
+	Shown *string `json:"shown,omitempty"`
 }
 
 // Note is a remark that is not a change.
@@ -159,6 +163,7 @@ func (m *masks) field(c plan.Change) Field {
 	f := Field{Path: c.Path, Symbol: "~", Restart: c.Restart, Widening: c.Widening, Cause: string(cmp.Or(c.Cause, plan.Unknown))}
 	// A value that was secret, or becomes it, is masked on both sides: it may be the same.
 	secret := c.Old != nil && c.Old.Secret || c.New != nil && c.New.Secret
+	f.Provenance = c.Old != nil && c.Old.Provenance || c.New != nil && c.New.Provenance
 	if c.Old == nil {
 		f.Symbol = "+"
 	} else {
@@ -264,8 +269,13 @@ func (f Field) remark() string {
 
 // text is the value, or the reason it is not there, within limit columns.
 func (v *Value) text(limit int) string {
-	if own := v.own(); own != "" {
+	switch own := v.own(); {
+	case own != "":
 		return own
+	case v.Shown != nil:
+		return *v.Shown
+	case v.Text == nil:
+		return ""
 	}
 	return short(*v.Text, limit)
 }
@@ -289,7 +299,7 @@ func (v *Value) own() string {
 // texts is the field's old and new value, each within limit columns; empty when there
 // is none.
 func (f Field) texts(limit int) (before, after string) {
-	if f.Old != nil && f.New != nil && f.Old.own() == "" && f.New.own() == "" {
+	if f.Old != nil && f.New != nil && f.Old.Text != nil && f.New.Text != nil {
 		return shortPair(*f.Old.Text, *f.New.Text, limit)
 	}
 	if f.Old != nil {
