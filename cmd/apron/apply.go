@@ -64,6 +64,7 @@ func (a *app) applyCommand() *cobra.Command {
 	var flags planFlags
 	var o applyFlags
 	var agreed string
+	var noReview bool
 	cmd := &cobra.Command{
 		Use:     "apply [PLAN]",
 		Aliases: []string{"up", "deploy"},
@@ -72,16 +73,23 @@ func (a *app) applyCommand() *cobra.Command {
 			"deploys it, follows the operation to its end, compares what is live with what was\n" +
 			"asked, and requests the real URL. A rollout that was rolled back is a failure.\n\n" +
 			"With a PLAN that plan --out saved it plans again, and goes on only if that is what\n" +
-			"was approved: what moved since is shown, and refused with exit code 6.",
-		Example: "  apron apply --sandbox --yes\n  apron apply -e production\n  apron plan --out plan.json && apron apply plan.json",
+			"was approved: what moved since is shown, and refused with exit code 6. --approved does\n" +
+			"the same with the plan that a comment on the merged pull request shows and a review\n" +
+			"agrees to: see apron docs approvals.",
+		Example: "  apron apply --sandbox --yes\n  apron apply -e production\n  apron plan --out plan.json && apron apply plan.json\n  apron apply --approved",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := o.check()
 			if err == nil {
-				o.approved, err = a.approvalOf(args, agreed, &flags)
+				o.approved, err = a.approvalOf(args, agreed, noReview, &flags)
 			}
 			if err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
+			}
+			if o.approved != nil && o.approved.pull {
+				if err := a.canAsk(); err != nil {
+					return err
+				}
 			}
 			return a.runApply(cmd.Context(), flags, o)
 		},
@@ -90,7 +98,9 @@ func (a *app) applyCommand() *cobra.Command {
 	o.register(cmd)
 	o.registerBuilder(a, cmd)
 	a.registerOnly(cmd)
-	cmd.Flags().StringVar(&agreed, "approved", "", "fingerprint of the plan that was approved: do that, or nothing")
+	cmd.Flags().StringVar(&agreed, "approved", "", "fingerprint of the plan that was approved: do that, or nothing; without one, what the merged pull request of GITHUB_SHA shows and its review approves")
+	cmd.Flags().Lookup("approved").NoOptDefVal = byPull
+	cmd.Flags().BoolVar(&noReview, "no-review", false, "with --approved alone: take the merge for the approval of what the comment showed before it")
 	return cmd
 }
 
@@ -120,7 +130,7 @@ func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error
 	if err != nil {
 		return err
 	}
-	if err := s.agreed(p, &o); err != nil {
+	if err := s.agreed(ctx, p, &o); err != nil {
 		return s.failures(err)
 	}
 	before := len(s.out)
@@ -128,7 +138,7 @@ func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error
 		return err
 	}
 	if len(s.out) > before {
-		if err := s.agreed(p, &o); err != nil {
+		if err := s.agreed(ctx, p, &o); err != nil {
 			return s.failures(err)
 		}
 	}
@@ -142,12 +152,12 @@ func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error
 }
 
 // agreed refuses a plan that is not the one that was approved, if one was.
-func (s *session) agreed(p planned, o *applyFlags) error {
+func (s *session) agreed(ctx context.Context, p planned, o *applyFlags) error {
 	if o.approved == nil {
 		return nil
 	}
 	o.yes = true // somebody said it before
-	return s.check(o.approved, p)
+	return s.check(ctx, o.approved, p)
 }
 
 // feasible leaves out the services whose rollout cannot succeed, as far as that is known

@@ -140,7 +140,7 @@ func (s *session) replanned(ctx context.Context, before planned, o applyFlags, l
 	narrower := less && len(added)+len(changed) == 0
 	switch {
 	case o.approved != nil && !narrower:
-		return p, s.check(o.approved, p)
+		return p, s.check(ctx, o.approved, p)
 	case p.missing != nil:
 		return p, p.missing
 	case narrower && p.plan.Empty(): // all there was to do is somebody else's

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -102,15 +103,23 @@ func (a *app) showCommand() *cobra.Command {
 
 // approved is what an apply must not go beyond.
 type approved struct {
-	saved *savedPlan // nil: only the text of the fingerprint is known
-	text  string
+	pull     bool       // the merged pull request says what
+	noReview bool       // and the merge is enough
+	saved    *savedPlan // nil: only the text of the fingerprint is known
+	text     string
 }
 
 // approvalOf reads the arguments of apply.
-func (a *app) approvalOf(args []string, text string, flags *planFlags) (*approved, error) {
+func (a *app) approvalOf(args []string, text string, noReview bool, flags *planFlags) (*approved, error) {
 	switch {
+	case text == byPull && len(args) == 1 && fingerprintText.MatchString(args[0]):
+		return nil, errors.New("the fingerprint follows an equals sign: --approved=" + args[0])
+	case noReview && text != byPull:
+		return nil, errors.New("--no-review is about the reviews of a pull request: it goes with --approved alone")
 	case len(args) == 0 && text == "":
 		return nil, nil
+	case len(args) == 0 && text == byPull:
+		return &approved{pull: true, noReview: noReview}, nil
 	case len(args) == 0:
 		return &approved{text: text}, nil
 	case text != "":
@@ -131,7 +140,10 @@ func (a *app) approvalOf(args []string, text string, flags *planFlags) (*approve
 }
 
 // check refuses a plan that is not what was approved, and shows the difference.
-func (s *session) check(ok *approved, p planned) error {
+func (s *session) check(ctx context.Context, ok *approved, p planned) error {
+	if ok.pull {
+		return s.checkPull(ctx, ok, p)
+	}
 	now := s.fingerprint(p)
 	if ok.saved == nil {
 		if ok.text == now.String() {

@@ -37,10 +37,10 @@ const (
 
 // Comment is one that claims to show the plan.
 type Comment struct {
-	Own  bool // whoever runs apron has written it
-	Kept bool // and nobody else has edited it
-	Full bool // nothing was left out of it
-	At   time.Time
+	Own   bool // whoever runs apron has written it
+	Kept  bool // and nobody else has edited it
+	Whole bool // and it is all there, as this apron writes it
+	At    time.Time
 }
 
 // RefusedError says why nobody has agreed to a plan.
@@ -79,8 +79,9 @@ func (r Request) Shown() (int, error) {
 			Fix: "run apron plan --comment on pull requests, with the same manifests, environment and kind of token"}
 	case !r.Comments[found].Kept:
 		return 0, &RefusedError{Why: "somebody has edited the comment that shows the plan", Fix: "have the plan approved as it is shown from now on"}
-	case !r.Comments[found].Full:
-		return 0, &RefusedError{Why: "the comment that shows the plan is cut, or of another version of apron", Fix: "plan and apply by the same version, and fewer services at once: --only"}
+	case !r.Comments[found].Whole:
+		return 0, &RefusedError{Why: "the comment that shows the plan is cut, not as it was written, or of another version of apron",
+			Fix: "plan and apply by the same version; where the plan is too long for a comment, some services at a time, by --only"}
 	}
 	return found, nil
 }

@@ -27,8 +27,8 @@ func refusal(t *testing.T, err error) string {
 }
 
 func TestRequest_Shown(t *testing.T) {
-	good := approval.Comment{Own: true, Kept: true, Full: true}
-	forged := approval.Comment{Kept: true, Full: true}
+	good := approval.Comment{Own: true, Kept: true, Whole: true}
+	forged := approval.Comment{Kept: true, Whole: true}
 	for name, tc := range map[string]struct {
 		comments []approval.Comment
 		index    int
@@ -38,7 +38,7 @@ func TestRequest_Shown(t *testing.T) {
 		"one besides somebody else's":     {comments: []approval.Comment{forged, good, forged}, index: 1},
 		"none":                            {refused: "no comment"},
 		"somebody else's with its text":   {comments: []approval.Comment{forged}, refused: "none that this token's own user wrote"},
-		"edited by somebody else":         {comments: []approval.Comment{{Own: true, Full: true}}, refused: "has edited"},
+		"edited by somebody else":         {comments: []approval.Comment{{Own: true, Whole: true}}, refused: "has edited"},
 		"cut":                             {comments: []approval.Comment{{Own: true, Kept: true}}, refused: "is cut"},
 		"two":                             {comments: []approval.Comment{good, good}, refused: "several comments"},
 		"two, of which one cannot either": {comments: []approval.Comment{good, {Own: true}}, refused: "several comments"},

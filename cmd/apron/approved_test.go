@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/providers/github/githubtest"
+	"github.com/apron-deploy/apron/providers/sandbox"
+	"github.com/apron-deploy/apron/reconcile/render"
+)
+
+// proposal is a world whose changes come by pull request 7 of a GitHub.
+type proposal struct {
+	*world
+	c   *checkout
+	hub *githubtest.Server
+	bot string // the login that the workflows' token belongs to
+}
+
+func newProposal(t *testing.T, manifest string) *proposal {
+	c := newCheckout(t, manifest, built.tiny)
+	p := &proposal{c: c, world: newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0), bot: "apron[bot]"}
+	p.vars = map[string]string{"GITHUB_TOKEN": p.bot, "GITHUB_REPOSITORY": "o/r", "HOST": "db.internal-4711"}
+	p.fresh(t)
+	return p
+}
+
+// fresh is another GitHub, where nothing has happened yet.
+func (p *proposal) fresh(t *testing.T) {
+	p.hub = githubtest.New(t)
+	p.vars["GITHUB_API_URL"] = p.hub.URL
+}
+
+// plan comments, as a workflow of the pull request does.
+func (p *proposal) plan(t *testing.T, flags ...string) string {
+	t.Helper()
+	delete(p.vars, "GITHUB_SHA")
+	p.vars["GITHUB_REF"] = "refs/pull/7/merge"
+	code, out := p.run(t.Context(), append([]string{"plan", "--comment", "--no-verify"}, flags...)...)
+	require.Equal(t, exitOK, code, out)
+	return out
+}
+
+// apply is what a workflow does after the merge.
+func (p *proposal) apply(t *testing.T, commit string, flags ...string) (int, string) {
+	t.Helper()
+	p.merged(commit)
+	code, out := p.run(t.Context(), append([]string{"apply", "--approved", "--no-verify"}, flags...)...)
+	require.NotContains(t, out, canary)
+	return code, out
+}
+
+func (p *proposal) merged(commit string) {
+	p.vars["GITHUB_REF"], p.vars["GITHUB_SHA"] = "refs/heads/main", commit
+}
+
+func (p *proposal) replace(name, old, niu string) { p.c.t.Helper(); p.c.replace(name, old, niu) }
+
+const proposed = small + "env: {HOST: \"${HOST}\", SHA: \"${git.sha:-none}\", FORGED: \"<!-- apron:plan x -->\"}\n"
+
+func TestApplyApproved(t *testing.T) {
+	t.Parallel()
+	p := newProposal(t, proposed)
+	out := p.plan(t)
+	require.Contains(t, out, "The plan is shown in")
+	require.Contains(t, p.plan(t), "as before", "what is shown already is not edited")
+	require.Empty(t, p.hub.Comments()[0].Editor)
+	body := p.hub.Comments()[0].Body
+	marker, text, _ := strings.Cut(body, "\n")
+	require.NotContains(t, text, "4711")
+
+	// None of these is an approval.
+	before := p.inventory()
+	for name, tc := range map[string]struct {
+		says string
+		do   func(h *githubtest.Server)
+	}{
+		"no comment":             {"no comment of the pull request", func(h *githubtest.Server) { h.Review("bob", "APPROVED") }},
+		"forged by another":      {"that this token's own user wrote", func(h *githubtest.Server) { h.Add("eve", body); h.Review("bob", "APPROVED") }},
+		"by the name of the app": {"that this token's own user wrote", func(h *githubtest.Server) { h.Add("apron", body); h.Review("bob", "APPROVED") }},
+		"edited by another":      {"has edited the comment", func(h *githubtest.Server) { h.Add(p.bot, "x"); h.Edit(1, "eve", body); h.Review("bob", "APPROVED") }},
+		"edited by who has gone": {"has edited the comment", func(h *githubtest.Server) { h.Add(p.bot, body); h.Edit(1, "", body); h.Review("bob", "APPROVED") }},
+		"another text": {"not as it was written", func(h *githubtest.Server) {
+			h.Add(p.bot, strings.Replace(body, "`256`", "`4096`", 1))
+			h.Review("bob", "APPROVED")
+		}},
+		"more text":              {"not as it was written", func(h *githubtest.Server) { h.Add(p.bot, marker+"\n<!--\n"+text+"-->"); h.Review("bob", "APPROVED") }},
+		"truncated":              {"is cut", func(h *githubtest.Server) { h.Add(p.bot, body[:len(body)-200]); h.Review("bob", "APPROVED") }},
+		"truncated in its head":  {"is cut", func(h *githubtest.Server) { h.Add(p.bot, marker[:len(marker)/2]); h.Review("bob", "APPROVED") }},
+		"a marker further on":    {"no comment of the pull request", func(h *githubtest.Server) { h.Add(p.bot, "x\n"+body); h.Review("bob", "APPROVED") }},
+		"two comments":           {"several comments", func(h *githubtest.Server) { h.Add(p.bot, body); h.Add(p.bot, body); h.Review("bob", "APPROVED") }},
+		"nobody":                 {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body) }},
+		"the author":             {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("ann", "APPROVED") }},
+		"the workflow itself":    {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review(p.bot, "APPROVED") }},
+		"an app":                 {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("lint[bot]", "APPROVED") }},
+		"a stranger":             {"may not push", func(h *githubtest.Server) { h.Strangers("eve"); h.Add(p.bot, body); h.Review("eve", "APPROVED") }},
+		"a dismissed review":     {"was dismissed", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Dismiss() }},
+		"an older commit":        {"of an older commit", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Push("head-2") }},
+		"before it was shown":    {"older than the plan", func(h *githubtest.Server) { h.Review("bob", "APPROVED"); h.Add(p.bot, body) }},
+		"an objection since":     {"asked for changes", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Review("bob", "CHANGES_REQUESTED") }},
+		"a pull request besides": {"2 pull requests were merged", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Merge("merge-1", 8) }},
+	} {
+		p.fresh(t)
+		tc.do(p.hub)
+		p.hub.Merge("merge-1", 7)
+		code, out := p.apply(t, "merge-1")
+		require.Equal(t, exitUnapproved, code, "%s: %s", name, out)
+		require.Contains(t, out, tc.says, name)
+		require.Contains(t, out, "nothing was changed", name)
+		require.Regexp(t, `apron apply -f \S+ --approved=apron-[0-9a-f]{32}`, out, name)
+	}
+	p.fresh(t)
+	p.hub.Add(p.bot, body)
+	p.hub.Review("bob", "APPROVED")
+	code, out := p.apply(t, "head-1")
+	require.Equal(t, exitUnapproved, code, out)
+	require.Contains(t, out, "no pull request was merged as head-1")
+	require.Equal(t, before, p.inventory(), "until here nothing has been made")
+
+	// This one is, also where a run before it died on the way.
+	p.hub.Merge("merge-1", 7)
+	p.merged("merge-1")
+	require.True(t, p.die(40, sandbox.After, "apply", "--approved", "--no-verify"))
+	require.NotEqual(t, before, p.inventory())
+	code, out = p.apply(t, "merge-1")
+	require.Equal(t, exitOK, code, out)
+	p.fresh(t)
+	code, out = p.apply(t, "pushed")
+	require.Equal(t, exitOK, code, "nothing to do needs nobody: %s", out)
+	require.Contains(t, out, "No changes")
+}
+
+func TestApplyApproved_refusedUntilThePlanOfNowIsApproved(t *testing.T) {
+	t.Parallel()
+	p := newProposal(t, proposed)
+	code, out := p.run(t.Context(), "apply", "--yes", "--no-verify")
+	require.Equal(t, exitOK, code, out)
+	p.replace("deploy.yaml", "memory: 512", "memory: 1024")
+	p.plan(t)
+	p.hub.Review("bob", "APPROVED")
+	p.hub.Merge("merge-1", 7)
+
+	// Another plan than the one that was approved, however often it is tried.
+	p.replace("deploy.yaml", "max: 2", "max: 3")
+	code, out = p.apply(t, "merge-1")
+	require.Equal(t, exitUnapproved, code, out)
+	require.Contains(t, out, "o/r#7: what would be done is not what was approved: not approved: create apprunner/scaling/apron-1-3-50")
+	require.Contains(t, out, "scaling: apprunner/scaling/apron-1-2-50 → apprunner/scaling/apron-1-3-50")
+	require.Len(t, p.hub.Comments(), 1)
+	require.Contains(t, p.hub.Comments()[0].Body, "- new: `create apprunner/scaling/apron-1-3-50`")
+	for range 2 {
+		code, out = p.apply(t, "merge-1")
+		require.Equal(t, exitUnapproved, code, out)
+		require.Contains(t, out, "the approval is older than the plan")
+		code, out = p.apply(t, "merge-1", "--no-review")
+		require.Equal(t, exitUnapproved, code, out)
+		require.Contains(t, out, "only since the merge")
+	}
+	p.hub.Review("bob", "APPROVED")
+	code, out = p.apply(t, "merge-1")
+	require.Equal(t, exitOK, code, out)
+
+	// Without reviews the merge counts, for what was shown before it.
+	p.fresh(t)
+	p.replace("deploy.yaml", "max: 3", "max: 4")
+	p.plan(t)
+	p.hub.Merge("merge-2", 7)
+	code, out = p.apply(t, "merge-2")
+	require.Equal(t, exitUnapproved, code, out)
+	p.hub.Fail(502, 502, 502, 502)
+	code, out = p.apply(t, "merge-2", "--no-review")
+	require.Equal(t, exitError, code, "GitHub does not answer: %s", out)
+	code, out = p.apply(t, "merge-2", "--no-review")
+	require.Equal(t, exitOK, code, out)
+}
+
+func TestApplyApproved_wrongUse(t *testing.T) {
+	t.Parallel()
+	run := func(vars map[string]string, args ...string) (int, string) {
+		var out bytes.Buffer
+		a := newApp(nil, &out, &out)
+		a.lookup = func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
+		return a.run(t.Context(), append([]string{"apply"}, args...)), out.String()
+	}
+	code, out := run(nil, "--approved", "apron-00000000000000000000000000000000")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, out, "--approved=apron-0")
+	code, out = run(nil, "--no-review")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, out, "goes with --approved")
+	code, out = run(map[string]string{"GITHUB_TOKEN": "x"}, "--approved")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, out, "run it in GitHub Actions on push")
+	code, out = run(map[string]string{"GITHUB_REPOSITORY": "o/r", "GITHUB_SHA": "x"}, "--approved")
+	require.Equal(t, exitCredentials, code)
+	require.Contains(t, out, "there is no token")
+}
+
+func TestShellWord(t *testing.T) {
+	require.Equal(t, "a/b.yaml", shellWord("a/b.yaml"))
+	require.Equal(t, `'it'\''s; rm'`, shellWord("it's; rm"))
+}
+
+// FuzzTold: no marker, whoever wrote it, does more than be refused.
+func FuzzTold(f *testing.F) {
+	s := &session{a: newApp(nil, new(bytes.Buffer), new(bytes.Buffer))}
+	s.a.lookup = os.LookupEnv
+	v := &render.Plan{FormatVersion: render.FormatVersion}
+	good, err := s.compose(told{Approval: "apron-1", Plan: v})
+	require.NoError(f, err)
+	f.Add(good)
+	f.Add(s.marker() + "cut -->\nx")
+	f.Add(s.marker() + base64.RawStdEncoding.EncodeToString([]byte("\x1f\x8b")) + " -->")
+	f.Add("x" + good)
+	f.Fuzz(func(t *testing.T, body string) {
+		got, found := s.marked(body)
+		require.Equal(t, strings.HasPrefix(body, s.marker()), found)
+		if got == nil || !s.intact(*got, body) {
+			return
+		}
+		_, text, _ := strings.Cut(strings.ReplaceAll(body, "\r\n", "\n"), "\n")
+		again, err := s.compose(*got)
+		require.NoError(t, err)
+		_, want, _ := strings.Cut(again, "\n")
+		require.Equal(t, strings.TrimSpace(want), strings.TrimSpace(text))
+	})
+}

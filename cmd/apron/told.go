@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/apron-deploy/apron/providers/github"
+	"github.com/apron-deploy/apron/reconcile/approval"
+	"github.com/apron-deploy/apron/reconcile/render"
+)
+
+// told is what a comment says. Its marker holds this, and the text of the comment follows
+// from it: text that does not is none of ours. Values of the environment are in it by name.
+type told struct {
+	Approval    string               `json:"approval"` // the fingerprint as one text
+	Fingerprint approval.Fingerprint `json:"fingerprint"`
+	Since       *render.Since        `json:"since,omitempty"`
+	Plan        *render.Plan         `json:"plan"`
+}
+
+// toldMax is the longest that a marker may unfold to, in bytes.
+const toldMax = 8 << 20
+
+// hiding is what puts the names of variables in the place of what the manifests took from
+// the environment, unless they hold the same text themselves, and hides secrets.
+func (s *session) hiding() (func(string) string, error) {
+	var written bytes.Buffer
+	for _, spec := range s.specs {
+		data, err := os.ReadFile(spec.File)
+		if err != nil {
+			return nil, fmt.Errorf("read the manifest again: %w", err)
+		}
+		written.Write(data)
+	}
+	foreign := map[string]string{}
+	for name, v := range s.a.read {
+		if !strings.Contains(written.String(), v) {
+			foreign[name] = v
+		}
+	}
+	names := render.Names(foreign)
+	return func(text string) string { return s.a.out.Redact(names(text)) }, nil
+}
+
+// tell is what a comment is to say of a plan, and of what it said before.
+func (s *session) tell(p planned, hide func(string) string, before *told) told {
+	f := s.fingerprint(p)
+	t := told{Approval: f.String(), Fingerprint: f.Named(hide), Plan: s.view(p).Named(hide).Displayed()}
+	if before != nil {
+		t.Since = &render.Since{}
+		t.Since.Added, t.Since.Changed, t.Since.Gone = t.Fingerprint.Since(before.Fingerprint)
+	}
+	return t
+}
+
+// same reports whether other says the same, whatever was said before.
+func (t told) same(other told) bool {
+	return t.Fingerprint.String() == other.Fingerprint.String() && t.Approval == other.Approval && t.Plan.Same(other.Plan)
+}
+
+// marker begins the comment of these manifests and this environment.
+func (s *session) marker() string {
+	h := sha256.New()
+	for _, f := range append([]string{s.a.environment}, s.header(nil).Manifests...) {
+		fmt.Fprintf(h, "%d:%s", len(f), filepath.ToSlash(f))
+	}
+	return "<!-- apron:plan " + hex.EncodeToString(h.Sum(nil))[:32] + " "
+}
+
+// compose writes the comment. What JSON cannot hold, a marker cannot: so the text is that
+// of what comes back from it.
+func (s *session) compose(t told) (string, error) {
+	data, err := json.Marshal(t)
+	if err == nil {
+		t = told{}
+		err = json.Unmarshal(data, &t)
+	}
+	var packed bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // which is a level
+	if _, writeErr := z.Write(data); err == nil {
+		err = errors.Join(writeErr, z.Close())
+	}
+	if err != nil {
+		return "", fmt.Errorf("comment: %w", err)
+	}
+	// Letters of base64 end no comment of HTML.
+	return s.text(t, s.marker()+base64.RawStdEncoding.EncodeToString(packed.Bytes())+" -->"), nil
+}
+
+func (s *session) text(t told, marker string) string {
+	c := render.Comment{Marker: marker, Short: s.marker() + "cut -->", Fingerprint: t.Approval, Since: t.Since, Max: github.MaxComment}
+	first, rest, _ := strings.Cut(c.Body(t.Plan), "\n")
+	return first + "\n" + s.a.out.Redact(rest)
+}
+
+// intact reports whether the text of a comment is what follows from its marker. GitHub
+// gives line ends back as they were sent, and browsers send their own.
+func (s *session) intact(t told, body string) bool {
+	body = strings.ReplaceAll(body, "\r\n", "\n")
+	marker, _, _ := strings.Cut(body, "\n")
+	return strings.TrimSpace(s.text(t, marker)) == strings.TrimSpace(body)
+}
+
+// marked reports whether a comment is the one of these manifests, and what it tells; nil
+// where it is cut, or cannot be read. Only the very start counts: what a plan shows of
+// foreign text comes later.
+func (s *session) marked(body string) (*told, bool) {
+	rest, ok := strings.CutPrefix(body, s.marker())
+	if !ok {
+		return nil, false
+	}
+	text, _, _ := strings.Cut(rest, " -->")
+	t, err := unpack(text)
+	if err != nil {
+		return nil, true
+	}
+	return t, true
+}
+
+// unpack reads what a marker holds.
+func unpack(text string) (*told, error) {
+	z, err := gzip.NewReader(base64.NewDecoder(base64.RawStdEncoding, strings.NewReader(text)))
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(z, toldMax))
+	if err != nil {
+		return nil, err
+	}
+	var t told
+	switch err := json.Unmarshal(data, &t); {
+	case err != nil:
+		return nil, err
+	case t.Plan == nil || t.Plan.FormatVersion != render.FormatVersion || t.Fingerprint.Version != approval.Version:
+		return nil, errors.New("is of another version")
+	}
+	return &t, nil
+}
