@@ -90,20 +90,24 @@ func TestApplyApproved(t *testing.T) {
 			h.Add(p.bot, strings.Replace(body, "`256`", "`4096`", 1))
 			h.Review("bob", "APPROVED")
 		}},
-		"more text":              {"not as it was written", func(h *githubtest.Server) { h.Add(p.bot, marker+"\n<!--\n"+text+"-->"); h.Review("bob", "APPROVED") }},
-		"truncated":              {"is cut", func(h *githubtest.Server) { h.Add(p.bot, body[:len(body)-200]); h.Review("bob", "APPROVED") }},
-		"truncated in its head":  {"is cut", func(h *githubtest.Server) { h.Add(p.bot, marker[:len(marker)/2]); h.Review("bob", "APPROVED") }},
-		"a marker further on":    {"no comment of the pull request", func(h *githubtest.Server) { h.Add(p.bot, "x\n"+body); h.Review("bob", "APPROVED") }},
-		"two comments":           {"several comments", func(h *githubtest.Server) { h.Add(p.bot, body); h.Add(p.bot, body); h.Review("bob", "APPROVED") }},
-		"nobody":                 {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body) }},
-		"the author":             {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("ann", "APPROVED") }},
-		"the workflow itself":    {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review(p.bot, "APPROVED") }},
-		"an app":                 {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("lint[bot]", "APPROVED") }},
-		"a stranger":             {"may not push", func(h *githubtest.Server) { h.Strangers("eve"); h.Add(p.bot, body); h.Review("eve", "APPROVED") }},
-		"a dismissed review":     {"was dismissed", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Dismiss() }},
-		"an older commit":        {"of an older commit", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Push("head-2") }},
-		"before it was shown":    {"older than the plan", func(h *githubtest.Server) { h.Review("bob", "APPROVED"); h.Add(p.bot, body) }},
-		"an objection since":     {"asked for changes", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Review("bob", "CHANGES_REQUESTED") }},
+		"more text":             {"not as it was written", func(h *githubtest.Server) { h.Add(p.bot, marker+"\n<!--\n"+text+"-->"); h.Review("bob", "APPROVED") }},
+		"truncated":             {"is cut", func(h *githubtest.Server) { h.Add(p.bot, body[:len(body)-200]); h.Review("bob", "APPROVED") }},
+		"truncated in its head": {"is cut", func(h *githubtest.Server) { h.Add(p.bot, marker[:len(marker)/2]); h.Review("bob", "APPROVED") }},
+		"a marker further on":   {"no comment of the pull request", func(h *githubtest.Server) { h.Add(p.bot, "x\n"+body); h.Review("bob", "APPROVED") }},
+		"two comments":          {"several comments", func(h *githubtest.Server) { h.Add(p.bot, body); h.Add(p.bot, body); h.Review("bob", "APPROVED") }},
+		"nobody":                {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body) }},
+		"the author":            {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("ann", "APPROVED") }},
+		"the workflow itself":   {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review(p.bot, "APPROVED") }},
+		"an app":                {"nobody other than the author", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("lint[bot]", "APPROVED") }},
+		"a stranger":            {"may not push", func(h *githubtest.Server) { h.Strangers("eve"); h.Add(p.bot, body); h.Review("eve", "APPROVED") }},
+		"a dismissed review":    {"was dismissed", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Dismiss() }},
+		"an older commit":       {"of an older commit", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Push("head-2") }},
+		"before it was shown":   {"older than the plan", func(h *githubtest.Server) { h.Review("bob", "APPROVED"); h.Add(p.bot, body) }},
+		"an objection since": {"asked for changes", func(h *githubtest.Server) {
+			h.Add(p.bot, body)
+			h.Review("bob", "APPROVED")
+			h.Review("bob", "CHANGES_REQUESTED")
+		}},
 		"a pull request besides": {"2 pull requests were merged", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Merge("merge-1", 8) }},
 	} {
 		p.fresh(t)
