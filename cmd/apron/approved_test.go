@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"os"
 	"path/filepath"
@@ -61,6 +62,33 @@ func (p *proposal) merged(commit string) {
 }
 
 func (p *proposal) replace(name, old, niu string) { p.c.t.Helper(); p.c.replace(name, old, niu) }
+
+// dieAt is a run that ends, as by a SIGKILL, once a call has taken effect. It reports
+// whether the run came so far.
+func (p *proposal) dieAt(call string, args ...string) bool {
+	ctx, kill := context.WithCancel(context.Background())
+	defer kill()
+	dead := false
+	fault := func(n int) sandbox.Fault {
+		switch {
+		case dead: // what was on its way never left
+			return sandbox.Fault{When: sandbox.Before}
+		case p.calls[n-1] == call:
+			dead = true
+			kill()
+			return sandbox.Fault{When: sandbox.After}
+		}
+		return sandbox.Fault{}
+	}
+	p.mu.Lock()
+	p.fault = fault
+	p.mu.Unlock()
+	p.run(ctx, args...)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault = nil
+	return dead
+}
 
 const proposed = small + "env: {HOST: \"${HOST}\", SHA: \"${git.sha:-none}\", FORGED: \"<!-- apron:plan x -->\"}\n"
 
@@ -130,7 +158,7 @@ func TestApplyApproved(t *testing.T) {
 	// This one is, also where a run before it died on the way.
 	p.hub.Merge("merge-1", 7)
 	p.merged("merge-1")
-	require.True(t, p.die(40, sandbox.After, "apply", "--approved", "--no-verify"))
+	require.True(t, p.dieAt("apprunner CreateService", "apply", "--approved", "--no-verify"))
 	require.NotEqual(t, before, p.inventory())
 	code, out = p.apply(t, "merge-1")
 	require.Equal(t, exitOK, code, out)
