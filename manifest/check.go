@@ -196,6 +196,9 @@ var reservedTags = []string{"live-", "src-", "release-"}
 // repository checks the name that a repository gets from its service, which may have
 // capital letters and hyphens where ECR's names may not.
 func (c *checker) repository() {
+	if c.m.Image.inPlace() {
+		return // it has one already, or none of this account
+	}
 	named := c.root.get("image").get("repository") != nil
 	if service := formats["service"].pattern; named || !service.MatchString(c.m.Service) || formats["repository"].pattern.MatchString(c.m.Service) {
 		return
@@ -218,6 +221,7 @@ func (c *checker) image() {
 	if im.From == "" && im.Platforms != "" {
 		c.fail(c.at("image.platforms"), "image.platforms", "take it out: a build is for one platform", "is about image.from, and there is none")
 	}
+	c.inPlace()
 	reserve := func(p, tag string) {
 		for _, r := range reservedTags {
 			if strings.HasPrefix(tag, r) {

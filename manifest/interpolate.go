@@ -295,3 +295,7 @@ func refused(name string) bool {
 	}
 	return strings.HasPrefix(name, "ACTIONS_ID_TOKEN_")
 }
+
+// RefusedName reports whether a manifest may not take a variable of that name, because it
+// is a credential of the session that deploys.
+func RefusedName(name string) bool { return refused(name) }

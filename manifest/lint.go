@@ -189,7 +189,7 @@ func (l *linter) tagging() {
 		l.warn(l.at("image.tags"), "image.tags", "add image.version, such as v1.0.0, which never moves",
 			"latest is the only name of the image, so nothing says which version runs")
 	}
-	if l.spec.AutoDeploy {
+	if l.spec.AutoDeploy && !l.spec.Image.InPlace {
 		with := ""
 		if im != nil && im.Version != "" {
 			with = ", least of all with a fixed image.version"

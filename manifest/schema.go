@@ -104,6 +104,11 @@ type Image struct {
 	// An image that exists already, to be copied: a reference in any registry, an OCI
 	// layout or an archive. Not together with build.
 	From string `yaml:"from" format:"line"`
+	// Whether from is copied, as it is unless this is false: then the service runs it where
+	// it is, by its name, which must be in ECR or ECR Public. apron sees that another image
+	// is named, and not that a tag has moved; it changes nothing in that repository.
+	// https://docs.aws.amazon.com/apprunner/latest/dg/service-source-image.html
+	Copy *bool `yaml:"copy"`
 	// Which images of a from with several platforms are copied: all, which is the whole
 	// index as it is, or left out, the one that the target runs, linux/amd64.
 	Platforms string `yaml:"platforms" enum:"all"`

@@ -70,6 +70,7 @@ environments:
 		secrets import .env --yes
 		unlock
 		redeploy --yes
+		import shop --adopt --out imported.yaml --yes
 		pause --yes
 		resume --yes
 		login
@@ -91,7 +92,7 @@ environments:
 			continue
 		}
 		for i, arg := range args {
-			if arg == ".env" {
+			if arg == ".env" || arg == "imported.yaml" {
 				args[i] = filepath.Join(c.dir, arg)
 			}
 		}

@@ -53,8 +53,11 @@ type app struct {
 	allowSecretArgs bool
 	resolver        string // a name server, as host:port, instead of those of the zones
 	sandbox         sandboxFlags
-	helper          bool // the program was called as a credential helper
-	wrote           bool // something, to stdout
+	// unwritten are files that are read though they are not written yet, by name.
+	unwritten map[string][]byte
+	quiet     bool // loading tells nothing but errors
+	helper    bool // the program was called as a credential helper
+	wrote     bool // something, to stdout
 }
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {

@@ -243,13 +243,8 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		return err
 	}
 	defer unlock()
-	stream := render.Events(a.err, a.events())
 	started := time.Now()
-	report, err := apply.Run(ctx, p.plan, reconcile.Known(p.facts.live), w.all, apply.Options{
-		Parallelism: o.parallelism, Observe: stream.Observe, Progress: stream.Progress})
-	if closeErr := stream.Close(); err == nil {
-		err = closeErr
-	}
+	report, err := s.walk(ctx, w, p, o)
 	if err != nil {
 		a.warnUnlearned(s.learn(ctx, w, p.facts.live))
 	}
@@ -293,6 +288,17 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// walk does what a plan says, and shows how it goes.
+func (s *session) walk(ctx context.Context, w wiring, p planned, o applyFlags) (*apply.Report, error) {
+	stream := render.Events(s.a.err, s.a.events())
+	report, err := apply.Run(ctx, p.plan, reconcile.Known(p.facts.live), w.all, apply.Options{
+		Parallelism: o.parallelism, Observe: stream.Observe, Progress: stream.Progress})
+	if closeErr := stream.Close(); err == nil {
+		err = closeErr
+	}
+	return report, err
 }
 
 // show writes a plan that is to be carried out to where it is read.

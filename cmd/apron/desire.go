@@ -21,8 +21,11 @@ import (
 // desire asks every provider what one manifest means to it.
 func (s *session) desire(spec state.Spec, f facts, applying bool, missing **multierror.Error) ([]state.Resource, []state.Note, error) {
 	in := apprunner.Inputs{Image: s.imageAddress(spec), Secrets: map[string]string{}}
-	resources := []state.Resource{s.imageOf(spec)}
-	resources = append(resources, ecr.Desired(spec, in.Image, serviceAddress(spec), f.live)...)
+	var resources []state.Resource
+	if !spec.Image.InPlace {
+		resources = append(resources, s.imageOf(spec))
+		resources = append(resources, ecr.Desired(spec, in.Image, serviceAddress(spec), f.live)...)
+	}
 
 	kept, err := ssm.Desired(spec, ssm.Inputs{Live: f.live, Apply: applying})
 	if err != nil {

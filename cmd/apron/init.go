@@ -86,12 +86,7 @@ func (a *app) createManifest(file string, text []byte) error {
 		}
 		return fmt.Errorf("nothing was written: %w", bad)
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Close())
+	return createFile(file, text, 0o644)
 }
 
 // answers takes what flags say, and asks for the rest where somebody can answer.

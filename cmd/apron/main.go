@@ -120,6 +120,7 @@ func (a *app) root() *cobra.Command {
 		a.schemaCommand(),
 		a.setCommand(),
 		a.initCommand(),
+		a.importCommand(),
 		a.sandboxCommand(),
 		a.imagesCommand(),
 		a.buildCommand(),

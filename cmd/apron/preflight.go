@@ -103,7 +103,15 @@ func (p *preflight) image(ctx context.Context) ([]state.Check, error) {
 	address := p.imageAddress(p.spec)
 	_, stored := p.f.live[address]
 	repository, tag, _ := strings.Cut(address.Name, ":")
-	switch {
+	switch inPlace := p.spec.Image.InPlace; {
+	case inPlace && address.IsZero():
+		return []state.Check{p.check("image.from", state.Unchecked, "%s is in another registry, or has no tag", p.spec.Image.From)}, nil
+	case inPlace && !stored:
+		c := p.check("image.from", state.Broken, "there is no image %s in ECR", address.Name)
+		c.Fix, c.Blame = "push it, or name one that is there", state.BlameManifest
+		return []state.Check{c}, nil
+	case inPlace && !p.o.deep:
+		return []state.Check{p.check("image.from", state.Passed, "%s is there", address.Name)}, nil
 	case !stored && p.o.after:
 		c := p.check("image", state.Broken, "there is no image %s in the repository any more", address.Name)
 		c.Fix = "apply again: it is built and pushed before the rollout"
@@ -148,6 +156,13 @@ func (p *preflight) image(ctx context.Context) ([]state.Check, error) {
 
 // access looks at the role that pulls the image.
 func (p *preflight) access(ctx context.Context) ([]state.Check, error) {
+	if p.spec.Roles.Access == "" {
+		return []state.Check{p.check("roles.access", state.Passed, "ECR Public needs none")}, nil
+	}
+	if p.spec.Image.InPlace && p.imageAddress(p.spec).IsZero() {
+		_, c, _ := p.role(iam.Access, p.spec.Roles.Access)
+		return []state.Check{c}, nil
+	}
 	repository := ecrARN(p.id.Partition, p.cfg.Region, p.id.Account, p.spec.Image.Repository)
 	rights := []iam.Right{{Action: "ecr:BatchGetImage", Resource: repository}, {Action: "ecr:GetDownloadUrlForLayer", Resource: repository}}
 	role, c, ask := p.role(iam.Access, p.spec.Roles.Access)
@@ -359,7 +374,7 @@ func (p *preflight) keys(ctx context.Context) (map[string]state.Check, error) {
 // quotas are those that this plan uses more of.
 func (p *preflight) quotas(exists bool) ([]state.Check, error) {
 	scaling := false
-	for _, r := range apprunner.Desired(p.spec, apprunner.Inputs{}) {
+	for _, r := range apprunner.Desired(p.spec, apprunner.Inputs{Live: p.f.live}) {
 		_, have := p.f.live[r.Address]
 		scaling = scaling || r.Address.Kind == "scaling" && !have
 	}

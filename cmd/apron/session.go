@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/providers/apprunner"
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/image"
 	"github.com/apron-deploy/apron/providers/image/origin"
@@ -74,16 +77,19 @@ func (a *app) loadEach() (*manifest.Set, error) {
 		Git:             gitFacts(a.manifestDir()),
 		FallbackEnvFile: a.sandbox.on,
 		AllowSecretArgs: a.allowSecretArgs,
+		ReadFile:        a.readFile,
 	})
 	a.out.Hide(manifest.Redactions(set)...)
 	a.err.Hide(manifest.Redactions(set)...)
-	for _, n := range set.Notes {
-		a.say("apron: note: %s", n)
-	}
-	for _, w := range set.Warnings {
-		a.say("apron: warning: %s", w)
-		if w.Hint != "" {
-			a.say("apron: hint: %s", w.Hint)
+	if !a.quiet {
+		for _, n := range set.Notes {
+			a.say("apron: note: %s", n)
+		}
+		for _, w := range set.Warnings {
+			a.say("apron: warning: %s", w)
+			if w.Hint != "" {
+				a.say("apron: hint: %s", w.Hint)
+			}
 		}
 	}
 	if len(set.Unread) > 0 { // what was asked for is not there at all
@@ -93,6 +99,23 @@ func (a *app) loadEach() (*manifest.Set, error) {
 		return nil, &usageError{err: errors.New("no manifest holds a service"), command: "apron"}
 	}
 	return set, a.choose(set)
+}
+
+// readFile reads a file, or what is to be written to it.
+func (a *app) readFile(name string) ([]byte, error) {
+	for file, text := range a.unwritten {
+		if sameFile(name, file) {
+			return text, nil
+		}
+	}
+	return os.ReadFile(name)
+}
+
+// sameFile reports whether two names are of one file, which need not exist.
+func sameFile(a, b string) bool {
+	x, err := filepath.Abs(a)
+	y, err2 := filepath.Abs(b)
+	return err == nil && err2 == nil && x == y
 }
 
 // registerOnly lets a command be about some of the manifests' services.
@@ -207,6 +230,9 @@ func (s *session) identify(ctx context.Context, wrong []error) {
 	for i, spec := range s.specs {
 		g.Go(func() error {
 			d := &s.set.Documents[i]
+			if spec.Image.InPlace {
+				return nil
+			}
 			if spec.Image.From != "" {
 				pins[i], wrong[i] = s.pin(ctx, d)
 				return nil
@@ -225,6 +251,10 @@ func (s *session) identify(ctx context.Context, wrong []error) {
 			s.pins[spec.Service], s.images[spec.Service] = pins[i], image.Identity{Tag: pins[i].Tag()}
 		}
 	}
+}
+
+func (s *session) scope() apprunner.Scope {
+	return apprunner.Scope{Account: s.id.Account, Region: s.cfg.Region, Partition: s.id.Partition}
 }
 
 // warnOfEnvFiles names files that would take secrets into an image.

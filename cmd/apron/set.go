@@ -189,7 +189,7 @@ func (a *app) mistakes(file string, text []byte) []*manifest.Error {
 			if name == file {
 				return text, nil
 			}
-			return os.ReadFile(name)
+			return a.readFile(name)
 		},
 	})
 	var all []*manifest.Error

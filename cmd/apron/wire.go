@@ -199,6 +199,7 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 		return facts{}, multierror.Append(nil, none...)
 	}
 	s.a.hide(f.live)
+	s.leaveAlone(f.live)
 	if planning {
 		f.notes = append(f.notes, s.domainNotes(ctx, f.live)...)
 	}
@@ -212,6 +213,20 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 		f.notes = append(f.notes, roles[i].Notes()...)
 	}
 	return f, nil
+}
+
+// leaveAlone forgets the repositories of images that run where they are: even one that
+// apron made for another service is none of this run's.
+func (s *session) leaveAlone(live state.Live) {
+	kept := map[string]bool{}
+	for _, spec := range s.specs {
+		kept[spec.Image.Repository] = kept[spec.Image.Repository] || !spec.Image.InPlace
+	}
+	for name, keep := range kept {
+		if !keep {
+			delete(live, ecr.Repository(name))
+		}
+	}
 }
 
 // hide keeps the values of parameters from every output: they are known from the store
@@ -252,11 +267,13 @@ func (s *session) addresses() []state.Address {
 		if image.Name != "" {
 			seen[image] = true
 		}
-		for _, r := range ecr.Desired(spec, image, service, nil) {
-			seen[r.Address] = true
-		}
-		for _, a := range ecr.Candidates(spec) {
-			seen[a] = true
+		if !spec.Image.InPlace {
+			for _, r := range ecr.Desired(spec, image, service, nil) {
+				seen[r.Address] = true
+			}
+			for _, a := range ecr.Candidates(spec) {
+				seen[a] = true
+			}
 		}
 		for _, r := range apprunner.Desired(spec, apprunner.Inputs{Image: image}) {
 			seen[r.Address] = true
@@ -273,6 +290,9 @@ func (s *session) addresses() []state.Address {
 func (s *session) imageAddress(spec state.Spec) state.Address {
 	if tag := s.existing[spec.Service]; tag != "" {
 		return ecr.Image(spec.Image.Repository, tag)
+	}
+	if spec.Image.InPlace {
+		return s.scope().Image(spec.Image.From)
 	}
 	id, ok := s.images[spec.Service]
 	if !ok {

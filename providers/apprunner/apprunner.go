@@ -203,6 +203,9 @@ type Scope struct {
 	Partition string
 }
 
+// Registry is the host of the account's registry.
+func (s Scope) Registry() string { return s.registry() }
+
 // registry is the host of the account's registry, as repository URIs spell it.
 func (s Scope) registry() string {
 	suffix := "amazonaws.com"
@@ -211,6 +214,10 @@ func (s Scope) registry() string {
 	}
 	return fmt.Sprintf("%s.dkr.ecr.%s.%s", s.Account, s.Region, suffix)
 }
+
+// Image is the address of an image by its identifier, if it is in the account's own
+// registry and has a tag; else it is zero.
+func (s Scope) Image(identifier string) state.Address { return s.image(identifier) }
 
 func (p *Provider) scope() Scope {
 	return Scope{Account: p.id.Account, Region: p.region, Partition: p.id.Partition}

@@ -134,7 +134,7 @@ func TestBeside_thatAnotherServiceUsesSurvivesADestroy(t *testing.T) {
 
 func TestConnector_thatCameUpSinceThePlanIsUsed(t *testing.T) {
 	r := newRig(t, 1, Options{})
-	_, want := connectorFor(*out(subnetA).Network.Egress, nil)
+	_, want := connectorFor(out(subnetA), nil)
 	there := r.connector(want.Address.Name, []string{subnetA}, managed)
 	got, err := r.Execute(t.Context(), plan.Action{Op: plan.Create, Target: want.Address, Want: *want}, apply.Env{})
 	require.NoError(t, err)
@@ -143,7 +143,7 @@ func TestConnector_thatCameUpSinceThePlanIsUsed(t *testing.T) {
 
 func TestConnector_lostAnswer(t *testing.T) {
 	r := newRig(t, 1, Options{})
-	_, want := connectorFor(*out(subnetA).Network.Egress, nil)
+	_, want := connectorFor(out(subnetA), nil)
 	r.arm(1, true)
 	got, err := r.Execute(t.Context(), plan.Action{Op: plan.Create, Target: want.Address, Want: *want}, apply.Env{})
 	require.NoError(t, err)

@@ -28,6 +28,9 @@ type Live struct {
 	Operations []types.OperationSummary
 	Status     types.ServiceStatus
 	Health     *types.HealthCheckConfiguration
+	Uses       Uses
+	// Sources says what the service is built from, where that is no image.
+	Sources string
 }
 
 // phases maps a status to what can be done with the service.
@@ -53,12 +56,14 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 			add(path, value)
 		}
 	}
-	live := Live{ID: aws.ToString(s.ServiceId), Operations: ops, Status: s.Status, Health: s.HealthCheckConfiguration, Secrets: map[string]string{}}
+	live := Live{ID: aws.ToString(s.ServiceId), Operations: ops, Status: s.Status, Health: s.HealthCheckConfiguration, Secrets: map[string]string{},
+		Uses: usesOf(s)}
 	if src := s.SourceConfiguration; src != nil {
 		add("auto_deploy", strconv.FormatBool(aws.ToBool(src.AutoDeploymentsEnabled)))
 		if auth := src.AuthenticationConfiguration; auth != nil {
 			ref("access_role", aws.ToString(auth.AccessRoleArn), scope.role(aws.ToString(auth.AccessRoleArn)))
 		}
+		live.Sources = sources(src.CodeRepository)
 		if image := src.ImageRepository; image != nil { // nil for a service built from source code
 			ref("image", aws.ToString(image.ImageIdentifier), scope.image(aws.ToString(image.ImageIdentifier)))
 			if c := image.ImageConfiguration; c != nil {
@@ -125,6 +130,18 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 	return o
 }
 
+// sources names the repository that App Runner builds a service from.
+func sources(code *types.CodeRepository) string {
+	if code == nil {
+		return ""
+	}
+	text := aws.ToString(code.RepositoryUrl)
+	if v := code.SourceCodeVersion; v != nil {
+		text += " at " + strings.ToLower(string(v.Type)) + " " + aws.ToString(v.Value)
+	}
+	return text
+}
+
 // underWay says what keeps a service busy: an operation, or AWS itself, which lists none.
 // https://docs.aws.amazon.com/apprunner/latest/dg/architecture.html
 func underWay(ops []types.OperationSummary) string {
@@ -175,6 +192,9 @@ func (s Scope) parameter(text string) state.Address {
 	}
 	return state.Address{Target: "ssm", Kind: "parameter", Name: "/apron/" + name}
 }
+
+// publicRegistry begins the images of ECR Public.
+const publicRegistry = "public.ecr.aws/"
 
 // image returns the address of an image in the account's own registry, or none.
 func (s Scope) image(identifier string) state.Address {
@@ -260,6 +280,9 @@ func define(want state.Resource, have *types.Service, scope Scope) (*definition,
 			d.health = &h
 		case "image":
 			image.ImageIdentifier = aws.String(scope.arnOf(f))
+			if strings.HasPrefix(f.Value, publicRegistry) {
+				image.ImageRepositoryType = types.ImageRepositoryTypeEcrPublic
+			}
 		case "port":
 			c.Port = aws.String(f.Value)
 		case "command":

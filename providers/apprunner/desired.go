@@ -35,9 +35,13 @@ var DefaultScaling = struct{ Min, Max, Concurrency int }{1, 25, 100}
 
 // Desired is what a manifest asks of App Runner.
 func Desired(spec state.Spec, in Inputs) []state.Resource {
+	image := state.Field{Path: "image", Value: in.Image.String(), Ref: true}
+	if in.Image.IsZero() && spec.Image.InPlace { // in another registry
+		image = state.Field{Path: "image", Value: spec.Image.From}
+	}
 	f := []state.Field{
 		{Path: "auto_deploy", Value: strconv.FormatBool(spec.AutoDeploy)}, // AWS's default is on
-		{Path: "image", Value: in.Image.String(), Ref: true},
+		image,
 		{Path: "tags." + tagService, Value: spec.Service},
 	}
 	add := func(path, value string) { f = append(f, state.Field{Path: path, Value: value}) }
@@ -92,9 +96,11 @@ func Desired(spec state.Spec, in Inputs) []state.Resource {
 	}
 	var resources []state.Resource
 	if spec.Scaling != nil {
-		scaling := scalingOf(*spec.Scaling)
-		resources = append(resources, scaling)
-		f = append(f, state.Field{Path: "scaling", Value: scaling.Address.String(), Ref: true})
+		addr, own := scalingFor(spec, in.Live)
+		if own != nil {
+			resources = append(resources, *own)
+		}
+		f = append(f, state.Field{Path: "scaling", Value: addr.String(), Ref: true})
 	}
 	more, fields := beside(spec, in.Live)
 	service.Fields = state.Sort(append(f, fields...))

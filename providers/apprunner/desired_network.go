@@ -26,7 +26,7 @@ func beside(spec state.Spec, live state.Live) (resources []state.Resource, f []s
 		if n.Egress != nil && len(n.Egress.Subnets) == 0 {
 			f = append(f, state.Field{Path: "network.egress", Value: direct})
 		} else if n.Egress != nil {
-			addr, own := connectorFor(*n.Egress, live)
+			addr, own := connectorFor(spec, live)
 			if own != nil {
 				resources = append(resources, *own)
 			}
@@ -47,11 +47,11 @@ func beside(spec state.Spec, live state.Live) (resources []state.Resource, f []s
 	case "none":
 		f = append(f, state.Field{Path: "tracing", Value: "none"})
 	default:
-		resources = append(resources, state.Resource{Address: Tracing(tracingName), Fields: []state.Field{
-			{Path: "tags." + tagManaged, Value: "true"},
-			{Path: "vendor", Value: xray, Immutable: true},
-		}})
-		f = append(f, state.Field{Path: "tracing", Value: Tracing(tracingName).String(), Ref: true})
+		addr, own := tracingFor(spec, live)
+		if own != nil {
+			resources = append(resources, *own)
+		}
+		f = append(f, state.Field{Path: "tracing", Value: addr.String(), Ref: true})
 	}
 	if spec.KMSKey != "" {
 		f = append(f, state.Field{Path: "kms_key", Value: spec.KMSKey, Immutable: true})
@@ -66,12 +66,13 @@ func ids(list []string) string {
 	return strings.Join(list, " ")
 }
 
-// connectorFor finds the VPC connector of some subnets and groups: somebody else's, or the
-// one that apron makes and names by its content. There are ten in a Region, and none can be
+// connectorFor finds the VPC connector of some subnets and groups: the one that the service
+// has, or somebody else's, or the one that apron makes and names by its content. There are ten in a Region, and none can be
 // changed. Which group stands for none given only App Runner knows, so that only apron's
 // own is found then.
 // https://docs.aws.amazon.com/apprunner/latest/api/API_VpcConnector.html
-func connectorFor(e state.Egress, live state.Live) (state.Address, *state.Resource) {
+func connectorFor(spec state.Spec, live state.Live) (state.Address, *state.Resource) {
+	e := *spec.Network.Egress
 	subnets, groups := ids(e.Subnets), ids(e.SecurityGroups)
 	sum := sha256.Sum256([]byte(subnets + "/" + groups))
 	own := state.Resource{Address: Connector("apron-" + hex.EncodeToString(sum[:6])), Fields: []state.Field{
@@ -87,6 +88,9 @@ func connectorFor(e state.Egress, live state.Live) (state.Address, *state.Resour
 			o.Value("subnets") == subnets && o.Value("security_groups") == groups {
 			found = append(found, addr)
 		}
+	}
+	if used := stateAddress(live[Service(spec.Service)].Value("network.egress")); slices.Contains(found, used) {
+		return used, nil
 	}
 	if _, exists := live[own.Address]; exists || len(found) == 0 {
 		return own.Address, &own

@@ -53,10 +53,11 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 		for _, arn := range services {
 			g.Go(func() error {
 				o, err := p.describe(ctx, arn, hidden)
-				if err == nil && o != nil {
-					keep(*o)
+				if err != nil || o == nil {
+					return err
 				}
-				return err
+				keep(*o)
+				return p.observeUsed(ctx, *o, beside.scalings[o.Address.Name], beside.traced[o.Address.Name], keep)
 			})
 			if beside.domains[serviceName(arn)] {
 				g.Go(func() error { return p.observeDomains(ctx, arn, keep) })
@@ -303,6 +304,9 @@ func (p *Provider) describeScaling(ctx context.Context, arn string, services map
 	}
 	return &o, nil
 }
+
+// NameOf is the name of a service within its ARN.
+func NameOf(arn string) string { return serviceName(arn) }
 
 // serviceName is the name within a service's ARN, .../service/NAME/ID.
 func serviceName(arn string) string {

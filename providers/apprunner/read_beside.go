@@ -25,6 +25,7 @@ type looks struct {
 	connectors, tracing bool
 	users               bool            // of what is shared, though it is wanted: all is to go
 	ingress, domains    map[string]bool // by service
+	scalings, traced    map[string]bool // likewise: of what the service uses
 	wanted              map[state.Address]bool
 	services            map[string]bool
 	specs               []state.Spec
@@ -32,7 +33,8 @@ type looks struct {
 
 func lookFor(q reconcile.Query, services map[string]bool) looks {
 	l := looks{connectors: q.Users, tracing: q.Users, users: q.Users, services: services, specs: q.Specs,
-		wanted: map[state.Address]bool{}, ingress: map[string]bool{}, domains: map[string]bool{}}
+		wanted: map[state.Address]bool{}, ingress: map[string]bool{}, domains: map[string]bool{},
+		scalings: map[string]bool{}, traced: map[string]bool{}}
 	for name := range services {
 		users := q.Users && about(q, name)
 		l.ingress[name], l.domains[name] = users, users
@@ -45,6 +47,7 @@ func lookFor(q reconcile.Query, services map[string]bool) looks {
 	for _, s := range q.Specs {
 		l.tracing = l.tracing || s.Tracing != ""
 		l.domains[s.Service] = l.domains[s.Service] || s.Domains != nil
+		l.scalings[s.Service], l.traced[s.Service] = s.Scaling != nil, s.Tracing == "xray"
 		if n := s.Network; n != nil {
 			l.connectors = l.connectors || n.Egress != nil
 			// A service that becomes public has no use for another way in. One that stays

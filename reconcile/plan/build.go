@@ -130,6 +130,7 @@ func (b *builder) keep(addr state.Address) string {
 //	live phase   differs   action
 //	absent       -         create
 //	ready, busy  yes       update; an immutable field: refused, or delete and create
+//	paused       tags      update
 //	paused       yes       resume and update, if resuming is allowed; else refused
 //	failed       -         update, which rebuilds it
 //	stuck        -         delete again, then create
@@ -199,6 +200,9 @@ func (b *builder) update(w state.Resource, have state.Observed, changes []Change
 	case state.Busy:
 		a.Reason = "waits for the operation under way" + because(have.Note)
 	case state.Paused:
+		if labels(changes) {
+			break
+		}
 		if !b.o.Resume {
 			b.refuse(w.Address, "run again with --resume to start it first, or resume it yourself",
 				"is paused, and a paused service cannot be changed")
@@ -207,6 +211,11 @@ func (b *builder) update(w state.Resource, have state.Observed, changes []Change
 		b.add(Action{Op: Resume, Target: w.Address, Have: have, Reason: "a paused service cannot be changed"})
 	}
 	return b.add(a)
+}
+
+// labels reports whether changes are of tags alone, which a paused service takes too.
+func labels(changes []Change) bool {
+	return !slices.ContainsFunc(changes, func(c Change) bool { return !strings.HasPrefix(c.Path, "tags.") })
 }
 
 func (b *builder) create(w state.Resource, replace bool) {

@@ -155,6 +155,11 @@ func TestBuild(t *testing.T) {
 			options: plan.Options{Resume: true},
 			actions: []string{"resume apprunner/service/web ", "update apprunner/service/web cpu"},
 		},
+		"changes the tags of a paused service": {
+			want:    desired(service("web", field("cpu", "256"), field("tags.team", "ai"))),
+			have:    lives(live(state.Ours, state.Paused, service("web", field("cpu", "256")))),
+			actions: []string{"update apprunner/service/web tags.team"},
+		},
 		"leaves a paused service paused when nothing changes": {
 			want:  desired(service("web", field("cpu", "256"))),
 			have:  lives(live(state.Ours, state.Paused, service("web", field("cpu", "256")))),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -29,7 +30,8 @@ func (w world) do(a plan.Action) error {
 		if !exists {
 			return fmt.Errorf("%s does not exist", a.Target)
 		}
-		if have.Phase == state.Paused || have.Phase == state.Stuck {
+		more := slices.ContainsFunc(a.Changes, func(c plan.Change) bool { return !strings.HasPrefix(c.Path, "tags.") })
+		if have.Phase == state.Paused && more || have.Phase == state.Stuck {
 			return fmt.Errorf("%s cannot be updated while %s", a.Target, have.Phase)
 		}
 		return w.put(a, have)

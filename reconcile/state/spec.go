@@ -43,6 +43,7 @@ type Image struct {
 	Build      *Build
 	From       string   // an image that exists already, instead of a build
 	Whole      bool     // copy From with all its platforms
+	InPlace    bool     // run From where it is, and leave its repository alone
 	Version    string   // release tag, never moved; may be empty
 	Tags       []string // moving tags, at most four
 	ScanOnPush *bool
