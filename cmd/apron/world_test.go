@@ -45,11 +45,17 @@ type world struct {
 
 func newWorld(t testing.TB, c *checkout, dir string, latency time.Duration) *world {
 	t.Helper()
+	return newWorldAt(t, c, dir, latency, 1000)
+}
+
+// newWorldAt is a world whose waits are divided by speed.
+func newWorldAt(t testing.TB, c *checkout, dir string, latency time.Duration, speed float64) *world {
+	t.Helper()
 	w := &world{t: t, dir: c.dir}
 	models, err := apimodel.Load()
 	require.NoError(t, err)
 	w.Server, err = sandbox.New(context.Background(), sandbox.Options{
-		Dir: dir, Account: sandboxAccount, Region: sandboxRegion, Speed: 1000, Engine: inProcessEngine, Latency: latency,
+		Dir: dir, Account: sandboxAccount, Region: sandboxRegion, Speed: speed, Engine: inProcessEngine, Latency: latency,
 		Faults: func(service, operation string, _ int) sandbox.Fault {
 			call := service + " " + operation
 			w.mu.Lock()

@@ -75,6 +75,7 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 					f = append(f, state.Field{Path: "env." + k, Value: v, Secret: hidden(k)})
 				}
 				for k, v := range c.RuntimeEnvironmentSecrets {
+					v = scope.secret(v)
 					ref("secrets."+k, v, scope.parameter(v))
 					live.Secrets[k] = v
 				}
@@ -191,6 +192,16 @@ func (s Scope) parameter(text string) state.Address {
 		return state.Address{}
 	}
 	return state.Address{Target: "ssm", Kind: "parameter", Name: "/apron/" + name}
+}
+
+// secret is the ARN of what a secret variable refers to: a parameter may be given by its
+// name alone.
+// https://docs.aws.amazon.com/apprunner/latest/dg/env-variable.html
+func (s Scope) secret(text string) string {
+	if strings.HasPrefix(text, "arn:") {
+		return text
+	}
+	return fmt.Sprintf("arn:%s:ssm:%s:%s:parameter/%s", s.Partition, s.Region, s.Account, strings.TrimPrefix(text, "/"))
 }
 
 // publicRegistry begins the images of ECR Public.
