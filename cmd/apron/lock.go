@@ -80,7 +80,7 @@ func (s *session) locked(ctx context.Context, p planned, o applyFlags) (again pl
 	}
 	l := s.locker(p.command(), o.timeout+lockSlack)
 	var mine []string
-	unlock = func() { s.unlock(ctx, l, mine) }
+	release := func() { s.unlock(ctx, l, mine) }
 	for {
 		more := slices.DeleteFunc(s.written(p), func(name string) bool { return slices.Contains(mine, name) })
 		held, waited, err := s.acquire(ctx, l, more, o)
@@ -88,15 +88,15 @@ func (s *session) locked(ctx context.Context, p planned, o applyFlags) (again pl
 			mine = append(mine, slices.DeleteFunc(more, func(name string) bool { return slices.Contains(held, name) })...)
 		}
 		if err != nil {
-			unlock()
+			release()
 			return p, nil, interruptible(ctx, lockRights(err))
 		}
 		if !waited && len(held) == 0 {
 			stop := l.Keep(ctx, mine, func(e *lock.LostError) { s.a.say("apron: warning: %v", e) })
-			return p, func() { stop(); unlock() }, nil
+			return p, func() { stop(); release() }, nil
 		}
 		if p, err = s.replanned(ctx, p, o, len(held) > 0); err != nil || p.plan.Empty() {
-			unlock()
+			release()
 			return p, func() {}, err
 		}
 	}
