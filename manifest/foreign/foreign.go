@@ -74,6 +74,7 @@ type source struct {
 	resources []*resource
 	notes     []Note
 	names     map[string]string // of variables: what each stands for
+	numbers   map[string]int    // of their examples
 }
 
 func newSource(format, tool string, files []File) *source {
@@ -81,7 +82,7 @@ func newSource(format, tool string, files []File) *source {
 	for _, f := range files {
 		names = append(names, f.Name)
 	}
-	return &source{files: strings.Join(names, ", "), format: format, tool: tool, names: map[string]string{}}
+	return &source{files: strings.Join(names, ", "), format: format, tool: tool, names: map[string]string{}, numbers: map[string]int{}}
 }
 
 func (s *source) note(class Class, at Place, key, what string) {
@@ -109,6 +110,7 @@ func printable(s string) string {
 // finish lays out the services, each with what is to be told about it.
 func (s *source) finish(services []*service) (*Result, error) {
 	r := &Result{Format: s.format}
+	taken := map[string]bool{}
 	for i, v := range services {
 		if i == 0 {
 			for _, n := range s.notes {
@@ -118,6 +120,7 @@ func (s *source) finish(services []*service) (*Result, error) {
 		if err := v.settle(); err != nil {
 			return nil, err
 		}
+		v.distinct(taken)
 		sortNotes(v.notes)
 		v.frame()
 		name, _ := v.entry("service").Value.(string)

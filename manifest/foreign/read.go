@@ -24,7 +24,7 @@ var hclBlock = regexp.MustCompile(`(?m)^[ \t]*(resource|data|variable|output|mod
 // are a Terraform module. Its error is a [*manifest.Error], unless apron is at fault.
 func Read(files []File) (*Result, error) {
 	for i := range files {
-		files[i].Name = strings.ReplaceAll(files[i].Name, "\\", "/")
+		files[i].Name = printable(strings.ReplaceAll(files[i].Name, "\\", "/"))
 		files[i].Data = bytes.TrimPrefix(files[i].Data, []byte("\xef\xbb\xbf"))
 		if !utf8.Valid(files[i].Data) || bytes.IndexByte(files[i].Data, 0) >= 0 {
 			return nil, &manifest.Error{File: files[i].Name, Msg: "is not UTF-8 text", Fix: "save the file as UTF-8"}

@@ -3,6 +3,7 @@ package foreign
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/apron-deploy/apron/manifest"
@@ -195,7 +196,8 @@ func (s *service) here() string {
 	return "us-east-1"
 }
 
-const anything = "example"
+// anything is the example of what has no shape of its own.
+const anything = ""
 
 // variable is the name of the environment variable that stands for a reference.
 func (s *service) variable(r *reference, sample string) string {
@@ -203,7 +205,7 @@ func (s *service) variable(r *reference, sample string) string {
 	i := slices.IndexFunc(s.variables, func(v Variable) bool { return v.Name == name })
 	if i < 0 {
 		i = len(s.variables)
-		s.variables = append(s.variables, Variable{Name: name, For: r.as, Example: anything})
+		s.variables = append(s.variables, Variable{Name: name, For: r.as, Example: s.whatever(name)})
 	}
 	switch {
 	case name == "AWS_REGION":
@@ -211,10 +213,20 @@ func (s *service) variable(r *reference, sample string) string {
 	case name == "AWS_ACCOUNT_ID":
 		sample = "123456789012"
 	}
-	if s.variables[i].Example == anything {
-		s.variables[i].Example = sample
+	if sample != anything && s.variables[i].Example == s.whatever(name) {
+		s.variables[i].Example = strings.ReplaceAll(sample, "%d", strconv.Itoa(s.number(name)))
 	}
 	return name
+}
+
+// whatever is an example that no other variable has.
+func (s *source) whatever(name string) string { return fmt.Sprintf("val%d", s.number(name)) }
+
+func (s *source) number(name string) int {
+	if s.numbers[name] == 0 {
+		s.numbers[name] = len(s.numbers) + 1
+	}
+	return s.numbers[name]
 }
 
 // taken are variables that every shell has a value for, which is another one.
@@ -235,7 +247,8 @@ func (s *source) nameOf(name, as string) string {
 	return name
 }
 
-// example is a value that fits a key of the manifest.
+// example is a value that fits a key of the manifest. %d in it is another number for each
+// variable.
 func example(path []string, whole bool, region string) string {
 	if len(path) == 0 || !whole {
 		return anything
@@ -244,7 +257,7 @@ func example(path []string, whole bool, region string) string {
 		return "arn:aws:secretsmanager:" + region + ":123456789012:secret:example-AbCdEf"
 	}
 	fits, ok := map[string]string{
-		"service": "example-service", "region": region, "image.from": "registry.example.com/app:latest",
+		"service": "example-%d", "region": region, "image.from": "registry.example.com/app:latest",
 		"roles.access": "example-role", "roles.instance": "example-role",
 		"network.ingress.vpc": "vpc-0123456789abcdef0", "network.ingress.endpoint": "vpce-0123456789abcdef0",
 		"network.public": "true", "network.ip": "ipv4", "auto_deploy": "true", "image.scan.on_push": "true",

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -138,6 +139,36 @@ func (s *service) fixName(path []string, why *manifest.Error) bool {
 	}
 	s.draft = insert(s.draft, manifest.Entry{Value: fixed}, path)
 	return true
+}
+
+// distinct gives a service another name if one before it has its own: the same service may
+// be deployed in several ways, and a manifest says one of them.
+func (s *service) distinct(taken map[string]bool) {
+	own, _ := s.entry("service").Value.(string)
+	name, n := own, s.from["service"]
+	for i := 2; taken[s.expanded(name)]; i++ {
+		suffix := fmt.Sprintf("-%d", i)
+		name = own[:min(len(own), 40-len(suffix))] + suffix
+		if strings.Contains(own, "$") {
+			name = own + suffix
+		}
+	}
+	taken[s.expanded(name)] = true
+	if name == own {
+		return
+	}
+	s.draft = insert(s.draft, manifest.Entry{Value: name}, []string{"service"})
+	if n != nil {
+		s.remark(Look, n, "another service before it has the same name: it is %s here", name)
+	}
+}
+
+// expanded is a text with the examples of its variables.
+func (s *service) expanded(text string) string {
+	return os.Expand(text, func(name string) string {
+		v, _ := s.sample(name)
+		return v
+	})
 }
 
 func off(d manifest.Draft, path []string) manifest.Draft { return change(d, path, false) }

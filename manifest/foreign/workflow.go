@@ -60,7 +60,11 @@ func uses(body *node, action string) bool {
 // deployment reads one use of the action.
 func (w *workflow) deployment(st *step) *service {
 	s := w.service()
-	with := st.resolved(st.body.get("with"))
+	inputs := st.body.get("with")
+	if inputs == nil || inputs.kind != mapping {
+		inputs = &node{kind: mapping, at: st.body.at, path: st.path + ".with"}
+	}
+	with := st.resolved(inputs)
 	if region := with.get("region"); region != nil && (region.kind == scalar || region.kind == unknown) {
 		s.region = region.text
 		s.set(region, "region")
@@ -70,9 +74,9 @@ func (w *workflow) deployment(st *step) *service {
 		s.missing(Other, st.body, "with.region", "is not given: us-east-1 is the action's default")
 	}
 	st.region = s.region
-	with = st.resolved(st.body.get("with")) // once more: addresses of images name the Region
+	with = st.resolved(inputs) // once more: addresses of images name the Region
 	with.get("region").mark()
-	s.name(with.get("service"), &resource{name: "service", body: st.body.get("with")})
+	s.name(with.get("service"), &resource{name: "service", body: inputs})
 	s.actionImage(st, with.get("image"))
 	s.set(with.get("port"), "port")
 	s.size(st, with)
@@ -91,7 +95,7 @@ func (w *workflow) deployment(st *step) *service {
 	}
 	s.other(with.get("action"), "apron apply creates the service or updates it")
 	s.leftovers(with)
-	st.body.get("with").mark()
+	inputs.mark()
 	s.other(st.body.get("uses"), "apron apply does this")
 	s.tell(Remain, st.body, "is of the workflow alone")
 	return s
