@@ -26,6 +26,12 @@ import (
 // is a script, which finds the archive in $saved; root is where its store is, or empty.
 func fakeDocker(t *testing.T, img v1.Image, save, root string) {
 	t.Helper()
+	fakeDockerOf(t, img, 600_000, save, root)
+}
+
+// fakeDockerOf says of the image that it has so many bytes.
+func fakeDockerOf(t *testing.T, img v1.Image, size int64, save, root string) {
+	t.Helper()
 	skipWithoutShell(t)
 	dir := t.TempDir()
 	saved := filepath.Join(dir, "saved.tar")
@@ -34,7 +40,7 @@ func fakeDocker(t *testing.T, img v1.Image, save, root string) {
 	require.NoError(t, err)
 	config, err := img.ConfigFile()
 	require.NoError(t, err)
-	text, err := json.Marshal([]map[string]any{{"Id": id, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}})
+	text, err := json.Marshal([]map[string]any{{"Id": id, "Size": size, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "inspect"), text, 0o600))
 	script := `#!/bin/sh
@@ -152,4 +158,12 @@ func TestExecute_tagsNothingWhenItIsInterruptedWhileALayerIsCompressed(t *testin
 	require.ErrorIs(t, err, why)
 	_, manifests := j.shop.put()
 	require.Zero(t, manifests)
+}
+
+func TestExecute_pushesNoImageThatDoesNotFitOnTheDisk(t *testing.T) {
+	fakeDockerOf(t, sample(t), 4<<30, "exec /bin/cat $saved", "")
+	j := newJob(t, map[string]string{"Dockerfile": "FROM scratch\n"}, nil)
+	j.o.Builder = "docker"
+	_, err := j.do(t)
+	require.ErrorContains(t, err, "image.build: the image has 4.0 GB and does not fit on App Runner's disk of 3.0 GB")
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/apron-deploy/apron/providers/image/build"
@@ -189,13 +188,14 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 }
 
 // inspect refuses an image that cannot work, and says what else is noteworthy of it.
-func (p *Provider) inspect(img v1.Image, d Detail, report func(apply.Progress)) error {
+func (p *Provider) inspect(img build.Image, d Detail, report func(apply.Progress)) error {
 	config, err := img.ConfigFile()
 	if err != nil {
 		return fmt.Errorf("read the image's configuration: %w", err)
 	}
+	compressed, plain := img.Sizes()
 	found := inspect.Check(config, inspect.Wanted{Key: "image.build", Platform: d.Build.Platform, Port: d.Port, Command: d.Command,
-		SecretLooking: p.o.SecretLooking, Signature: p.o.Signature})
+		Compressed: compressed, Unpacked: plain, SecretLooking: p.o.SecretLooking, Signature: p.o.Signature})
 	var refused *multierror.Error
 	for _, f := range found {
 		switch f.Severity {

@@ -67,7 +67,7 @@ func (b Builtin) Build(ctx context.Context, r Request) (Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ready{img}, nil
+	return readied(img)
 }
 
 // pull reads a base image from its registry, lazily.

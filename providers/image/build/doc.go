@@ -69,17 +69,12 @@ type Image interface {
 	v1.Image
 	// Archived is the same for use on this machine, where nothing need be compressed.
 	Archived() (v1.Image, error)
+	// Sizes are those of the layers that are compressed and of those that are plain, in
+	// bytes, as far as that is known without reading any.
+	Sizes() (compressed, plain int64)
 	// Close must come after the last use of the image and its layers.
 	Close() error
 }
-
-// ready is an image that needs nothing but the spool.
-type ready struct{ v1.Image }
-
-var _ Image = ready{}
-
-func (r ready) Archived() (v1.Image, error) { return r.Image, nil }
-func (ready) Close() error                  { return nil }
 
 // Builder makes images.
 type Builder interface {

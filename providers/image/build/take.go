@@ -37,7 +37,7 @@ func (e *engine) take(ctx context.Context, r Request, id, file string, when epoc
 		if err != nil {
 			return nil, err
 		}
-		return ready{packed}, nil
+		return readied(packed)
 	}
 	out, err := img.WithConfig(config)
 	if err != nil {
@@ -60,7 +60,11 @@ func (e *engine) open(ctx context.Context, r Request, id, file string) (*store.I
 		return img, nil
 	}
 	return store.FromEngine(ctx, e.name, func(ctx context.Context, out io.Writer, args ...string) error {
-		return explain(run(ctx, command(ctx, e.environ(r), e.name, args...), e.name+" "+args[0], out, nil), e.name, &r)
+		asked := e.name + " " + args[0]
+		if args[0] == "image" {
+			asked += " " + args[1]
+		}
+		return explain(run(ctx, command(ctx, e.environ(r), e.name, args...), asked, out, nil), e.name, &r)
 	}, id, o)
 }
 

@@ -66,6 +66,14 @@ func TestWithConfig_keepsTheLayersAndNothingElse(t *testing.T) {
 			require.NotEqual(t, before.Config.Digest, after.Config.Digest)
 			require.Equal(t, before.Config.MediaType, after.Config.MediaType)
 			require.Empty(t, after.Annotations)
+			compressed, bytes := changed.Sizes()
+			if name == "plain layers" {
+				require.Zero(t, compressed)
+				require.EqualValues(t, len(plain[0])+len(plain[1])+len(plain[2]), bytes)
+			} else {
+				require.Zero(t, bytes)
+				require.Equal(t, before.Layers[0].Size+before.Layers[1].Size+before.Layers[2].Size, compressed)
+			}
 
 			config.RootFS.DiffIDs = config.RootFS.DiffIDs[1:]
 			_, err = img.WithConfig(config)

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -10,7 +11,7 @@ import (
 // dialect is how an engine's program is spoken to.
 type dialect struct {
 	inspect []string // what describes an image; its name follows
-	parse   func(text []byte) (id string, diffs []v1.Hash, err error)
+	parse   func(text []byte) (described, error)
 	save    func(id string) []string // what writes an image to standard output
 	info    string                   // the template of info for where the store is, and its driver
 	driver  string                   // that has a place
@@ -41,30 +42,49 @@ var dialects = map[string]dialect{
 
 func sharedPlace(root string) place { return podmanPlace(root) }
 
+// described is what an engine says of an image.
+type described struct {
+	id    string
+	diffs []v1.Hash
+	plain int64 // bytes
+}
+
 // oneOf reads a list of images with one image in it.
-func oneOf(text []byte) (id string, diffs []v1.Hash, err error) {
+func oneOf(text []byte) (described, error) {
 	var images []struct {
 		ID     string `json:"Id"`
+		Size   int64
 		RootFS struct{ Layers []v1.Hash }
 	}
 	if err := json.Unmarshal(text, &images); err != nil {
-		return "", nil, err
+		return described{}, err
 	}
 	if len(images) != 1 {
-		return "", nil, fmt.Errorf("it describes %d images", len(images))
+		return described{}, fmt.Errorf("it describes %d images", len(images))
 	}
-	return images[0].ID, images[0].RootFS.Layers, nil
+	return described{images[0].ID, images[0].RootFS.Layers, images[0].Size}, nil
 }
 
-func ofBuildah(text []byte) (id string, diffs []v1.Hash, err error) {
+// ofBuildah reads one image. Its manifest is a text, and that of the store, where layers
+// are plain.
+func ofBuildah(text []byte) (described, error) {
 	var image struct {
 		FromImageID string
+		Manifest    string
 		OCIv1       struct {
 			RootFS struct {
 				DiffIDs []v1.Hash `json:"diff_ids"`
 			}
 		}
 	}
-	err = json.Unmarshal(text, &image)
-	return image.FromImageID, image.OCIv1.RootFS.DiffIDs, err
+	if err := json.Unmarshal(text, &image); err != nil {
+		return described{}, err
+	}
+	d := described{id: image.FromImageID, diffs: image.OCIv1.RootFS.DiffIDs}
+	if m, err := v1.ParseManifest(strings.NewReader(image.Manifest)); err == nil {
+		for _, l := range m.Layers {
+			d.plain += max(l.Size, 0)
+		}
+	}
+	return d, nil
 }

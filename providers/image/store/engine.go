@@ -27,7 +27,7 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 	if !ok {
 		return nil, fmt.Errorf("engine %q is none of docker, podman, buildah", name)
 	}
-	id, diffs, err := inspect(ctx, name, d, run, ref)
+	id, said, err := inspect(ctx, name, d, run, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,8 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 		return img, err
 	}
 	e := &saved{save: save, find: func() place { return findPlace(ctx, d, run) }}
-	img := &Image{media: types.DockerManifestSchema2, close: e.close}
+	diffs := said.diffs
+	img := &Image{media: types.DockerManifestSchema2, plain: said.plain, close: e.close}
 	img.text = func() ([]byte, error) { return e.config(id) }
 	if img.known(id, diffs, e, o) {
 		return img, nil
@@ -66,20 +67,19 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 }
 
 // inspect asks an engine for an image's id and what its layers are before compression.
-func inspect(ctx context.Context, name string, d dialect, run Run, ref string) (id v1.Hash, diffs []v1.Hash, err error) {
+func inspect(ctx context.Context, name string, d dialect, run Run, ref string) (id v1.Hash, said described, err error) {
 	var out bytes.Buffer
 	args := append(slices.Clone(d.inspect), ref)
 	if err := run(ctx, &out, args...); err != nil {
-		return id, nil, err
+		return id, said, err
 	}
-	hex, diffs, err := d.parse(out.Bytes())
-	if err == nil {
-		id, err = v1.NewHash("sha256:" + strings.TrimPrefix(hex, "sha256:"))
+	if said, err = d.parse(out.Bytes()); err == nil {
+		id, err = v1.NewHash("sha256:" + strings.TrimPrefix(said.id, "sha256:"))
 	}
 	if err != nil {
-		return id, nil, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
+		return id, said, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 	}
-	return id, diffs, nil
+	return id, said, nil
 }
 
 // known describes the image by what is remembered, if that is everything.

@@ -28,9 +28,10 @@ func engine(t *testing.T, img v1.Image, files map[string]any, asked *[]string) s
 		case "info --format":
 			return errors.New("this engine does not tell where its store is")
 		case "image inspect": // docker's ids have a prefix, podman's have not
-			answer = []any{map[string]any{"Id": id, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}}
+			answer = []any{map[string]any{"Id": id, "Size": 5000, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}}
 		case "inspect --type":
-			answer = map[string]any{"FromImageID": id.Hex, "OCIv1": config}
+			m := marshal(t, v1.Manifest{Config: v1.Descriptor{Digest: id}, Layers: []v1.Descriptor{{Size: 2000, Digest: id}, {Size: 3000, Digest: id}}})
+			answer = map[string]any{"FromImageID": id.Hex, "OCIv1": config, "Manifest": string(m)}
 		}
 		*asked = append(*asked, strings.Join(args, " "))
 		if answer != nil {
@@ -68,6 +69,8 @@ func TestFromEngine_savesOnlyWhatIsNotRemembered(t *testing.T) {
 
 			first, err := store.FromEngine(t.Context(), name, run, "web", o)
 			require.NoError(t, err)
+			compressed, plain := first.Sizes()
+			require.Equal(t, []int64{0, 5000}, []int64{compressed, plain}, "what the engine says")
 			same(t, img, first)
 			digest, err := first.Digest()
 			require.NoError(t, err)

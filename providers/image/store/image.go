@@ -36,6 +36,8 @@ type Image struct {
 	raw    []byte // the source's own manifest; nil if layers are yet to be compressed
 	desc   v1.Manifest
 	close  func() error
+
+	plain int64 // bytes of plain layers, as an engine says or an archive shows
 }
 
 var _ v1.Image = (*Image)(nil)
@@ -58,9 +60,20 @@ func (i *Image) WithConfig(c *v1.ConfigFile) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Image{layers: i.layers, media: i.media, close: i.close}
+	out := &Image{layers: i.layers, media: i.media, plain: i.plain, close: i.close}
 	_, err = out.setConfig(text, i.config.MediaType)
 	return out, err
+}
+
+// Sizes are those of the layers, in bytes: of the ones that are compressed and of the ones
+// that are plain, as far as that is known without reading any.
+func (i *Image) Sizes() (compressed, plain int64) {
+	for _, l := range i.layers {
+		if p, ok := l.(*packed); ok {
+			compressed += p.desc.Size
+		}
+	}
+	return compressed, i.plain
 }
 
 // Archived is the image as an archive on this machine has it: its layers are as plain as

@@ -127,6 +127,9 @@ func fromDocker(from files, o Options) (*Image, error) {
 		if err != nil {
 			return nil, err
 		}
+		if later, ok := l.(*Layer); ok {
+			img.plain += later.Plain()
+		}
 		img.layers = append(img.layers, l)
 	}
 	return img, nil
@@ -210,6 +213,7 @@ func fromLayout(from files, o Options) (*Image, error) {
 		}
 		if isPlain(d.MediaType) {
 			img.raw = nil
+			img.plain += b.size
 			img.layers = append(img.layers, plainLayer(b, c.RootFS.DiffIDs[i], compressedAs(media), o))
 			continue
 		}
