@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command measure compares pushes of apron with those of crane, skopeo, docker and podman:
-// the same images to the same loopback registry, which discards what it gets, in turns.
+// Command measure compares pushes of apron with those of crane, skopeo, docker, podman and
+// buildah: the same images to the same loopback registry, which discards what it gets, in turns.
 // measure.sh beside it finds and starts the other tools.
 //
 //	measure [flags]                         run, and print tables in Markdown
@@ -85,7 +85,7 @@ func pushOnce(ctx context.Context, kind, source, endpoint, dir string) error {
 	var img *store.Image
 	var err error
 	switch kind {
-	case "docker", "podman":
+	case "docker", "podman", "buildah":
 		img, err = store.FromEngine(ctx, kind, func(ctx context.Context, out io.Writer, args ...string) error {
 			cmd := exec.CommandContext(ctx, kind, args...)
 			cmd.Stdout, cmd.Stderr = out, os.Stderr

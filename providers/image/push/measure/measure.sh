@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compares apron's pushes with those of crane, skopeo, docker and podman, and prints tables:
+# Compares apron's pushes with those of crane, skopeo, docker, podman and buildah, and
+# prints tables:
 #
 #   bash providers/image/push/measure/measure.sh [-rounds 7] [-scale 1] [-link both] [-only REGEXP]
 #
@@ -66,7 +67,7 @@ if [[ $EUID -eq 0 ]] && has dockerd; then
 		sleep 0.2
 	done
 fi
-if [[ $EUID -eq 0 ]] && has podman; then
+if [[ $EUID -eq 0 ]] && { has podman || has buildah; }; then
 	printf '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\ntmp_dir = "%s/libpod"\n' "$work" >"$work/containers.conf"
 	printf '[storage]\ndriver = "overlay"\ngraphroot = "%s/graph"\nrunroot = "%s/run"\n' "$work" "$work" >"$work/storage.conf"
 	export CONTAINERS_CONF=$work/containers.conf CONTAINERS_STORAGE_CONF=$work/storage.conf
@@ -74,7 +75,7 @@ fi
 
 go version
 crane version 2>/dev/null | sed 's/^/crane /' || true
-for tool in skopeo docker podman; do
+for tool in skopeo docker podman buildah; do
 	if has "$tool"; then "$tool" --version; else echo "no $tool here"; fi
 done
 printf '%s processors\n\n' "$(nproc)"

@@ -76,6 +76,12 @@ var sources = []source{
 			return []string{"podman", "push", "--quiet", "--tls-verify=false", "localhost/" + v.name, addr + "/web:one"}
 		}},
 	}},
+	{"buildah's store", "buildah", []tool{
+		apron("buildah", func(v version) string { return "localhost/" + v.name }),
+		{"buildah", "buildah", nil, func(v version, addr, _ string) []string {
+			return []string{"buildah", "push", "--quiet", "--tls-verify=false", "localhost/" + v.name, "docker://" + addr + "/web:one"}
+		}},
+	}},
 }
 
 // has reports whether a program is there, and an engine answers.
@@ -83,7 +89,8 @@ func has(ctx context.Context, name string) bool {
 	if _, err := exec.LookPath(name); err != nil {
 		return false
 	}
-	return (name != "docker" && name != "podman") || exec.CommandContext(ctx, name, "info").Run() == nil
+	engine := name == "docker" || name == "podman" || name == "buildah"
+	return !engine || exec.CommandContext(ctx, name, "info").Run() == nil
 }
 
 // load brings both versions of an image into an engine, and returns what removes them.
@@ -94,9 +101,13 @@ func load(ctx context.Context, engine string, versions [2]version) (func(), erro
 		}
 	}
 	for _, v := range versions {
-		if out, err := exec.CommandContext(ctx, engine, "load", "--input", v.archive).CombinedOutput(); err != nil {
+		args := []string{"load", "--input", v.archive}
+		if engine == "buildah" {
+			args = []string{"pull", "--quiet", "docker-archive:" + v.archive}
+		}
+		if out, err := exec.CommandContext(ctx, engine, args...).CombinedOutput(); err != nil {
 			remove()
-			return nil, fmt.Errorf("%s load: %w: %s", engine, err, out)
+			return nil, fmt.Errorf("%s %s: %w: %s", engine, args[0], err, out)
 		}
 	}
 	return remove, nil
