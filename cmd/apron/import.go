@@ -23,6 +23,7 @@ import (
 // importFlags are those of import.
 type importFlags struct {
 	out   string
+	from  string
 	adopt bool
 	apply applyFlags
 }
@@ -30,27 +31,38 @@ type importFlags struct {
 func (a *app) importCommand() *cobra.Command {
 	var o importFlags
 	cmd := &cobra.Command{
-		Use:   "import NAME|ARN",
-		Short: "Write the manifest of a live service that has none, and take the service over",
+		Use:   "import NAME|ARN | import --from FILE",
+		Short: "Write the manifest of a live service, or from what another tool has",
 		Long: "import reads a live App Runner service and writes the manifest that would have made it.\n" +
 			"It shows what makes the service apron's, which is a tag, asks, and does so. Then it plans\n" +
 			"from the file, and succeeds only if there is nothing to change. What a manifest cannot\n" +
-			"say is named in the file and on stderr. A file that exists is never overwritten.",
-		Example: "  apron import shop\n  apron import arn:aws:apprunner:us-east-1:123456789012:service/shop/0123456789abcdef0123456789abcdef --out shop.yaml",
+			"say is named in the file and on stderr. A file that exists is never overwritten.\n\n" +
+			"import --from drafts a manifest from what another tool keeps about a service, without\n" +
+			"AWS: Terraform, CloudFormation, Copilot's manifest, a GitHub workflow with the App Runner\n" +
+			"action, or the AWS CLI's JSON. Its content says which; see apron docs import.",
+		Example: "  apron import shop\n  apron import arn:aws:apprunner:us-east-1:123456789012:service/shop/0123456789abcdef0123456789abcdef --out shop.yaml\n  apron import --from main.tf",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := o.apply.check()
-			if err == nil && len(args) == 0 {
-				err = errors.New("which service: give its name or its ARN")
+			switch {
+			case err != nil:
+			case o.from != "" && (len(args) > 0 || o.adopt):
+				err = errors.New("--from needs no service, and takes none over")
+			case o.from == "" && len(args) == 0:
+				err = errors.New("which service: give its name or its ARN, or a file with --from")
 			}
 			if err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
+			}
+			if o.from != "" {
+				return a.importFrom(o)
 			}
 			return a.runImport(cmd.Context(), args[0], o)
 		},
 	}
 	o.apply.register(cmd)
 	cmd.Flags().StringVar(&o.out, "out", "", "the manifest to write (default that of -f, or deploy.yaml)")
+	cmd.Flags().StringVar(&o.from, "from", "", "file, or directory of a Terraform module, to draft the manifest from, without AWS")
 	cmd.Flags().BoolVar(&o.adopt, "adopt", false, "import a service that apron deploys already: its manifest is lost")
 	return cmd
 }

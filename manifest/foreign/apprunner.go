@@ -76,7 +76,7 @@ func (s *service) setRegion() {
 }
 
 var (
-	ecrImage = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+?)(?::[A-Za-z0-9_.-]+)?(?:@sha256:[0-9a-f]{64})?$`)
+	ecrImage = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+?)(?::[A-Za-z0-9_.\x00-]+)?(?:@(?:sha256:[0-9a-f]{64}|\x00))?$`)
 	account  = &reference{as: "the account's id", name: "AWS_ACCOUNT_ID"}
 	where    = &reference{as: "the Region", name: "AWS_REGION"}
 )
@@ -88,8 +88,21 @@ func (s *service) image(n *node) {
 		return
 	}
 	id.text = s.located(id.text)
-	s.set(id, "image", "from")
-	known := id.text.with(func(r *reference) string {
+	s.existing(id)
+	if t := n.get("ImageRepositoryType"); t.is("ECR") || t.is("ECR_PUBLIC") {
+		s.other(t, "follows from image.from")
+	}
+}
+
+// existing takes an image that the service runs from where it is. What apron keeps of a
+// repository of its own is a suggestion beside that.
+func (s *service) existing(n *node) {
+	if !s.set(n, "image", "from") {
+		return
+	}
+	s.put(n, false, "image", "copy")
+	s.suggest(manifest.Draft{{Key: "context", Value: "."}}, "instead of from and copy, to have apron build it", "image", "build")
+	known := n.text.with(func(r *reference) string {
 		switch r.name {
 		case "AWS_ACCOUNT_ID":
 			return "123456789012"
@@ -99,11 +112,7 @@ func (s *service) image(n *node) {
 		return "\x00"
 	})
 	if m := ecrImage.FindStringSubmatch(known); m != nil {
-		s.put(id, m[2], "image", "repository")
-	}
-	s.suggest(manifest.Draft{{Key: "context", Value: "."}}, "instead of from, to have apron build it", "image", "build")
-	if t := n.get("ImageRepositoryType"); t.is("ECR") || t.is("ECR_PUBLIC") {
-		s.other(t, "follows from image.from")
+		s.suggest(m[2], "with that build", "image", "repository")
 	}
 }
 

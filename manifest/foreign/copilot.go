@@ -127,7 +127,9 @@ func (s *service) copilot(root *node) {
 }
 
 func (s *service) copilotImage(n *node) {
-	s.set(n.get("location"), "image", "from")
+	if location := n.get("location"); location != nil {
+		s.existing(location)
+	}
 	build := n.get("build")
 	if build == nil {
 		return

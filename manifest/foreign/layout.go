@@ -11,7 +11,7 @@ import (
 var order = map[string][]string{
 	"": {"version", "service", "region", "account", "image", "env", "secrets", "command", "port", "cpu", "memory", "scaling", "health",
 		"verify", "domains", "network", "observability", "roles", "tags", "auto_deploy", "apprunner", "environments"},
-	"image":           {"repository", "from", "build", "version", "tags", "scan", "retention"},
+	"image":           {"from", "copy", "build", "repository", "version", "tags", "scan", "retention"},
 	"image.build":     {"context", "dockerfile", "platform", "target", "args", "secrets"},
 	"image.retention": {"keep", "untagged_days"},
 	"scaling":         {"min", "max", "concurrency"},

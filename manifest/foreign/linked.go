@@ -151,19 +151,20 @@ func (s *service) ingress(r *resource) {
 	s.leftovers(r.body)
 }
 
-// repository reads the ECR repository that the image is in.
+// repository reads the ECR repository that the image is in. As long as apron does not
+// build, the repository stays as it is.
 func (s *service) repository(r *resource) {
-	if r.used && s.has("image", "repository") {
-		return
-	}
 	r.used = true
 	name := r.body.get("RepositoryName")
 	if name == nil {
 		name = r.body.get("Name")
 	}
-	s.set(name, "image", "repository")
-	scan := r.body.get("ImageScanningConfiguration", "ScanOnPush")
-	s.set(scan, "image", "scan", "on_push")
+	name.mark() // it is in image.from
+	if scan := r.body.get("ImageScanningConfiguration", "ScanOnPush"); scan.is("true") || scan.is("false") {
+		on, _ := scan.static()
+		s.suggest(manifest.Draft{{Key: "on_push", Value: on}}, "with that build", "image", "scan")
+		s.other(scan, "image.scan is for the repository that apron keeps")
+	}
 	s.retention(r.body.get("LifecyclePolicy", "LifecyclePolicyText"))
 	for _, other := range s.resources {
 		if of := other.body.get("Repository"); other.kind == "AWS::ECR::LifecyclePolicy" && (target(of, r.kind) == r || named(of, name)) {
@@ -209,20 +210,30 @@ func (s *service) retention(n *node) {
 		s.look(n, differ)
 		return
 	}
-	whole := len(p.Rules) > 0
+	whole, keep, days := len(p.Rules) > 0, 0, 0
 	for _, r := range p.Rules {
 		sel := r.Selection
 		switch {
-		case sel.CountType == "imageCountMoreThan" && sel.TagStatus != "untagged" && !s.has("image", "retention", "keep"):
-			s.put(n, sel.CountNumber, "image", "retention", "keep")
-		case sel.CountType == "sinceImagePushed" && sel.TagStatus == "untagged" && sel.CountUnit == "days":
-			s.put(n, sel.CountNumber, "image", "retention", "untagged_days")
+		case sel.CountType == "imageCountMoreThan" && sel.TagStatus != "untagged" && keep == 0:
+			keep = sel.CountNumber
+		case sel.CountType == "sinceImagePushed" && sel.TagStatus == "untagged" && sel.CountUnit == "days" && days == 0:
+			days = sel.CountNumber
 		default:
 			whole = false
 		}
 	}
+	var d manifest.Draft
+	if keep > 0 {
+		d = append(d, manifest.Entry{Key: "keep", Value: keep})
+	}
+	if days > 0 {
+		d = append(d, manifest.Entry{Key: "untagged_days", Value: days})
+	}
+	if len(d) > 0 {
+		s.suggest(d, "with that build", "image", "retention")
+	}
 	if whole {
-		s.other(n, "image.retention says the same, and keeps what runs")
+		s.other(n, "image.retention is for the repository that apron keeps")
 		return
 	}
 	s.look(n, differ)

@@ -166,7 +166,11 @@ func (s *service) write(n *node, path ...string) string {
 			b.WriteString(p.ref.direct)
 		default:
 			whole := len(n.text) == 1 || i == 0 && len(path) > 0 && path[0] == "secrets"
-			v := s.variable(p.ref.named(path), example(path, whole, s.here()))
+			sample := example(path, whole, s.here())
+			if slices.Equal(path, []string{"image", "from"}) {
+				sample = imageExample(n.text, i, s.here())
+			}
+			v := s.variable(p.ref.named(path), sample)
 			s.remark(Look, n, "%s is known only to %s: set %s", p.ref.as, s.tool, v)
 			b.WriteString("${" + v + "}")
 		}
@@ -247,6 +251,32 @@ func (s *source) nameOf(name, as string) string {
 	return name
 }
 
+// imageExample is a value that makes the address of an image in ECR of a text, which is
+// where App Runner takes images from.
+func imageExample(t text, i int, region string) string {
+	const host = ".amazonaws.com"
+	before, after := "", ""
+	if i > 0 {
+		before = t[i-1].literal
+	}
+	if i+1 < len(t) {
+		after = t[i+1].literal
+	}
+	switch {
+	case i == 0 && strings.HasPrefix(after, ".dkr.ecr."):
+		return "123456789012"
+	case i == 0 && strings.HasPrefix(after, "/"):
+		return "123456789012.dkr.ecr." + region + host
+	case i == 0 && after == "":
+		return "123456789012.dkr.ecr." + region + host + "/app:latest"
+	case i == 0:
+		return "123456789012.dkr.ecr." + region + host + "/app"
+	case strings.HasSuffix(before, ".dkr.ecr."):
+		return region
+	}
+	return anything
+}
+
 // example is a value that fits a key of the manifest. %d in it is another number for each
 // variable.
 func example(path []string, whole bool, region string) string {
@@ -257,7 +287,7 @@ func example(path []string, whole bool, region string) string {
 		return "arn:aws:secretsmanager:" + region + ":123456789012:secret:example-AbCdEf"
 	}
 	fits, ok := map[string]string{
-		"service": "example-%d", "region": region, "image.from": "registry.example.com/app:latest",
+		"service": "example-%d", "region": region,
 		"roles.access": "example-role", "roles.instance": "example-role",
 		"network.ingress.vpc": "vpc-0123456789abcdef0", "network.ingress.endpoint": "vpce-0123456789abcdef0",
 		"network.public": "true", "network.ip": "ipv4", "auto_deploy": "true", "image.scan.on_push": "true",

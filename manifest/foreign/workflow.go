@@ -204,8 +204,7 @@ func (s *service) actionImage(st *step, n *node) {
 	if n == nil {
 		return
 	}
-	s.set(n, "image", "from")
-	s.repositoryOf(n)
+	s.existing(n)
 }
 
 // repositoryOf takes the repository's name from an address in ECR.
