@@ -128,16 +128,18 @@ func (s *service) located(t text) text {
 		if name == nil {
 			name = p.ref.to.body.get("Name")
 		}
-		if name == nil || name.kind != scalar {
+		if !name.nameable() {
 			out = append(out, p)
 			continue
 		}
 		switch {
 		case sameKey(p.ref.attr, "RepositoryUrl") || sameKey(p.ref.attr, "RepositoryUri"):
-			out = append(out, piece{ref: account}, piece{literal: ".dkr.ecr." + s.here() + ".amazonaws.com/"})
-			if _, ok := s.region.static(); !ok || s.region == nil {
-				out = append(out[:len(out)-1], piece{literal: ".dkr.ecr."}, piece{ref: where}, piece{literal: ".amazonaws.com/"})
+			region := s.region
+			if region == nil {
+				region = text{{ref: where}}
 			}
+			out = append(out, piece{ref: account}, piece{literal: ".dkr.ecr."})
+			out = append(append(out, region...), piece{literal: ".amazonaws.com/"})
 			out = append(out, name.text...)
 		case p.ref.attr == "" || sameKey(p.ref.attr, "Name") || sameKey(p.ref.attr, "Id"):
 			out = append(out, name.text...)
@@ -147,7 +149,13 @@ func (s *service) located(t text) text {
 		}
 		s.repository(p.ref.to)
 	}
-	return out
+	return tidy(&node{text: out}).text
+}
+
+// nameable reports whether a node is good for a name: a text, or something that the source
+// has a name for.
+func (n *node) nameable() bool {
+	return n != nil && (n.kind == scalar || n.kind == unknown && !n.text.alone().loose)
 }
 
 // code tells of a service that App Runner builds itself.
@@ -172,7 +180,7 @@ func (s *service) role(n *node, key string) {
 		if name == nil {
 			name = r.body.get("Name")
 		}
-		if name != nil && name.kind == scalar {
+		if name.nameable() {
 			copied := *n
 			copied.kind, copied.text = scalar, name.text
 			s.set(&copied, "roles", key)

@@ -236,6 +236,9 @@ func (s scope) object(x *hclsyntax.ObjectConsExpr, path string) *node {
 			}
 			key = known
 		}
+		if before := n.exact(key); before != nil {
+			before.leaves(func(l *node) { s.note(Other, l.at, l.path, "is replaced by another of the name") })
+		}
 		n.set(key, s.at(item.KeyExpr.Range()), s.node(item.ValueExpr, join(path, key)))
 	}
 	return n

@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"cmp"
+	"path"
 	"slices"
 	"strings"
 
@@ -82,7 +83,10 @@ func newSource(format, tool string, files []File) *source {
 	for _, f := range files {
 		names = append(names, f.Name)
 	}
-	return &source{files: strings.Join(names, ", "), format: format, tool: tool, names: map[string]string{}, numbers: map[string]int{}}
+	if len(files) > 1 {
+		names = []string{path.Dir(names[0]) + "/"}
+	}
+	return &source{files: names[0], format: format, tool: tool, names: map[string]string{}, numbers: map[string]int{}}
 }
 
 func (s *source) note(class Class, at Place, key, what string) {

@@ -161,6 +161,10 @@ func (m *module) keys(b *hclsyntax.Block) []string {
 			}
 		}
 	}
+	if each.kind == list && len(keys) > 0 {
+		each.leaves(func(l *node) { m.note(Other, l.at, l.path, "is worked out: there is one of "+name+" for it") })
+		each.mark()
+	}
 	if len(keys) > 0 && !slices.Contains(keys, "") {
 		m.keyed[name] = keys
 	}
