@@ -47,6 +47,8 @@ func accepting(d *manifest.Document, actions []plan.Action) (edits []manifest.Ed
 				set("scaling.min", m[1])
 				set("scaling.max", m[2])
 				set("scaling.concurrency", m[3])
+			case key == "image" && d.Spec.Image.InPlace && live != nil:
+				left = append(left, "image: another one runs, "+live.Text()+": name it under image.from")
 			case key == "image":
 				left = append(left, "image: what runs was built from other sources; apron rollback goes back to a release")
 			default:

@@ -160,9 +160,11 @@ func (s *session) drifted(ctx context.Context, w wiring, spec state.Spec, succes
 		return []plan.Action{{ID: plan.ID("create " + addr.String()), Op: plan.Create, Target: addr}}, 1, nil
 	}
 	// The image that the sources would give is nothing that is live: what runs is taken for
-	// what is wanted.
+	// what is wanted, unless the manifest names it.
 	one := s.only(spec)
-	one.existing[spec.Service] = strings.TrimPrefix(runs.Value("image"), "ecr/image/"+spec.Image.Repository+":")
+	if !spec.Image.InPlace {
+		one.existing[spec.Service] = strings.TrimPrefix(runs.Value("image"), "ecr/image/"+spec.Image.Repository+":")
+	}
 	all, err := one.observe(ctx, w, false)
 	if err != nil {
 		return nil, 0, err

@@ -16,7 +16,7 @@ import (
 // scriptGiven makes in the script's sandbox what a manifest refers to and apron does not
 // make. What it is called there is in the variable VAR.
 func scriptGiven(ts *testscript.TestScript, neg bool, args []string) {
-	const usage = "usage: given zone NAME VAR | acl NAME VAR | secret NAME VALUE"
+	const usage = "usage: given zone NAME VAR | acl NAME VAR | secret NAME VALUE | service NAME REPOSITORY"
 	if len(args) != 3 || neg {
 		ts.Fatalf(usage)
 	}
@@ -47,6 +47,8 @@ func scriptGiven(ts *testscript.TestScript, neg bool, args []string) {
 			_, err = client.PutSecretValue(ctx, &smsdk.PutSecretValueInput{SecretId: &name, SecretString: &last})
 		}
 		ts.Check(err)
+	case "service":
+		ts.Check(serviceByHand(ctx, cfg, name, last))
 	default:
 		ts.Fatalf(usage)
 	}

@@ -80,7 +80,16 @@ func (a *app) runHistory(ctx context.Context, limit int) error {
 	if len(s.specs) > 1 && render.Format(a.format) == render.JSON {
 		return &usageError{err: errors.New("a list of the releases of one service is written as JSON: name its manifest with -f"), command: "apron history"}
 	}
+	if len(s.specs) == 1 {
+		if err := s.recorded(); err != nil {
+			return err
+		}
+	}
 	for i, spec := range s.specs {
+		if spec.Image.InPlace {
+			a.say("apron: note: %v", &unrecordedError{spec.Service})
+			continue
+		}
 		place := records.PlaceOf(spec)
 		numbers, err := w.records.Numbers(ctx, place)
 		if err != nil {
@@ -122,6 +131,9 @@ func (a *app) showRelease(ctx context.Context, n int) error {
 		return err
 	}
 	place, err := s.onlyPlace("apron history show")
+	if err == nil {
+		err = s.recorded()
+	}
 	if err != nil {
 		return err
 	}

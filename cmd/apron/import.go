@@ -196,7 +196,7 @@ type imported struct {
 	// EnvFile holds the values of what looks like a secret; empty when it was not written.
 	EnvFile   string         `json:"env_file,omitempty"`
 	Variables []string       `json:"variables"` // the names of these
-	Adopted   []string       `json:"adopted"`   // the actions that made it apron's
+	Adopted   []string       `json:"adopted"`   // the resources that got apron's tags
 	Left      []inverse.Left `json:"left"`      // what is live and the manifest does not say
 }
 
@@ -209,7 +209,7 @@ func (a *app) writeImported(v imported) error {
 	if len(v.Adopted) == 0 {
 		fmt.Fprintf(a.out, "%s was apron's already.\n", v.Service)
 	} else {
-		fmt.Fprintf(a.out, "%s is apron's now: %s.\n", v.Service, strings.Join(v.Adopted, ", "))
+		fmt.Fprintf(a.out, "%s is apron's now, by tags on %s.\n", v.Service, strings.Join(v.Adopted, ", "))
 	}
 	fmt.Fprintln(a.out, "Its first plan has no changes.")
 	return nil

@@ -167,21 +167,26 @@ func (d *drafting) valid() (again bool, err error) {
 		}
 	}
 	if unset != nil && !again {
-		var names []string
-		for _, v := range d.result.Variables {
-			names = append(names, v.From)
-		}
 		where := "in the environment"
 		if len(d.a.envFiles) == 0 {
 			where = "in .env, which is there already and is not written to"
 		}
-		return false, &importError{service: d.service.Name, why: "it has what looks like secrets as plain variables, and a manifest takes their values from the environment: " + strings.Join(names, ", "),
+		return false, &importError{service: d.service.Name, why: "it has what looks like secrets as plain variables, and a manifest takes their values from the environment: " + strings.Join(d.names(), ", "),
 			fix: "set them " + where + ": aws apprunner describe-service shows the values"}
 	}
 	if err := fatal.ErrorOrNil(); err != nil {
 		return false, fmt.Errorf("service %q: a manifest cannot say this; nothing was written or changed: %w", d.service.Name, err)
 	}
 	return again, nil
+}
+
+// names are those of the variables in the environment.
+func (d *drafting) names() []string {
+	names := []string{}
+	for _, v := range d.result.Variables {
+		names = append(names, v.From)
+	}
+	return names
 }
 
 // leave has a key left out of the next draft. It reports false for what every manifest
@@ -209,8 +214,12 @@ func (d *drafting) plan(ctx context.Context, o importFlags) (err error) {
 			return planned{}, err
 		}
 		p, err := d.s.plan(f, plan.Options{Adopt: true}, true, everything)
+		if err != nil {
+			return planned{}, err
+		}
 		p.verb = "import"
-		return p, err
+		p.plan.Notes = slices.DeleteFunc(p.plan.Notes, func(n state.Note) bool { return !n.Warning }) // there is no manifest yet that they could be about
+		return p, nil
 	})
 	return err
 }
@@ -218,6 +227,9 @@ func (d *drafting) plan(ctx context.Context, o importFlags) (err error) {
 // fits reports false once the plan changes nothing but tags. It has left out what else
 // there was.
 func (d *drafting) fits() (again bool, err error) {
+	if d.p.missing != nil {
+		return false, d.p.missing
+	}
 	for _, act := range d.p.plan.Actions {
 		if act.Op != plan.Update {
 			if !d.leave(keyOf(act.Target), fmt.Sprintf("apron would %s %s", act.Op, act.Target)) {
@@ -298,10 +310,7 @@ func (d *drafting) finish(ctx context.Context, o importFlags) error {
 		return err
 	}
 	v := imported{Service: d.service.Name, ARN: d.live[d.service].ID, URL: d.live[d.service].URL, File: filepath.ToSlash(d.file), EnvFile: filepath.ToSlash(d.env),
-		Variables: []string{}, Adopted: []string{}, Left: append([]inverse.Left{}, d.result.Left...)}
-	for _, variable := range d.result.Variables {
-		v.Variables = append(v.Variables, variable.From)
-	}
+		Variables: d.names(), Adopted: []string{}, Left: append([]inverse.Left{}, d.result.Left...)}
 	if !d.p.plan.Empty() {
 		done, err := d.carryOut(ctx, o.apply)
 		if err != nil {
@@ -327,17 +336,13 @@ func (d *drafting) carryOut(ctx context.Context, o applyFlags) ([]string, error)
 	report, err := d.s.walk(ctx, d.w, p, o)
 	var done []string
 	for _, r := range report.Results {
-		done = append(done, string(r.Action.ID))
+		done = append(done, r.Action.Target.String())
 	}
 	return done, interruptible(ctx, err)
 }
 
 // tell names on stderr what the manifest does not say, and what looks like a secret.
 func (d *drafting) tell() {
-	for _, v := range d.result.Variables {
-		d.a.say("apron: warning: env.%s looks like %s, and everybody who may describe the service can read it", v.Name, v.Looks)
-		d.a.say("apron: hint: its value is not in the manifest, which takes it from %s; keep it a secret instead: secrets: {%s: env:%s}", v.From, v.Name, v.From)
-	}
 	for _, l := range d.result.Left {
 		d.a.say("apron: warning: not in the manifest: %s: %s", l.Path, l.Why)
 	}
@@ -349,7 +354,7 @@ func (d *drafting) write(ctx context.Context) error {
 		if err := createFile(d.env, d.envText(), 0o600); err != nil {
 			return fmt.Errorf("%s: %w; nothing was written or changed", filepath.ToSlash(d.env), err)
 		}
-		d.a.say("apron: note: %s holds the values of %d variables", filepath.ToSlash(d.env), len(d.result.Variables))
+		d.a.say("apron: note: %s holds the values of %s, which look like secrets", filepath.ToSlash(d.env), strings.Join(d.names(), ", "))
 		if _, err := gitCommand(ctx, d.file, "check-ignore", "--quiet", ".env"); err != nil && inRepository(d.file) {
 			d.a.say("apron: warning: git does not ignore .env: add it to .gitignore, or the values get into the repository")
 		}

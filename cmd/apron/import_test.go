@@ -16,15 +16,15 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	ecrsdk "github.com/aws/aws-sdk-go-v2/service/ecr"
-	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
-	iamsdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	smsdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	wafsdk "github.com/aws/aws-sdk-go-v2/service/wafv2"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/providers/sandbox"
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 // byHand makes services as somebody does who never heard of apron: by AWS's API.
@@ -45,19 +45,10 @@ func newByHand(t *testing.T, w *world) *byHand {
 	code, out := w.run(t.Context(), "push", "--yes") // an image that runs, in a repository to take it from
 	require.Equal(t, exitOK, code, out)
 	h.image = fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/shop:v1.4.2", sandboxAccount, sandboxRegion)
-	registry := ecrsdk.NewFromConfig(cfg)
-	list, err := registry.ListImages(t.Context(), &ecrsdk.ListImagesInput{RepositoryName: aws.String("shop")})
-	require.NoError(t, err)
-	i := slices.IndexFunc(list.ImageIds, func(id ecrtypes.ImageIdentifier) bool { return strings.HasPrefix(aws.ToString(id.ImageTag), "src-") })
-	got, err := registry.BatchGetImage(t.Context(), &ecrsdk.BatchGetImageInput{RepositoryName: aws.String("shop"), ImageIds: list.ImageIds[i : i+1]})
-	require.NoError(t, err)
-	_, err = registry.PutImage(t.Context(), &ecrsdk.PutImageInput{RepositoryName: aws.String("shop"), ImageManifest: got.Images[0].ImageManifest,
-		ImageManifestMediaType: got.Images[0].ImageManifestMediaType, ImageTag: aws.String("v1.4.2")})
-	require.NoError(t, err)
-
+	require.NoError(t, tagByHand(t.Context(), cfg, "shop", "v1.4.2"))
 	h.puller = h.role("ecr-puller", "build.apprunner.amazonaws.com", "ecr:*")
 	h.app = h.role("shop-app", "tasks.apprunner.amazonaws.com", "ssm:GetParameters", "secretsmanager:GetSecretValue", "kms:Decrypt")
-	_, err = ssmsdk.NewFromConfig(cfg).PutParameter(t.Context(), &ssmsdk.PutParameterInput{Name: aws.String("/prod/db/url"), Value: aws.String(canary + "-url"), Type: ssmtypes.ParameterTypeSecureString})
+	_, err := ssmsdk.NewFromConfig(cfg).PutParameter(t.Context(), &ssmsdk.PutParameterInput{Name: aws.String("/prod/db/url"), Value: aws.String(canary + "-url"), Type: ssmtypes.ParameterTypeSecureString})
 	require.NoError(t, err)
 	h.parameter = fmt.Sprintf("arn:aws:ssm:%s:%s:parameter/prod/db/url", sandboxRegion, sandboxAccount)
 	made, err := smsdk.NewFromConfig(cfg).CreateSecret(t.Context(), &smsdk.CreateSecretInput{Name: aws.String("prod/openai"), SecretString: aws.String(`{"key":"` + canary + `-key"}`)})
@@ -67,13 +58,9 @@ func newByHand(t *testing.T, w *world) *byHand {
 }
 
 func (h *byHand) role(name, principal string, actions ...string) string {
-	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + principal + `"},"Action":"sts:AssumeRole"}]}`
-	out, err := iamsdk.NewFromConfig(h.cfg).CreateRole(h.Context(), &iamsdk.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust})
+	arn, err := roleByHand(h.Context(), h.cfg, name, principal, actions...)
 	require.NoError(h, err)
-	may := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["` + strings.Join(actions, `","`) + `"],"Resource":"*"}]}`
-	_, err = iamsdk.NewFromConfig(h.cfg).PutRolePolicy(h.Context(), &iamsdk.PutRolePolicyInput{RoleName: &name, PolicyName: &name, PolicyDocument: &may})
-	require.NoError(h, err)
-	return *out.Role.Arn
+	return arn
 }
 
 // plain is a service about which nothing was said that can be left out.
@@ -291,5 +278,106 @@ func TestImport_firstPlanIsEmpty(t *testing.T) {
 			require.Equal(t, exitOK, code, "%s\n%s", out, text)
 			require.NotContains(t, out, canary)
 		})
+	}
+}
+
+// TestImport_saysWhatIsWrong imports what cannot be: nothing is written then, and nothing
+// is changed.
+func TestImport_saysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small, built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	h := newByHand(t, w)
+	prod := h.plain("shop-prod")
+	prod.HealthCheckConfiguration = &types.HealthCheckConfiguration{Protocol: types.HealthCheckProtocolTcp, Interval: aws.Int32(20), UnhealthyThreshold: aws.Int32(20)}
+	handSettings(prod).RuntimeEnvironmentVariables = map[string]string{"API_TOKEN": canary + "-token"}
+	arn, err := h.create(t.Context(), prod)
+	require.NoError(t, err)
+	for name, tc := range map[string]struct {
+		args   []string
+		files  map[string]string
+		vars   map[string]string
+		denied string // an operation
+		code   int
+		says   []string
+	}{
+		"no such service": {args: []string{"shop-prd"}, code: exitError, says: []string{"there is no App Runner service shop-prd in account 123456789012 in us-east-1", "there is shop-prod"}},
+		"no such ARN":     {args: []string{strings.Replace(arn, "shop-prod", "shop-prot", 1)}, code: exitError, says: []string{"there is shop-prod"}},
+		"no name":         {code: exitUsage, says: []string{"give its name or its ARN"}},
+		"a file that exists": {args: []string{"shop-prod"}, files: map[string]string{"deploy.yaml": "mine"}, code: exitUsage,
+			says: []string{"deploy.yaml: exists already, and is not overwritten", "--out"}},
+		"nobody says yes":   {args: []string{"shop-prod"}, code: exitUnapproved, says: []string{"tags.apron:service", "nobody said yes"}},
+		"another account":   {args: []string{strings.Replace(arn, sandboxAccount, "210987654321", 1), "--yes"}, code: exitCredentials, says: []string{"belong to account 123456789012"}},
+		"another Region":    {args: []string{arn, "--region", "eu-west-1"}, code: exitUsage, says: []string{"the service is in us-east-1, and --region says eu-west-1"}},
+		"no ARN":            {args: []string{"arn:aws:s3:::bucket"}, code: exitUsage, says: []string{"is not the ARN of a service"}},
+		"a service of ECS":  {args: []string{"arn:aws:ecs:us-east-1:123456789012:service/default/web"}, code: exitUsage, says: []string{"ecs-express is not supported yet"}},
+		"services unlisted": {args: []string{"shop-prod", "--yes"}, denied: "ListServices", code: exitCredentials, says: []string{"list services"}},
+		"an env file without the values": {args: []string{"shop-prod", "--yes"}, files: map[string]string{".env": "OTHER=1\n"}, code: exitError,
+			says: []string{"looks like secrets", "API_TOKEN", "set them in .env, which is there already"}},
+		"other values here": {args: []string{"shop-prod", "--yes"}, vars: map[string]string{"API_TOKEN": "x"}, code: exitError,
+			says: []string{"API_TOKEN is set here, and to another value than the service has"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := strings.ReplaceAll(name, " ", "-")
+			require.NoError(t, os.Mkdir(filepath.Join(c.dir, dir), 0o755))
+			for file, text := range tc.files {
+				c.write(filepath.Join(dir, file), text)
+			}
+			before := files(t, filepath.Join(c.dir, dir))
+			w.manifest, w.vars = dir+"/deploy.yaml", tc.vars
+			w.deny(tc.denied)
+			defer w.deny("")
+			code, out := w.run(t.Context(), append([]string{"import"}, tc.args...)...)
+			require.Equal(t, tc.code, code, out)
+			for _, text := range tc.says {
+				require.Contains(t, out, text)
+			}
+			require.NotContains(t, out, canary)
+			require.Equal(t, before, files(t, filepath.Join(c.dir, dir)))
+			for file, text := range tc.files {
+				got, err := os.ReadFile(filepath.Join(c.dir, dir, file))
+				require.NoError(t, err)
+				require.Equal(t, text, string(got))
+			}
+			for _, call := range w.calls {
+				_, operation, _ := strings.Cut(call, " ")
+				require.Regexp(t, "^(Get|List|Describe|Batch(Get|Check))", operation)
+			}
+		})
+	}
+	t.Run("then it works, and not twice", func(t *testing.T) {
+		w.manifest, w.vars = "good.yaml", map[string]string{"API_TOKEN": canary + "-token"}
+		w.deny("GetWebACLForResource")
+		code, out := w.run(t.Context(), "import", arn, "--yes", "--json")
+		w.deny("")
+		require.Equal(t, exitOK, code, out)
+		require.Contains(t, out, `"path": "apprunner.web_acl"`, "what could not be read is named")
+		require.Contains(t, out, `"adopted": [
+    "apprunner/service/shop-prod"
+  ]`)
+		require.NotContains(t, out, canary)
+		code, out = w.run(t.Context(), "import", "shop-prod", "--out", filepath.Join(c.dir, "twice.yaml"), "--yes")
+		require.Equal(t, exitError, code, out)
+		require.Contains(t, out, "apron deploys it already")
+		require.NoFileExists(t, filepath.Join(c.dir, "twice.yaml"))
+		code, out = w.run(t.Context(), "import", "shop-prod", "--out", filepath.Join(c.dir, "lost.yaml"), "--adopt")
+		require.Equal(t, exitOK, code, out) // nothing is changed, so that nobody is asked
+		require.Contains(t, out, "was apron's already")
+	})
+}
+
+// deny has an operation refused to this identity from now on; "" none.
+func (w *world) deny(operation string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = nil
+	if operation == "" {
+		return
+	}
+	w.fault = func(n int) sandbox.Fault {
+		if !strings.HasSuffix(w.calls[n-1], " "+operation) {
+			return sandbox.Fault{}
+		}
+		return sandbox.Fault{When: sandbox.Before, Err: &wire.Error{Code: "AccessDeniedException", Message: "User is not authorized to perform: " + operation, Status: 400}}
 	}
 }

@@ -65,7 +65,11 @@ func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, fro
 	if err != nil {
 		return err
 	}
-	if _, err := s.onlyPlace("apron promote"); err != nil {
+	_, err = s.onlyPlace("apron promote")
+	if err == nil {
+		err = s.recorded()
+	}
+	if err != nil {
 		return err
 	}
 	spec := s.specs[0]
@@ -107,6 +111,9 @@ func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, fro
 // itself.
 func (s *session) tested(ctx context.Context, environment string) (release.Record, error) {
 	place, err := s.onlyPlace("apron promote")
+	if err == nil {
+		err = s.recorded()
+	}
 	if err != nil {
 		return release.Record{}, err
 	}

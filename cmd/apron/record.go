@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -80,6 +81,9 @@ func (s *session) confess(ctx context.Context, w wiring, p planned) {
 	}
 	for i := range s.set.Documents {
 		d := &s.set.Documents[i]
+		if d.Spec.Image.InPlace {
+			continue
+		}
 		success := p.facts.recent[d.Spec.Service].Success
 		now := release.New(release.Record{}, release.Run{Wanted: p.recording.wanted[d.Spec.Service], Live: p.facts.live, Redact: s.a.out.Redact})
 		if success != nil && success.Same(now.Resources) {
@@ -96,6 +100,9 @@ func (s *session) confess(ctx context.Context, w wiring, p planned) {
 
 func (s *session) put(ctx context.Context, w wiring, p planned, d *manifest.Document, r ran, numbers map[string]int) {
 	spec := d.Spec
+	if spec.Image.InPlace {
+		return
+	}
 	record, err := s.describe(p, d, r)
 	if err == nil {
 		record, err = w.records.Put(ctx, records.PlaceOf(spec), record, p.facts.recent[spec.Service].Newest)
@@ -214,11 +221,39 @@ func secretsOf(spec state.Spec, f facts) map[string]release.Secret {
 	return secrets
 }
 
+// unrecordedError says that no releases of a service are kept. The repository of an image
+// that runs where it is is not apron's, and what a record would push there its lifecycle
+// rules might count in place of an image.
+type unrecordedError struct{ service string }
+
+var _ error = (*unrecordedError)(nil)
+
+func (e *unrecordedError) Error() string {
+	return fmt.Sprintf("no releases of %s are recorded: with image.copy: false apron keeps nothing beside the image", e.service)
+}
+
+// Hint says what would have them recorded.
+func (e *unrecordedError) Hint() string {
+	return "without copy: false the image is copied into a repository that apron keeps, and with it the records"
+}
+
+// recorded is nil where a release of the run's service can be found.
+func (s *session) recorded() error {
+	for _, spec := range s.specs {
+		if spec.Image.InPlace {
+			return &unrecordedError{spec.Service}
+		}
+	}
+	return nil
+}
+
 // recent reads the last releases of the run's services.
 func (s *session) recent(ctx context.Context, w wiring) (map[string]release.Recent, []records.Damage, error) {
 	var places []records.Place
 	for _, spec := range s.specs {
-		places = append(places, records.PlaceOf(spec))
+		if !spec.Image.InPlace {
+			places = append(places, records.PlaceOf(spec))
+		}
 	}
 	found, damaged, err := w.records.Recent(ctx, places)
 	recent := map[string]release.Recent{}

@@ -62,6 +62,9 @@ func (a *app) runRollback(ctx context.Context, o applyFlags, number int, version
 		return err
 	}
 	place, err := s.onlyPlace("apron rollback")
+	if err == nil {
+		err = s.recorded()
+	}
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,8 @@ import (
 //	                         from one run to the next
 //	traffic SERVICE PATH     keep getting a page, until
 //	calm                     which fails if any request did
-//	given KIND NAME VAR      make what apron does not: zone, acl, or secret NAME VALUE
+//	given KIND NAME VAR      make what apron does not: zone, acl, secret NAME VALUE, or
+//	                         service NAME REPOSITORY
 //	byhand SERVICE CPU MEMORY
 //	                         change the size of a service by AWS's API
 func TestScripts(t *testing.T) {

@@ -75,7 +75,7 @@ func (w *writer) network() {
 	}
 }
 
-func (w *writer) ingress() manifest.Draft {
+func (w *writer) ingress() (one manifest.Draft) {
 	for i, c := range w.of("vpc-ingress") {
 		text := fmt.Sprintf("the VPC ingress connection %s, through %s of %s", c.Address.Name, c.Value("endpoint"), c.Value("vpc"))
 		switch {
@@ -84,11 +84,11 @@ func (w *writer) ingress() manifest.Draft {
 		case c.Phase != state.Ready:
 			w.leave("network.ingress", "%s: it is %s", text, cmp.Or(c.Note, string(c.Phase)))
 		case !w.out("network.ingress", text):
-			return manifest.Draft{{Key: "ingress", Inline: true, Behind: "the VPC ingress connection " + c.Address.Name,
+			one = manifest.Draft{{Key: "ingress", Inline: true, Behind: "the VPC ingress connection " + c.Address.Name,
 				Value: manifest.Draft{{Key: "vpc", Value: c.Value("vpc")}, {Key: "endpoint", Value: c.Value("endpoint")}}}}
 		}
 	}
-	return nil
+	return one
 }
 
 func (w *writer) tracing() {

@@ -158,7 +158,7 @@ func (w *writer) image() {
 	}
 	above := []string{"The image runs where it is: apron neither builds nor copies it."}
 	if w.o.Dockerfile {
-		above = append(above, "To have apron build it from the Dockerfile here: image: {build: {context: .}}")
+		above = append(above, "image: {build: {context: .}} has apron build the Dockerfile here, in a repository of its own.")
 	} else if !local {
 		above = append(above, "Without copy: false it is copied into a repository of this account.")
 	}

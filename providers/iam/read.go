@@ -199,7 +199,7 @@ func (p *Provider) Resolve(ctx context.Context, nameOrARN string, purpose Purpos
 		r.Trust = state.Unchecked
 		return r, nil
 	case err != nil:
-		return Resolved{}, fmt.Errorf("look up role %q: %w", nameOrARN, err)
+		return Resolved{}, fmt.Errorf("look up role %q: %w", nameOrARN, awsapi.Explain(err))
 	}
 	r.ARN = aws.ToString(out.Role.Arn)
 	if given != "" && given != r.ARN {
