@@ -25,7 +25,9 @@ const account = "arn:aws:apprunner:us-east-1:123456789012:"
 func anyService(t *rapid.T) (types.Service, []types.Tag, []state.Observed) {
 	word := rapid.StringMatching(`[A-Za-z][A-Za-z0-9_]{0,11}`)
 	text := rapid.OneOf(rapid.StringMatching(`[ -~é☃]{0,40}`), rapid.SampledFrom([]string{"yes", "null", "~", "0x1f", "1e3", "010", "2024-01-01", "${HOME}", "$$", "- a", "a: b", "#", "{}", "*a", "&a", "!x", "|", "'", `"`}))
-	number := func(low, high int, name string) *int32 { return aws.Int32(int32(rapid.IntRange(low, high).Draw(t, name))) }
+	number := func(low, high int, name string) *int32 {
+		return aws.Int32(int32(rapid.IntRange(low, high).Draw(t, name)))
+	}
 	maybe := func(name string) bool { return rapid.Bool().Draw(t, name) }
 	var beside []state.Observed
 	size := rapid.SampledFrom([][2]string{{"256", "512"}, {"256", "1024"}, {"512", "1024"}, {"1024", "4096"}, {"2048", "6144"}, {"4096", "12288"}}).Draw(t, "size")
