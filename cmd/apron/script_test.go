@@ -260,7 +260,7 @@ var differing = []struct {
 	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d \d\d:\d\d UTC\b`), "WHEN"},
 	{regexp.MustCompile(`\bsrc-[0-9a-f]{4}…[0-9a-f]{7}\b`), "src-HASH"},
 	{regexp.MustCompile(`took [0-9.]+s\b`), "took TOOK"},
-	{regexp.MustCompile(`(?m)^(apron +)development.*$`), "${1}VERSION"},
+	{regexp.MustCompile(`(?m)^(apron +)(development|v[0-9]).*$`), "${1}VERSION"},
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:DIGEST"},
 	{regexp.MustCompile(`sha256:[0-9a-f]{12}\b`), "sha256:DIGEST"},
 	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`), "DAY"},
