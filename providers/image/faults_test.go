@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/image/store"
@@ -66,13 +67,20 @@ esac
 // sample is an image of two layers.
 func sample(t *testing.T) v1.Image {
 	t.Helper()
-	img := empty.Image
-	for i := range 2 {
-		layer, err := random.Layer(300_000, "application/vnd.docker.image.rootfs.diff.tar")
-		require.NoError(t, err, i)
-		img, err = mutate.AppendLayers(img, layer)
-		require.NoError(t, err)
-	}
+	return imageOf(t, randomLayer(t), randomLayer(t))
+}
+
+func randomLayer(t *testing.T) v1.Layer {
+	t.Helper()
+	layer, err := random.Layer(300_000, types.DockerLayer)
+	require.NoError(t, err)
+	return layer
+}
+
+func imageOf(t *testing.T, layers ...v1.Layer) v1.Image {
+	t.Helper()
+	img, err := mutate.AppendLayers(empty.Image, layers...)
+	require.NoError(t, err)
 	config, err := img.ConfigFile()
 	require.NoError(t, err)
 	config = config.DeepCopy()
@@ -83,6 +91,23 @@ func sample(t *testing.T) v1.Image {
 }
 
 const gone = "/usr/bin/head -c 200000 $saved; echo Cannot connect to the Docker daemon >&2; exit 1"
+
+// TestExecute_compressesOneLayerOfASavedImage has a docker whose store cannot be read, as is
+// usual for those who are not root: it saves the whole image, of which one layer is new.
+func TestExecute_compressesOneLayerOfASavedImage(t *testing.T) {
+	j := newJob(t, map[string]string{"Dockerfile": "FROM scratch\n"}, nil)
+	j.o.Builder, j.o.Known = "docker", store.OpenKnown(t.TempDir())
+	kept := randomLayer(t)
+	for i, want := range []int{2, 1} {
+		write(t, j.root, map[string]string{"source": strings.Repeat("x", i)})
+		fakeDocker(t, imageOf(t, kept, randomLayer(t)), "exec /bin/cat $saved", "")
+		_, err := j.do(t)
+		require.NoError(t, err)
+		require.Len(t, j.packed(), want)
+		blobs, manifests := j.shop.put()
+		require.Equal(t, []int{want + 1, 1}, []int{blobs, manifests}, "with the configuration")
+	}
+}
 
 // TestExecute_pushesNothingOfAnEngineThatGoesAway has docker end while it saves the image.
 func TestExecute_pushesNothingOfAnEngineThatGoesAway(t *testing.T) {

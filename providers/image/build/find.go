@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/apron-deploy/apron/providers/image/store"
 )
 
 // findDocker returns the docker builder if a daemon answers, or says why there is none.
@@ -71,10 +73,13 @@ func (e *engine) useBuildx(ctx context.Context, env []string, help string) error
 
 // findOther returns podman or buildah if it is installed and works.
 func findOther(ctx context.Context, env []string, name string) (*engine, error) {
-	if _, err := ask(ctx, env, name, "info"); err != nil {
-		return nil, err
+	where, err := ask(ctx, env, name, store.Where(name)...) // takes podman a second: once is enough
+	if err != nil {
+		if _, err = ask(ctx, env, name, "info"); err != nil {
+			return nil, err
+		}
 	}
-	e := &engine{name: name, called: name, flags: []string{"--format", "docker"}}
+	e := &engine{name: name, called: name, where: where, flags: []string{"--format", "docker"}}
 	if name == "buildah" {
 		e.flags = append(e.flags, "--layers") // one for each step, as the others do: what did not change is not sent again
 	}

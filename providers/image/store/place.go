@@ -27,13 +27,21 @@ type place interface {
 	layer(diffs []v1.Hash) (notes, files string, err error)
 }
 
-// findPlace asks an engine where its store is. It returns nil if that is not to be read.
-func findPlace(ctx context.Context, d dialect, run Run) place {
-	var out bytes.Buffer
-	if err := run(ctx, &out, "info", "--format", d.info); err != nil {
-		return nil
+// Where are the arguments that have an engine say where its store is, for [Options].
+func Where(engine string) []string { return []string{"info", "--format", dialects[engine].info} }
+
+// findPlace asks an engine where its store is, unless it has said so. It returns nil if
+// that is not to be read.
+func findPlace(ctx context.Context, name string, run Run, said string) place {
+	d := dialects[name]
+	if said == "" {
+		var out bytes.Buffer
+		if err := run(ctx, &out, Where(name)...); err != nil {
+			return nil
+		}
+		said = out.String()
 	}
-	root, driver, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
+	root, driver, _ := strings.Cut(strings.TrimSpace(said), "\n")
 	if driver != d.driver {
 		return nil
 	}
