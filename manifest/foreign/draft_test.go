@@ -113,14 +113,20 @@ func TestRead_errors(t *testing.T) {
 	}
 }
 
-// FuzzRead: no source makes the reader panic, and what it drafts loads.
-func FuzzRead(f *testing.F) {
-	for _, s := range everySample(f) {
+func FuzzTerraform(f *testing.F)      { fuzz(f, "terraform", "main.tf") }
+func FuzzCloudFormation(f *testing.F) { fuzz(f, "cloudformation", "template.yaml") }
+func FuzzCopilot(f *testing.F)        { fuzz(f, "copilot", "manifest.yml") }
+func FuzzWorkflow(f *testing.F)       { fuzz(f, "workflow", "deploy.yml") }
+func FuzzCLI(f *testing.F)            { fuzz(f, "cli", "service.json") }
+
+// fuzz: no source makes the reader panic, and what it drafts loads.
+func fuzz(f *testing.F, format, name string) {
+	for _, s := range samples(f, format) {
 		for _, file := range s.files {
-			f.Add(file.Name, file.Data)
+			f.Add(file.Data)
 		}
 	}
-	f.Fuzz(func(t *testing.T, name string, data []byte) {
+	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 20_000 {
 			t.Skip("long ones only take long")
 		}

@@ -227,8 +227,7 @@ func (m *module) drafted(r *resource) *service {
 			m.asked[m.at(b.DefRange()).String()] = true
 		}
 		s.tags(body.get("default_tags", "tags"))
-		body.get("alias").mark()
-		s.leftovers(body)
+		s.tell(Remain, body, "is about how Terraform reaches AWS")
 		m.asked[m.at(b.DefRange()).String()] = true
 	}
 	if region := r.body.get("region"); region != nil && region.kind == scalar {
