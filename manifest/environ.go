@@ -16,9 +16,10 @@ import (
 type environ struct {
 	process func(string) (string, bool)
 	files   map[string]string
-	read    []string // env files, as named to people
-	partial bool     // something of the env files could not be read, and that has been told
-	example bool     // there is only an .env.example
+	took    map[string]string // the name by which a value was found
+	read    []string          // env files, as named to people
+	partial bool              // something of the env files could not be read, and that has been told
+	example bool              // there is only an .env.example
 }
 
 // lookup returns a value without the carriage returns of files edited on Windows.
@@ -28,7 +29,11 @@ func (e *environ) lookup(name string) (string, bool) {
 		v, ok = e.files[name]
 	}
 	v = strings.ReplaceAll(v, "\x00", "")
-	return strings.TrimRight(strings.ReplaceAll(v, "\r\n", "\n"), "\r"), ok
+	v = strings.TrimRight(strings.ReplaceAll(v, "\r\n", "\n"), "\r")
+	if first, twice := e.took[v]; ok && (!twice || name < first) {
+		e.took[v] = name
+	}
+	return v, ok
 }
 
 // add reads one env file. It reports whether the file exists.

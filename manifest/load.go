@@ -49,6 +49,10 @@ type Set struct {
 	// EnvFiles are the absolute paths of the env files that were read and of the files
 	// that are build secrets: never part of an image.
 	EnvFiles []string
+	// Variables are the names under which the documents and their env files took values from
+	// the environment and from env files, by value: that text need not stand in the
+	// repository. Of several names of one value it is the first in the alphabet.
+	Variables map[string]string
 }
 
 // Document is one service.
@@ -98,7 +102,7 @@ func Load(opts Options) (*Set, error) {
 	if opts.ReadFile == nil {
 		opts.ReadFile = os.ReadFile
 	}
-	l := &loader{Options: opts, set: &Set{}}
+	l := &loader{Options: opts, set: &Set{Variables: map[string]string{}}}
 	for _, path := range opts.Paths {
 		for _, file := range l.expandDir(path) {
 			l.file(file)
@@ -264,7 +268,7 @@ func (l *loader) overlays(root *node, f *findings) {
 
 // environ collects the variables of one manifest.
 func (l *loader) environ(dir, repo string, tree *node, f *findings) *environ {
-	e := &environ{process: l.LookupEnv, files: map[string]string{}}
+	e := &environ{process: l.LookupEnv, files: map[string]string{}, took: l.set.Variables}
 	if len(l.EnvFiles) > 0 {
 		for _, file := range l.EnvFiles {
 			if !l.add(e, file, f) {

@@ -33,7 +33,6 @@ type app struct {
 	ttyErr   bool
 	width    func() int // of the terminal behind err
 	lookup   func(string) (string, bool)
-	read     map[string]string // what manifests took from the environment, by name
 	// cache is a directory for what is worth remembering from run to run; empty is none.
 	cache string
 	// connect finds the sandbox of a manifest's directory.

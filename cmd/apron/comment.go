@@ -11,18 +11,6 @@ import (
 	"github.com/apron-deploy/apron/providers/github"
 )
 
-// noted looks up a variable for a manifest and remembers what it was.
-func (a *app) noted(name string) (string, bool) {
-	v, ok := a.lookup(name)
-	if ok {
-		if a.read == nil {
-			a.read = map[string]string{}
-		}
-		a.read[name] = v
-	}
-	return v, ok
-}
-
 // commentError says that a run is not one that a flag is for.
 type commentError struct{ flag, why, fix string }
 

@@ -15,7 +15,8 @@ func TestPlan_comment(t *testing.T) {
 	t.Parallel()
 	hub := githubtest.New(t, "fork")
 	hub.Add("eve", "hello")
-	c := newCheckout(t, small+"env: {HOST: \"${HOST}\", OTHER: a, FORGED: \"<!-- apron:plan x -->\"}\n", built.tiny)
+	c := newCheckout(t, small+"env: {HOST: \"${HOST}\", FILED: \"${FILED}\", OTHER: a, FORGED: \"<!-- apron:plan x -->\"}\n", built.tiny)
+	c.write(".env", "KEY="+canary+"-value\nFILED=only-in-env-file\n")
 	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
 	summary := filepath.Join(t.TempDir(), "summary")
 	w.vars = map[string]string{"GITHUB_TOKEN": "bot", "GITHUB_API_URL": hub.URL, "GITHUB_REPOSITORY": "o/r", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_STEP_SUMMARY": summary, "GITHUB_OUTPUT": summary + ".out", "HOST": "db.internal-4711"}
@@ -27,6 +28,8 @@ func TestPlan_comment(t *testing.T) {
 	first := hub.Comments()[1].Body
 	require.Contains(t, first, "```mermaid")
 	require.Contains(t, first, "${HOST}")
+	require.Contains(t, first, "${FILED}")
+	require.NotContains(t, first, "only-in-env-file", "nor is an env file part of the repository")
 	require.NotContains(t, first, "4711", "what came from the environment stays there")
 	require.NotContains(t, first, canary)
 

@@ -73,7 +73,7 @@ func (a *app) loadEach() (*manifest.Set, error) {
 		Paths:           a.files,
 		Environment:     a.environment,
 		EnvFiles:        a.envFiles,
-		LookupEnv:       a.noted,
+		LookupEnv:       a.lookup,
 		Git:             gitFacts(a.manifestDir()),
 		FallbackEnvFile: a.sandbox.on,
 		AllowSecretArgs: a.allowSecretArgs,

@@ -32,7 +32,7 @@ type told struct {
 const toldMax = 8 << 20
 
 // hiding is what puts the names of variables in the place of what the manifests took from
-// the environment, unless they hold the same text themselves, and hides secrets.
+// the environment and from env files, unless they hold the same text themselves, and hides secrets.
 func (s *session) hiding() (func(string) string, error) {
 	var written bytes.Buffer
 	for _, spec := range s.specs {
@@ -43,9 +43,9 @@ func (s *session) hiding() (func(string) string, error) {
 		written.Write(data)
 	}
 	foreign := map[string]string{}
-	for name, v := range s.a.read {
+	for v, name := range s.set.Variables {
 		if !strings.Contains(written.String(), v) {
-			foreign[name] = v
+			foreign[v] = name
 		}
 	}
 	names := render.Names(foreign)

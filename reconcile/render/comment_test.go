@@ -43,10 +43,17 @@ func TestComment_isCutBySection(t *testing.T) {
 
 func TestPlan_Named(t *testing.T) {
 	v := commented("host db.internal:5432", 1)
-	body := Comment{Max: 65536}.Body(v.Named(Names(map[string]string{"HOST": "db.internal", "ALL": "db.internal:5432"})))
+	body := Comment{Max: 65536}.Body(v.Named(Names(map[string]string{"db.internal": "HOST", "db.internal:5432": "ALL"})))
 	require.Contains(t, body, "host ${ALL}")
 	require.NotContains(t, body, "db.internal")
 	require.Equal(t, "host db.internal:5432", *v.Actions[0].Fields[0].Old.Text, "the plan itself stays")
+}
+
+func TestNames_ofShortValues(t *testing.T) {
+	hide := Names(map[string]string{"1": "DEBUG", "": "NONE", "db.internal": "HOST"})
+	require.Equal(t, "${DEBUG}", hide("1"))
+	require.Equal(t, "1024 on ${HOST}", hide("1024 on db.internal"))
+	require.Empty(t, hide(""))
 }
 
 func FuzzComment_foreignText(f *testing.F) {

@@ -6,21 +6,31 @@ import (
 	"strings"
 )
 
-// Names returns what puts ${NAME} in the place of every value, by name.
-func Names(values map[string]string) func(string) string {
-	names := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
-		if d := len(values[b]) - len(values[a]); d != 0 {
+// nameMin is the length from which a value is looked for within other text. A shorter one
+// is a part of too much that has nothing to do with it.
+const nameMin = 4
+
+// Names returns what puts ${NAME} in the place of values, given the name of each.
+func Names(names map[string]string) func(string) string {
+	values := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+		if d := len(b) - len(a); d != 0 {
 			return d // what holds another value goes first
 		}
 		return strings.Compare(a, b)
 	})
 	var pairs []string
-	for _, n := range names {
-		if values[n] != "" {
-			pairs = append(pairs, values[n], "${"+n+"}")
+	for _, v := range values {
+		if len(v) >= nameMin {
+			pairs = append(pairs, v, "${"+names[v]+"}")
 		}
 	}
-	return strings.NewReplacer(pairs...).Replace
+	within := strings.NewReplacer(pairs...)
+	return func(text string) string {
+		if name, whole := names[text]; whole && text != "" {
+			return "${" + name + "}"
+		}
+		return within.Replace(text)
+	}
 }
 
 // Named is the plan with hide done to all text that is not ours: what a machine's
