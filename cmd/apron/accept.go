@@ -70,7 +70,7 @@ func (s *session) accept(actions map[string][]plan.Action, more ...manifest.Edit
 		edits, left := accepting(d, actions[d.Spec.Service])
 		for _, why := range left {
 			complete = false
-			s.a.say("apron: warning: %s: not written: %s", d.Spec.Service, why)
+			s.a.warn("%s: not written: %s", d.Spec.Service, why)
 		}
 		if edits = append(edits, more...); len(edits) == 0 {
 			continue

@@ -20,13 +20,18 @@ import (
 	"github.com/apron-deploy/apron/providers/sandbox"
 	"github.com/apron-deploy/apron/providers/sandbox/runner"
 	"github.com/apron-deploy/apron/reconcile/render"
+	"github.com/apron-deploy/apron/reconcile/render/joblog"
 )
 
 // app is one run of the command line: its streams and its global flags. Everything that
 // is printed passes the redactors, which know the values of the manifest's secrets.
 type app struct {
 	in       io.Reader
-	out, err *render.Redactor
+	out      *render.Redactor
+	err      *journal
+	stdout   io.Writer // what is behind out
+	stderr   io.Writer // and behind err
+	ci       joblog.CI // whose job this is a part of
 	colorOut bool
 	colorErr bool
 	ttyIn    bool
@@ -53,14 +58,16 @@ type app struct {
 	resolver        string // a name server, as host:port, instead of those of the zones
 	sandbox         sandboxFlags
 	// unwritten are files that are read though they are not written yet, by name.
-	unwritten map[string][]byte
-	quiet     bool // loading tells nothing but errors
-	helper    bool // the program was called as a credential helper
-	wrote     bool // something, to stdout
+	unwritten  map[string][]byte
+	quiet      bool // loading tells nothing but errors
+	helper     bool // the program was called as a credential helper
+	wrote      bool // something, to stdout
+	command    string
+	summarized bool // the summary of the step has been written
 }
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {
-	a := &app{in: in, out: render.NewRedactor(out), err: render.NewRedactor(errOut), lookup: os.LookupEnv, width: func() int { return 80 }}
+	a := &app{in: in, stdout: out, stderr: errOut, out: render.NewRedactor(out), err: newJournal(errOut, joblog.None), lookup: os.LookupEnv, width: func() int { return 80 }}
 	a.connect = a.startSandbox
 	if dir, err := os.UserCacheDir(); err == nil { // without a home there is no cache
 		a.cache = filepath.Join(dir, "apron")
@@ -114,6 +121,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 
 // prepare checks the global flags once they are read.
 func (a *app) prepare(cmd *cobra.Command) error {
+	a.command = cmd.Name()
 	const speed = "APRON_SANDBOX_SPEED"
 	if v := a.fallback(speed, ""); v != "" && !cmd.Flags().Changed("sandbox-speed") {
 		var err error
@@ -168,6 +176,7 @@ func (a *app) report(err error) {
 	if err := render.Error(a.err, err, a.colorErr); err != nil {
 		fmt.Fprintln(os.Stderr, "apron: error: stderr:", err)
 	}
+	a.annotate(err)
 }
 
 // close lets go of what the redactors hold back.

@@ -227,7 +227,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 			return err
 		}
 		s.confess(ctx, w, p)
-		return nil
+		return errors.Join(s.summarizePlan(p), s.tellDeployed(p, &apply.Report{}, s.header(p.facts.live).Services))
 	}
 	if !o.yes {
 		if err := s.warnLeftOut(); err != nil { // nobody agrees to what they do not know
@@ -271,7 +271,8 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		}
 	}
 	err = s.failures(err)
-	if writeErr := a.write(render.NewReport(report, err, h)); err == nil {
+	v := render.NewReport(report, err, h)
+	if writeErr := errors.Join(a.write(v), a.summarize(v), s.tellDeployed(p, report, h.Services)); err == nil {
 		err = writeErr
 	}
 	if !p.destroy && !interrupted {
@@ -313,7 +314,7 @@ func (s *session) show(p planned, o applyFlags) error {
 }
 
 func (a *app) events() render.EventOptions {
-	o := render.EventOptions{Style: render.Lines, Color: a.colorErr, Width: a.width}
+	o := render.EventOptions{Style: render.Lines, Color: a.colorErr, Width: a.width, Folds: a.err}
 	if a.ttyErr {
 		o.Style = render.Live
 	}

@@ -150,7 +150,7 @@ func (s *session) disagree(ctx context.Context, e evidence, p planned, hide func
 	}
 	if e.number != 0 {
 		if err := s.tellOn(ctx, e.thread, p, hide); err != nil {
-			s.a.say("apron: warning: the plan of now is not shown on the pull request: %v", interruptible(ctx, err))
+			s.a.warn("the plan of now is not shown on the pull request: %v", interruptible(ctx, err))
 		}
 	}
 	why := refused.Why

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 
@@ -54,8 +51,8 @@ func (a *app) hub() (*github.Client, error) {
 	return hub, nil
 }
 
-// comment shows a plan on the pull request. Where the token may not, as that of a fork,
-// the summary of the job gets it instead and the command goes on.
+// comment shows a plan on the pull request and in the summary of the step. Where the token
+// may not comment, as that of a fork, the summary is all there is and the command goes on.
 func (s *session) comment(ctx context.Context, p planned) error {
 	repository, number, err := s.a.pullRequest()
 	if err != nil {
@@ -73,15 +70,27 @@ func (s *session) comment(ctx context.Context, p planned) error {
 	if t.comments, err = hub.Comments(ctx, repository, number); err == nil {
 		err = s.tellOn(ctx, t, p, hide)
 	}
-	if !github.Forbidden(err) {
+	switch {
+	case github.Forbidden(err):
+		s.a.warn("the plan is not shown on the pull request: %v", err)
+	case err != nil:
 		return err
 	}
-	s.a.say("apron: warning: the plan is not shown on the pull request: %v", err)
 	text, err := s.compose(s.tell(p, hide, nil))
 	if err != nil {
 		return err
 	}
-	return s.a.summarize(text)
+	return s.a.summarizeText(text)
+}
+
+// summarizePlan shows a plan in the summary of the step, which whoever may read the
+// repository can read.
+func (s *session) summarizePlan(p planned) error {
+	hide, err := s.hiding()
+	if err != nil {
+		return err
+	}
+	return s.a.summarize(s.view(p).Named(hide))
 }
 
 // tellOn shows a plan in the one comment there is for it. A comment that says the same
@@ -108,23 +117,5 @@ func (s *session) tellOn(ctx context.Context, t thread, p planned, hide func(str
 		return err
 	}
 	s.a.say("The plan is shown in %s", url)
-	return nil
-}
-
-// summarize appends to the summary of the job.
-// https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#adding-a-job-summary
-func (a *app) summarize(markdown string) error {
-	name := a.fallback("GITHUB_STEP_SUMMARY", "")
-	if name == "" {
-		return nil
-	}
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("summary of the job: %w", err)
-	}
-	_, err = f.WriteString(markdown + "\n")
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("summary of the job: %w", err)
-	}
 	return nil
 }

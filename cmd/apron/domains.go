@@ -141,7 +141,7 @@ func (s *session) tellDomains(ctx context.Context, w wiring) {
 			domains, err = w.apprunner.Domains(ctx, arn)
 		}
 		if err != nil {
-			s.a.say("apron: warning: what the domains of %s wait for is not known: %v", spec.Service, err)
+			s.a.warn("what the domains of %s wait for is not known: %v", spec.Service, err)
 			continue
 		}
 		domains = slices.DeleteFunc(domains, apprunner.CustomDomain.Validated)
@@ -149,7 +149,7 @@ func (s *session) tellDomains(ctx context.Context, w wiring) {
 			lines, warnings := d.waits()
 			s.a.say("%s %s", d.Name, strings.Join(lines, "\n  "))
 			for _, w := range warnings {
-				s.a.say("apron: warning: %s: %s", d.Name, w)
+				s.a.warn("%s: %s", d.Name, w)
 			}
 		}
 	}

@@ -90,7 +90,7 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 		s.explainWho(ctx, v, f)
 	}
 	if !flags.revert || !v.Drifted {
-		if err := a.write(v); err != nil {
+		if err := errors.Join(a.write(v), a.summarize(v)); err != nil {
 			return err
 		}
 		if !v.Drifted {
@@ -120,7 +120,7 @@ func (s *session) released(ctx context.Context, w wiring) (map[string]release.Re
 		return nil, facts{}, interruptible(ctx, err)
 	}
 	for _, d := range damaged {
-		s.a.say("apron: warning: the release record %s cannot be read: %v", d.Tag, d.Err)
+		s.a.warn("the release record %s cannot be read: %v", d.Tag, d.Err)
 	}
 	q := reconcile.Query{Account: s.id.Account, Region: s.cfg.Region, Specs: s.specs, Want: s.addresses()}
 	for _, r := range recent {

@@ -72,7 +72,7 @@ func (s *session) pin(ctx context.Context, d *manifest.Document) (*origin.Pin, e
 		case inspect.Refuse:
 			refused = multierror.Append(refused, e)
 		case inspect.Warn:
-			s.a.say("apron: warning: %v", e)
+			s.a.warn("%v", e)
 		}
 	}
 	return pin, refused.ErrorOrNil()

@@ -120,7 +120,7 @@ func (s *session) readRecords(ctx context.Context, w wiring, place records.Place
 		return nil, interruptible(ctx, err)
 	}
 	for _, d := range damaged {
-		s.a.say("apron: warning: the release record %s cannot be read: %v", d.Tag, d.Err)
+		s.a.warn("the release record %s cannot be read: %v", d.Tag, d.Err)
 	}
 	return list, nil
 }

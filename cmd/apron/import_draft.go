@@ -343,8 +343,15 @@ func (d *drafting) carryOut(ctx context.Context, o applyFlags) ([]string, error)
 
 // tell names on stderr what the manifest does not say, and what looks like a secret.
 func (d *drafting) tell() {
+<<<<<<< HEAD
+=======
+	for _, v := range d.result.Variables {
+		d.a.warn("env.%s looks like %s, and everybody who may describe the service can read it", v.Name, v.Looks)
+		d.a.say("apron: hint: its value is not in the manifest, which takes it from %s; keep it a secret instead: secrets: {%s: env:%s}", v.From, v.Name, v.From)
+	}
+>>>>>>> d56263b (in a CI job: folds, annotations, a summary and outputs, and no foreign text that the runner obeys)
 	for _, l := range d.result.Left {
-		d.a.say("apron: warning: not in the manifest: %s: %s", l.Path, l.Why)
+		d.a.warn("not in the manifest: %s: %s", l.Path, l.Why)
 	}
 }
 
@@ -356,7 +363,7 @@ func (d *drafting) write(ctx context.Context) error {
 		}
 		d.a.say("apron: note: %s holds the values of %s, which look like secrets", filepath.ToSlash(d.env), strings.Join(d.names(), ", "))
 		if _, err := gitCommand(ctx, d.file, "check-ignore", "--quiet", ".env"); err != nil && inRepository(d.file) {
-			d.a.say("apron: warning: git does not ignore .env: add it to .gitignore, or the values get into the repository")
+			d.a.warn("git does not ignore .env: add it to .gitignore, or the values get into the repository")
 		}
 	}
 	if err := createFile(d.file, d.text, 0o644); err != nil {

@@ -66,7 +66,7 @@ func (a *app) runInit(o initFlags) error {
 		return &usageError{err: errors.New("there is no Dockerfile here, nor two directories below: nothing to build"), command: "apron init; --from names an image that exists already"}
 	}
 	for _, w := range found.Warnings {
-		a.say("apron: warning: %s", w)
+		a.warn("%s", w)
 	}
 	a.answers(&found, o)
 	text := a.firstManifest(found, o).Text()

@@ -64,7 +64,7 @@ func (s *session) learn(ctx context.Context, w wiring, live state.Live) error {
 // warnUnlearned says what it means that learn failed.
 func (a *app) warnUnlearned(err error) {
 	if err != nil {
-		a.say("apron: warning: where the application prints a secret it is not masked below: %v", err)
+		a.warn("where the application prints a secret it is not masked below: %v", err)
 	}
 }
 

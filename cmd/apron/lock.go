@@ -92,7 +92,7 @@ func (s *session) locked(ctx context.Context, p planned, o applyFlags) (again pl
 			return p, nil, interruptible(ctx, lockRights(err))
 		}
 		if !waited && len(held) == 0 {
-			stop := l.Keep(ctx, mine, func(e *lock.LostError) { s.a.say("apron: warning: %v", e) })
+			stop := l.Keep(ctx, mine, func(e *lock.LostError) { s.a.warn("%v", e) })
 			return p, func() { stop(); release() }, nil
 		}
 		if p, err = s.replanned(ctx, p, o, len(held) > 0); err != nil || p.plan.Empty() {
@@ -122,7 +122,7 @@ func (s *session) acquire(ctx context.Context, l *lock.Locker, services []string
 		return nil, waited, err
 	}
 	for _, e := range missed {
-		s.a.say("apron: warning: %v", e)
+		s.a.warn("%v", e)
 		held = append(held, about(e))
 	}
 	return held, waited, nil
@@ -174,7 +174,7 @@ func (s *session) unlock(ctx context.Context, l *lock.Locker, services []string)
 		}
 	})()
 	if err := l.ReleaseAll(going, services); err != nil && going.Err() == nil {
-		s.a.say("apron: warning: %v", err)
+		s.a.warn("%v", err)
 		s.a.say("apron: hint: the lock expires by itself; `apron unlock` takes it away")
 	}
 }

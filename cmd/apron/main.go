@@ -28,6 +28,7 @@ func main() {
 func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := signalContext(ctx)
 	defer stop()
+	a.enter()
 	if a.helper {
 		return a.help(ctx, args)
 	}
@@ -40,6 +41,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 	code := exitCode(ctx, err)
 	if err != nil && code != exitChanges && !errors.Is(err, errLeft) && !shown(err) {
 		a.report(err)
+	}
+	if err := a.leave(code, err); err != nil {
+		a.report(err)
+		code = max(code, exitError)
 	}
 	a.close()
 	return code

@@ -84,7 +84,7 @@ func (a *app) notify(ctx context.Context, n notifyFlags, v *render.Drift) {
 			err = post(ctx, t.target, []byte(a.out.Redact(string(body))))
 		}
 		if err != nil {
-			a.say("apron: warning: %s was not told: %v", t.name, err)
+			a.warn("%s was not told: %v", t.name, err)
 		}
 	}
 }

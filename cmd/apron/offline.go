@@ -50,7 +50,7 @@ func (a *app) valid(set *manifest.Set) error {
 		return a.encode(v)
 	}
 	for _, u := range v.Unsupported {
-		a.say("apron: warning: %s", u)
+		a.warn("%s", u)
 	}
 	for _, d := range set.Documents {
 		if _, err := fmt.Fprintf(a.out, "%s: service %s is valid\n", d.Spec.File, d.Spec.Service); err != nil {

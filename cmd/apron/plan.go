@@ -102,9 +102,12 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 		return err
 	}
 	if comment {
-		if err := s.comment(ctx, p); err != nil {
-			return err
-		}
+		err = s.comment(ctx, p)
+	} else {
+		err = s.summarizePlan(p)
+	}
+	if err != nil {
+		return err
 	}
 	if err := s.failures(p.wrong); err != nil {
 		return err

@@ -112,7 +112,7 @@ func (s *session) put(ctx context.Context, w wiring, p planned, d *manifest.Docu
 	case errors.As(err, &none):
 		s.a.say("apron: note: %v", err)
 	case err != nil:
-		s.a.say("apron: warning: this release of %s is not recorded: %v", spec.Service, interruptible(ctx, err))
+		s.a.warn("this release of %s is not recorded: %v", spec.Service, interruptible(ctx, err))
 	default:
 		numbers[spec.Service] = record.Number
 	}

@@ -318,7 +318,7 @@ func (s *session) restore(current state.Spec, target release.Record, f facts) []
 			continue
 		}
 		delete(spec.Env, name)
-		s.a.say("apron: warning: %s is left out: release %d does not keep its value, and nothing has it today", path, target.Number)
+		s.a.warn("%s is left out: release %d does not keep its value, and nothing has it today", path, target.Number)
 	}
 	var stay []state.Address
 	for key, ref := range spec.Secrets {

@@ -44,7 +44,7 @@ func (s *session) gate(ctx context.Context, service string, env apply.Env, waiti
 	}
 	if report != nil {
 		for _, a := range report.Expired {
-			s.a.say("apron: warning: image.scan.allow: %s has ended on %s", a.ID, a.Until.Format(time.DateOnly))
+			s.a.warn("image.scan.allow: %s has ended on %s", a.ID, a.Until.Format(time.DateOnly))
 		}
 	}
 	return err

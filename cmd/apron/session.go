@@ -86,10 +86,7 @@ func (a *app) loadEach() (*manifest.Set, error) {
 			a.say("apron: note: %s", n)
 		}
 		for _, w := range set.Warnings {
-			a.say("apron: warning: %s", w)
-			if w.Hint != "" {
-				a.say("apron: hint: %s", w.Hint)
-			}
+			a.warnOf(w)
 		}
 	}
 	if len(set.Unread) > 0 { // what was asked for is not there at all
@@ -260,7 +257,7 @@ func (s *session) scope() apprunner.Scope {
 // warnOfEnvFiles names files that would take secrets into an image.
 func (a *app) warnOfEnvFiles(spec state.Spec, id image.Identity) {
 	if files := id.EnvFiles(); len(files) > 0 {
-		a.say("apron: warning: %s: image.build.context: %s is part of it, and what COPY takes of it everybody reads who may pull the image", spec.File, strings.Join(files, ", "))
+		a.warn("%s: image.build.context: %s is part of it, and what COPY takes of it everybody reads who may pull the image", spec.File, strings.Join(files, ", "))
 		a.say("apron: hint: exclude it in .dockerignore, or name it with --env-file, which excludes it too")
 	}
 }

@@ -35,7 +35,7 @@ func (s *session) explainWho(ctx context.Context, v blamed, f facts) {
 		}
 		events, err := trail.Who(ctx, cloudtrail.Question{Address: addr, ID: f.live[addr].ID, Since: s.releasedAt(f)})
 		if err != nil {
-			s.a.say("apron: warning: who changed what is live cannot be said: %v", interruptible(ctx, err))
+			s.a.warn("who changed what is live cannot be said: %v", interruptible(ctx, err))
 			return
 		}
 		b := render.Blame{}

@@ -30,6 +30,8 @@ type EventOptions struct {
 	Color bool
 	// Width is asked for the columns of the terminal before each redraw; nil means 80.
 	Width func() int
+	// Folds hides what others print, in Lines; nil leaves it where it comes.
+	Folds Folds
 	// Heartbeat is how long an action may be silent before Lines says that it still
 	// runs; 0 means 20 seconds.
 	Heartbeat time.Duration
@@ -38,6 +40,13 @@ type EventOptions struct {
 	// the real time, and a tick of 100 ms when Live, else of a second.
 	Now  func() time.Time
 	Tick <-chan time.Time
+}
+
+// Folds is the log of a CI job, in which a part can be folded away under a title. Parts do
+// not hold each other: one that begins ends the one before.
+type Folds interface {
+	Fold(title string)
+	Unfold()
 }
 
 // Stream writes what happens during an apply. Its methods may be called from several
@@ -92,7 +101,7 @@ func Events(w io.Writer, o EventOptions) *Stream {
 	case JSONLines:
 		s.teller = &jsonTeller{out: &s.out, now: s.now, told: map[plan.ID]int64{}}
 	default:
-		s.teller = &lineTeller{out: &s.out, paint: paint(o.Color), now: s.now, heartbeat: cmp.Or(o.Heartbeat, 20*time.Second)}
+		s.teller = &lineTeller{out: &s.out, paint: paint(o.Color), now: s.now, heartbeat: cmp.Or(o.Heartbeat, 20*time.Second), folds: o.Folds, flush: s.flush}
 	}
 	go s.loop(o.Tick, every)
 	return s
@@ -120,6 +129,11 @@ func (s *Stream) tell(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f()
+	s.flush()
+}
+
+// flush writes what the teller said.
+func (s *Stream) flush() {
 	if s.out.Len() == 0 {
 		return
 	}

@@ -243,3 +243,45 @@ func TestSize_isForPeople(t *testing.T) {
 		require.Equal(t, want, size(n))
 	}
 }
+
+// folds is a log that shows what is folded.
+type folds struct{ strings.Builder }
+
+func (f *folds) Fold(title string) { fmt.Fprintf(f, "<%s>\n", title) }
+func (f *folds) Unfold()           { f.WriteString("</>\n") }
+
+func TestLines_foldWhatOthersPrint(t *testing.T) {
+	var log folds
+	s := Events(&log, EventOptions{Folds: &log, Tick: make(chan time.Time)})
+	image, role := act(plan.Create, "ecr/image/web"), act(plan.Create, "iam/role/a")
+	line := func(a plan.Action, text string) { s.Progress(apply.Progress{Action: a.ID, Line: text, Source: "docker"}) }
+	s.Observe(started(image))
+	s.Progress(apply.Progress{Action: image.ID, Phase: "building"})
+	line(image, "one")
+	line(image, "two")
+	s.Progress(apply.Progress{Action: image.ID, Line: "runs as root", Source: "apron"})
+	s.Observe(started(role))
+	line(image, "three")
+	line(role, "four")
+	s.Progress(apply.Progress{Action: image.ID, Phase: "pushing"})
+	line(image, "five")
+	require.NoError(t, s.Close())
+	require.Equal(t, `ecr/image/web: creating
+ecr/image/web: building
+<ecr/image/web: building>
+ecr/image/web docker | one
+ecr/image/web docker | two
+</>
+ecr/image/web apron | runs as root
+iam/role/a: creating
+<ecr/image/web: building>
+ecr/image/web docker | three
+<iam/role/a: creating>
+iam/role/a docker | four
+</>
+ecr/image/web: pushing
+<ecr/image/web: pushing>
+ecr/image/web docker | five
+</>
+`, log.String())
+}

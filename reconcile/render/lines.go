@@ -8,15 +8,36 @@ import (
 	"github.com/apron-deploy/apron/reconcile/apply"
 )
 
-// lineTeller says everything once, in lines that stay.
+// lineTeller says everything once, in lines that stay. What others print in a phase is
+// folded away where that can be done: our own lines never are.
 type lineTeller struct {
 	out       *bytes.Buffer
 	paint     paint
 	now       func() time.Time
 	heartbeat time.Duration
+	folds     Folds  // nil where nothing can be folded
+	flush     func() // writes what out holds
+	folded    string // the title of what is folded just now
+}
+
+// own is the source of lines that are ours: what a provider noticed while others printed.
+const own = "apron"
+
+// fold begins a part for what others print; an empty title ends it.
+func (t *lineTeller) fold(title string) {
+	if t.folds == nil || title == t.folded {
+		return
+	}
+	t.flush()
+	if t.folded = title; title == "" {
+		t.folds.Unfold()
+	} else {
+		t.folds.Fold(title)
+	}
 }
 
 func (t *lineTeller) say(r *running, format string, args ...any) {
+	t.fold("")
 	r.said = t.now()
 	fmt.Fprintf(t.out, "%s: %s\n", r.label, fmt.Sprintf(format, args...))
 }
@@ -32,11 +53,19 @@ func (t *lineTeller) phase(r *running) {
 }
 
 func (t *lineTeller) line(r *running, p apply.Progress) {
+	if p.Source == own {
+		t.fold("")
+	} else {
+		t.fold(r.label + ": " + r.doing())
+	}
 	r.said = t.now()
 	t.out.WriteString(foreign(t.paint, r, p))
 }
 
-func (t *lineTeller) finished(r *running, e apply.Event) { t.out.WriteString(ending(t.paint, r, e)) }
+func (t *lineTeller) finished(r *running, e apply.Event) {
+	t.fold("")
+	t.out.WriteString(ending(t.paint, r, e))
+}
 
 func (t *lineTeller) tick(now time.Time, all []*running) {
 	for _, r := range all {
@@ -55,7 +84,7 @@ func (t *lineTeller) tick(now time.Time, all []*running) {
 	}
 }
 
-func (t *lineTeller) close() {}
+func (t *lineTeller) close() { t.fold("") }
 
 // foreign is a line of somebody else's output, after the name of who printed it.
 func foreign(p paint, r *running, pr apply.Progress) string {
