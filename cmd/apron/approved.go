@@ -95,7 +95,7 @@ func (s *session) evidence(ctx context.Context) (evidence, error) {
 	for _, c := range e.comments {
 		if t, found := s.marked(c.Body); found {
 			e.told = append(e.told, t)
-			e.request.Comments = append(e.request.Comments, approval.Comment{Own: c.Own, Kept: c.Kept, Whole: t != nil && s.intact(*t, c.Body), At: c.At})
+			e.request.Comments = append(e.request.Comments, approval.Comment{Own: c.Own, Kept: c.Kept, Whole: t != nil && s.intact(*t, c.Body, e.room()), At: c.At})
 		}
 	}
 	return e, nil
@@ -149,7 +149,7 @@ func (s *session) disagree(ctx context.Context, e evidence, p planned, hide func
 		return err
 	}
 	if e.number != 0 {
-		if err := s.tellOn(ctx, e.thread, p, hide); err != nil {
+		if err := s.tellOn(ctx, &e.thread, p, hide); err != nil {
 			s.a.warn("the plan of now is not shown on the pull request: %v", interruptible(ctx, err))
 		}
 	}

@@ -244,7 +244,7 @@ func FuzzTold(f *testing.F) {
 	s := &session{a: newApp(nil, new(bytes.Buffer), new(bytes.Buffer))}
 	s.a.lookup = os.LookupEnv
 	v := &render.Plan{FormatVersion: render.FormatVersion}
-	good, err := s.compose(told{Approval: "apron-1", Plan: v})
+	good, err := s.compose(told{Approval: "apron-1", Plan: v}, 65536)
 	require.NoError(f, err)
 	f.Add(good)
 	f.Add(s.marker() + "cut -->\nx")
@@ -253,11 +253,11 @@ func FuzzTold(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		got, found := s.marked(body)
 		require.Equal(t, strings.HasPrefix(body, s.marker()), found)
-		if got == nil || !s.intact(*got, body) {
+		if got == nil || !s.intact(*got, body, 65536) {
 			return
 		}
 		_, text, _ := strings.Cut(strings.ReplaceAll(body, "\r\n", "\n"), "\n")
-		again, err := s.compose(*got)
+		again, err := s.compose(*got, 65536)
 		require.NoError(t, err)
 		_, want, _ := strings.Cut(again, "\n")
 		require.Equal(t, strings.TrimSpace(want), strings.TrimSpace(text))

@@ -32,14 +32,6 @@ func (a *app) pullRequest() (repository string, number int, err error) {
 	return repository, number, err
 }
 
-// thread is a pull request, and the comments on it.
-type thread struct {
-	hub        *github.Client
-	repository string
-	number     int
-	comments   []github.Comment
-}
-
 // hub is the GitHub that the environment has a token for.
 func (a *app) hub() (*github.Client, error) {
 	hub, err := github.New(a.lookup)
@@ -51,32 +43,24 @@ func (a *app) hub() (*github.Client, error) {
 	return hub, nil
 }
 
-// comment shows a plan on the pull request and in the summary of the step. Where the token
-// may not comment, as that of a fork, the summary is all there is and the command goes on.
+// comment shows a plan on the pull request or merge request and in the summary of the step.
+// Where the token may not comment, as that of a fork, the command goes on without.
 func (s *session) comment(ctx context.Context, p planned) error {
-	repository, number, err := s.a.pullRequest()
-	if err != nil {
-		return err
-	}
-	hub, err := s.a.hub()
-	if err != nil {
-		return err
-	}
 	hide, err := s.hiding()
 	if err != nil {
 		return err
 	}
-	t := thread{hub: hub, repository: repository, number: number}
-	if t.comments, err = hub.Comments(ctx, repository, number); err == nil {
-		err = s.tellOn(ctx, t, p, hide)
+	f, err := s.a.forum()
+	if err == nil {
+		err = s.tellOn(ctx, f, p, hide)
 	}
 	switch {
-	case github.Forbidden(err):
-		s.a.warn("the plan is not shown on the pull request: %v", err)
+	case mayNot(err):
+		s.a.warn("the plan is not shown in a comment: %v", err)
 	case err != nil:
 		return err
 	}
-	text, err := s.compose(s.tell(p, hide, nil))
+	text, err := s.compose(s.tell(p, hide, nil), github.MaxComment)
 	if err != nil {
 		return err
 	}
@@ -95,24 +79,28 @@ func (s *session) summarizePlan(p planned) error {
 
 // tellOn shows a plan in the one comment there is for it. A comment that says the same
 // already is left alone: whoever approves has seen it since it was last edited.
-func (s *session) tellOn(ctx context.Context, t thread, p planned, hide func(string) string) error {
+func (s *session) tellOn(ctx context.Context, f forum, p planned, hide func(string) string) error {
+	remarks, err := f.remarks(ctx)
+	if err != nil {
+		return err
+	}
 	var id int64
 	var before *told
-	for _, c := range t.comments {
-		if was, found := s.marked(c.Body); found && c.Own {
-			id, before = c.ID, was
-			if now := s.tell(p, hide, nil); c.Kept && was != nil && was.same(now) && s.intact(*was, c.Body) {
-				s.a.say("The plan is shown in %s, as before", c.URL)
+	for _, r := range remarks {
+		if was, found := s.marked(r.body); found && r.own {
+			id, before = r.id, was
+			if now := s.tell(p, hide, nil); r.kept && was != nil && was.same(now) && s.intact(*was, r.body, f.room()) {
+				s.a.say("The plan is shown in %s, as before", r.url)
 				return nil
 			}
 			break
 		}
 	}
-	text, err := s.compose(s.tell(p, hide, before))
+	text, err := s.compose(s.tell(p, hide, before), f.room())
 	if err != nil {
 		return err
 	}
-	url, err := t.hub.Put(ctx, t.repository, t.number, id, text)
+	url, err := f.put(ctx, id, text)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/github/githubtest"
+	"github.com/apron-deploy/apron/providers/gitlab/gitlabtest"
 )
 
 func TestPlan_comment(t *testing.T) {
@@ -53,7 +54,7 @@ func TestPlan_comment(t *testing.T) {
 	w.vars["GITHUB_TOKEN"] = "fork"
 	code, out = w.run(t.Context(), "plan", "--comment", "--no-verify", "--detailed-exitcode")
 	require.Equal(t, 2, code, out)
-	require.Contains(t, out, "not shown on the pull request")
+	require.Contains(t, out, "not shown in a comment")
 	written, err = os.ReadFile(summary)
 	require.NoError(t, err)
 	require.Contains(t, string(written), "**Plan:")
@@ -62,4 +63,49 @@ func TestPlan_comment(t *testing.T) {
 	code, out = w.run(t.Context(), "plan", "--comment", "--no-verify")
 	require.Equal(t, 3, code, out)
 	require.Contains(t, out, "no pull request")
+}
+
+func TestPlan_commentOnGitLab(t *testing.T) {
+	t.Parallel()
+	lab := gitlabtest.New(t, "reader")
+	lab.Add("eve", "hello")
+	c := newCheckout(t, small+"env: {HOST: \"${HOST}\", OTHER: a}\n", built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	use := func(token string) {
+		w.vars = lab.Variables(token)
+		w.vars["HOST"] = "db.internal-4711"
+	}
+	plan := func() (int, string) {
+		return w.run(t.Context(), "plan", "--comment", "--no-verify", "--detailed-exitcode")
+	}
+	use("bot")
+	code, out := plan()
+	require.Equal(t, exitChanges, code, out)
+	require.Contains(t, out, "https://gitlab.example.com/g/p/-/merge_requests/7#note_2")
+	first := lab.Notes()[1].Body
+	require.Contains(t, first, "```mermaid")
+	require.Contains(t, first, "${HOST}")
+	require.NotContains(t, first, "4711")
+
+	lab.Add("eve", first) // forged: not the token's own, and later
+	code, out = plan()
+	require.Equal(t, exitChanges, code, out)
+	require.Contains(t, out, "#note_2, as before")
+	c.replace("deploy.yaml", "OTHER: a", "OTHER: b")
+	code, out = plan()
+	require.Equal(t, exitChanges, code, out)
+	require.Len(t, lab.Notes(), 3)
+	require.Contains(t, lab.Notes()[1].Body, "- not as before: `create apprunner/service/")
+	require.Equal(t, first, lab.Notes()[2].Body)
+
+	for _, token := range []string{"reader", "expired", ""} {
+		use(token)
+		code, out = plan()
+		require.Equal(t, exitChanges, code, out)
+		require.Contains(t, out, "apron: warning: the plan is not shown in a comment", token)
+	}
+	delete(w.vars, "CI_MERGE_REQUEST_IID")
+	code, out = plan()
+	require.Equal(t, exitUsage, code, out)
+	require.Contains(t, out, "no merge request")
 }

@@ -50,7 +50,7 @@ func (a *app) planCommand() *cobra.Command {
 				return &usageError{err: fmt.Errorf("--explain %q: there are inputs and who", explain), command: cmd.CommandPath()}
 			}
 			if comment {
-				if _, _, err := a.pullRequest(); err != nil {
+				if err := a.canComment(); err != nil {
 					return err
 				}
 			}
@@ -61,7 +61,7 @@ func (a *app) planCommand() *cobra.Command {
 	a.registerOnly(cmd)
 	cmd.Flags().StringVar(&explain, "explain", "", "inputs: say, on stderr, which inputs of the image changed since the one that runs; who: say who changed what is live, by CloudTrail")
 	cmd.Flags().StringVar(&out, "out", "", "save the plan in this file, for apply to hold itself to")
-	cmd.Flags().BoolVar(&comment, "comment", false, "show the plan as a comment on the pull request that GitHub Actions runs for, one that is edited in place")
+	cmd.Flags().BoolVar(&comment, "comment", false, "show the plan in one comment, edited in place, on the pull request or merge request that GitHub Actions or GitLab CI runs for")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 2 when there are changes, 0 when there are none")
 	return cmd
 }

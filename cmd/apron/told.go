@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/apron-deploy/apron/providers/github"
 	"github.com/apron-deploy/apron/reconcile/approval"
 	"github.com/apron-deploy/apron/reconcile/render"
 )
@@ -77,9 +76,9 @@ func (s *session) marker() string {
 	return "<!-- apron:plan " + hex.EncodeToString(h.Sum(nil))[:32] + " "
 }
 
-// compose writes the comment. What JSON cannot hold, a marker cannot: so the text is that
+// compose writes the comment, of at most so many characters. What JSON cannot hold, a marker cannot: so the text is that
 // of what comes back from it.
-func (s *session) compose(t told) (string, error) {
+func (s *session) compose(t told, room int) (string, error) {
 	data, err := json.Marshal(t)
 	if err == nil {
 		t = told{}
@@ -94,21 +93,21 @@ func (s *session) compose(t told) (string, error) {
 		return "", fmt.Errorf("comment: %w", err)
 	}
 	// Letters of base64 end no comment of HTML.
-	return s.text(t, s.marker()+base64.RawStdEncoding.EncodeToString(packed.Bytes())+" -->"), nil
+	return s.text(t, s.marker()+base64.RawStdEncoding.EncodeToString(packed.Bytes())+" -->", room), nil
 }
 
-func (s *session) text(t told, marker string) string {
-	c := render.Comment{Marker: marker, Short: s.marker() + "cut -->", Fingerprint: t.Approval, Since: t.Since, Max: github.MaxComment}
+func (s *session) text(t told, marker string, room int) string {
+	c := render.Comment{Marker: marker, Short: s.marker() + "cut -->", Fingerprint: t.Approval, Since: t.Since, Max: room}
 	first, rest, _ := strings.Cut(c.Body(t.Plan), "\n")
 	return first + "\n" + s.a.out.Redact(rest)
 }
 
 // intact reports whether the text of a comment is what follows from its marker. GitHub
 // gives line ends back as they were sent, and browsers send their own.
-func (s *session) intact(t told, body string) bool {
+func (s *session) intact(t told, body string, room int) bool {
 	body = strings.ReplaceAll(body, "\r\n", "\n")
 	marker, _, _ := strings.Cut(body, "\n")
-	return strings.TrimSpace(s.text(t, marker)) == strings.TrimSpace(body)
+	return strings.TrimSpace(s.text(t, marker, room)) == strings.TrimSpace(body)
 }
 
 // marked reports whether a comment is the one of these manifests, and what it tells; nil
