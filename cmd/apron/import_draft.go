@@ -343,13 +343,6 @@ func (d *drafting) carryOut(ctx context.Context, o applyFlags) ([]string, error)
 
 // tell names on stderr what the manifest does not say, and what looks like a secret.
 func (d *drafting) tell() {
-<<<<<<< HEAD
-=======
-	for _, v := range d.result.Variables {
-		d.a.warn("env.%s looks like %s, and everybody who may describe the service can read it", v.Name, v.Looks)
-		d.a.say("apron: hint: its value is not in the manifest, which takes it from %s; keep it a secret instead: secrets: {%s: env:%s}", v.From, v.Name, v.From)
-	}
->>>>>>> d56263b (in a CI job: folds, annotations, a summary and outputs, and no foreign text that the runner obeys)
 	for _, l := range d.result.Left {
 		d.a.warn("not in the manifest: %s: %s", l.Path, l.Why)
 	}
