@@ -254,7 +254,9 @@ func TestLines_foldWhatOthersPrint(t *testing.T) {
 	var log folds
 	s := Events(&log, EventOptions{Folds: &log, Tick: make(chan time.Time)})
 	image, role := act(plan.Create, "ecr/image/web"), act(plan.Create, "iam/role/a")
-	line := func(a plan.Action, text string) { s.Progress(apply.Progress{Action: a.ID, Line: text, Source: "docker"}) }
+	line := func(a plan.Action, text string) {
+		s.Progress(apply.Progress{Action: a.ID, Line: text, Source: "docker"})
+	}
 	s.Observe(started(image))
 	s.Progress(apply.Progress{Action: image.ID, Phase: "building"})
 	line(image, "one")
