@@ -23,8 +23,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/apron-deploy/apron/providers/apprunner"
 	"github.com/apron-deploy/apron/providers/sandbox"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // byHand makes services as somebody does who never heard of apron: by AWS's API.
@@ -380,4 +382,66 @@ func (w *world) deny(operation string) {
 		}
 		return sandbox.Fault{When: sandbox.Before, Err: &wire.Error{Code: "AccessDeniedException", Message: "User is not authorized to perform: " + operation, Status: 400}}
 	}
+}
+
+// TestImport_provesItself has somebody change the service just before it becomes apron's.
+func TestImport_provesItself(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small, built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	h := newByHand(t, w)
+	in := h.plain("shop-prod")
+	in.HealthCheckConfiguration = &types.HealthCheckConfiguration{Protocol: types.HealthCheckProtocolTcp, Interval: aws.Int32(20), UnhealthyThreshold: aws.Int32(20)}
+	arn, err := h.create(t.Context(), in)
+	require.NoError(t, err)
+	w.held(func(call string) {
+		if call != "apprunner TagResource" {
+			return
+		}
+		_, err := h.UpdateService(t.Context(), &sdk.UpdateServiceInput{ServiceArn: &arn, InstanceConfiguration: &types.InstanceConfiguration{Cpu: aws.String("2048"), Memory: aws.String("4096")}})
+		if err == nil {
+			err = h.settled(t.Context(), arn)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	w.manifest = "prod.yaml"
+	code, out := w.run(t.Context(), "import", "shop-prod", "--yes")
+	require.Equal(t, exitError, code, out)
+	require.Contains(t, out, "cpu:    2048 → 1024")
+	require.Contains(t, out, "but the first plan has changes")
+	require.NotContains(t, out, "Its first plan has no changes")
+	w.held(nil)
+	c.replace("prod.yaml", "cpu: 1 vCPU", "cpu: 2 vCPU")
+	c.replace("prod.yaml", "memory: 2 GB", "memory: 4 GB")
+	code, out = w.run(t.Context(), "plan", "--detailed-exitcode")
+	require.Equal(t, exitOK, code, out)
+}
+
+func TestImport_refuses(t *testing.T) {
+	service := func(phase state.Phase, owner state.Owner, sources string) state.Observed {
+		return state.Observed{Resource: state.Resource{Address: apprunner.Service("shop"), Detail: apprunner.Live{Sources: sources}}, Phase: phase, Owner: owner}
+	}
+	for want, tc := range map[string]struct {
+		service state.Observed
+		adopt   bool
+	}{
+		"App Runner builds it from source code, https://github.com/acme/shop at branch main": {service(state.Ready, state.Theirs, "https://github.com/acme/shop at branch main"), false},
+		"its creation failed":      {service(state.Failed, state.Theirs, ""), false},
+		"its deletion has failed":  {service(state.Stuck, state.Theirs, ""), true},
+		"apron deploys it already": {service(state.Ready, state.Ours, ""), false},
+		"":                         {service(state.Ready, state.Ours, ""), true},
+		"App Runner builds it from source code, mine": {service(state.Ready, state.Ours, "mine"), true},
+	} {
+		err := (&session{}).refused(tc.service, importFlags{adopt: tc.adopt})
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, `service "shop": `+want)
+		require.ErrorContains(t, err, "nothing was written or changed")
+		require.NotEmpty(t, err.(interface{ Hint() string }).Hint())
+	}
+	require.NoError(t, (&session{}).refused(service(state.Paused, state.Theirs, ""), importFlags{}))
 }

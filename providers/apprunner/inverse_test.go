@@ -16,8 +16,6 @@ import (
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
-var scopeOfTests = Scope{Account: "123456789012", Region: "us-east-1", Partition: "aws"}
-
 const account = "arn:aws:apprunner:us-east-1:123456789012:"
 
 // anyService is a service with any settings that App Runner takes and a manifest can say,
@@ -82,7 +80,7 @@ func anyService(t *rapid.T) (types.Service, []types.Tag, []state.Observed) {
 	}
 	if !n.IngressConfiguration.IsPubliclyAccessible && maybe("way in") {
 		beside = append(beside, observedIngress(&types.VpcIngressConnection{VpcIngressConnectionName: aws.String("office"), ServiceArn: s.ServiceArn, Status: types.VpcIngressConnectionStatusAvailable,
-			IngressVpcConfiguration: &types.IngressVpcConfiguration{VpcId: aws.String("vpc-0123456789abcdef0"), VpcEndpointId: aws.String("vpce-0123456789abcdef0")}}, nil, scopeOfTests))
+			IngressVpcConfiguration: &types.IngressVpcConfiguration{VpcId: aws.String("vpc-0123456789abcdef0"), VpcEndpointId: aws.String("vpce-0123456789abcdef0")}}, nil, scope))
 	}
 	if maybe("key") {
 		s.EncryptionConfiguration = &types.EncryptionConfiguration{KmsKey: aws.String("arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef")}
@@ -102,12 +100,12 @@ func anyService(t *rapid.T) (types.Service, []types.Tag, []state.Observed) {
 func TestInverse_plansNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, tags, beside := anyService(t)
-		o := observed(&s, tags, nil, scopeOfTests, manifest.SecretLooking)
+		o := observed(&s, tags, nil, scope, manifest.SecretLooking)
 		live := state.Live{o.Address: o}
 		for _, b := range beside {
 			live[b.Address] = b
 		}
-		r := inverse.Draft(live, o.Address, inverse.Options{Account: scopeOfTests.Account, Region: scopeOfTests.Region, Registry: scopeOfTests.Registry(), Leave: map[string]string{}})
+		r := inverse.Draft(live, o.Address, inverse.Options{Account: scope.Account, Region: scope.Region, Registry: scope.Registry(), Leave: map[string]string{}})
 		require.Empty(t, r.Left)
 		text := string(r.Draft.Text())
 		variables := map[string]string{}
@@ -124,7 +122,7 @@ func TestInverse_plansNothing(t *testing.T) {
 			}})
 		require.NoError(t, err, text)
 		spec := set.Documents[0].Spec
-		in := Inputs{Image: scopeOfTests.Image(spec.Image.From), Access: spec.Roles.Access, Instance: spec.Roles.Instance, Secrets: map[string]string{}, Live: live}
+		in := Inputs{Image: scope.Image(spec.Image.From), Access: spec.Roles.Access, Instance: spec.Roles.Instance, Secrets: map[string]string{}, Live: live}
 		if in.Instance == "auto" {
 			in.Instance = "" // nothing is asked of one
 		}
