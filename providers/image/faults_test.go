@@ -192,3 +192,28 @@ func TestExecute_pushesNoImageThatDoesNotFitOnTheDisk(t *testing.T) {
 	_, err := j.do(t)
 	require.ErrorContains(t, err, "image.build: the image has 4.0 GB and does not fit on App Runner's disk of 3.0 GB")
 }
+
+// TestExecute_tagsNoLayerThatIsNotWhatTheEngineSays has a store in which a file has changed:
+// layers are read where they lie, and checked on the way.
+func TestExecute_tagsNoLayerThatIsNotWhatTheEngineSays(t *testing.T) {
+	for name, args := range map[string]map[string]string{"as it is": nil, "with a SOURCE_DATE_EPOCH": {"SOURCE_DATE_EPOCH": "1700000000"}} {
+		t.Run(name, func(t *testing.T) {
+			img := sample(t)
+			config, err := img.ConfigFile()
+			require.NoError(t, err)
+			config = config.DeepCopy()
+			config.RootFS.DiffIDs[1].Hex = strings.Repeat("0", 64)
+			img, err = mutate.ConfigFile(img, config)
+			require.NoError(t, err)
+			fakeDocker(t, img, "exec /bin/cat $saved", "")
+			j := newJob(t, map[string]string{"Dockerfile": "FROM scratch\nARG SOURCE_DATE_EPOCH\n"}, nil)
+			j.o.Builder, j.b.Args = "docker", args
+			_, err = j.run(t, t.Context(), j.plan(t))
+			var damaged *store.DamagedError
+			require.ErrorAs(t, err, &damaged)
+			require.Equal(t, "layer "+config.RootFS.DiffIDs[1].String(), damaged.What)
+			_, manifests := j.shop.put()
+			require.Zero(t, manifests)
+		})
+	}
+}

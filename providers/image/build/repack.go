@@ -3,6 +3,7 @@ package build
 import (
 	"archive/tar"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/providers/image/store"
 )
 
 // repack compresses the layers of an image, several at once, with no file later than when.
@@ -34,7 +37,7 @@ func repack(ctx context.Context, img v1.Image, config *v1.ConfigFile, spool stri
 					return err
 				}
 				defer r.Close()
-				return clamp(w, reader{gctx, r}, when)
+				return clampWhole(w, reader{gctx, r}, l, when)
 			})
 			packed[i] = out
 			return err
@@ -54,6 +57,27 @@ func repack(ctx context.Context, img v1.Image, config *v1.ConfigFile, spool stri
 		}
 	}
 	return mutate.ConfigFile(out, config)
+}
+
+// clampWhole clamps a layer, and fails if what is read is not what the engine says it is:
+// the layer is read where it lies, and gets another digest here.
+func clampWhole(w io.Writer, r io.Reader, l v1.Layer, latest time.Time) error {
+	want, err := l.DiffID()
+	if err != nil {
+		return err
+	}
+	read := &sum{to: io.Discard, hash: sha256.New()}
+	r = io.TeeReader(r, read)
+	if err := clamp(w, r, latest); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, r); err != nil { // what follows an archive's end
+		return err
+	}
+	if got := read.sum(); got != want {
+		return &store.DamagedError{What: "layer " + want.String(), Got: got.String()}
+	}
+	return nil
 }
 
 // clamp copies an archive and sets no time later than latest.
