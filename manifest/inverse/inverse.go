@@ -113,7 +113,11 @@ func (w *writer) leave(path, format string, args ...any) {
 func (w *writer) out(key, value string) bool {
 	var why []string
 	for path, reason := range w.o.Leave {
-		if path == key || strings.HasPrefix(path, key+".") || strings.HasPrefix(path, key+"[") {
+		below := strings.HasPrefix(path, key+".") || strings.HasPrefix(path, key+"[")
+		if tag := strings.HasPrefix(key, "tags."); tag { // whose dots are its own
+			below = path == "tags"
+		}
+		if path == key || below {
 			why = append(why, reason)
 		}
 	}

@@ -156,6 +156,16 @@ func TestDraft_leavesOutAndNames(t *testing.T) {
 			leave: map[string]string{"tags.b": "is not a tag value"},
 			left:  []inverse.Left{{Path: "tags.b", Why: "2%: is not a tag value"}}, not: "  b: ",
 		},
+		"not one whose name begins like it": {
+			live:  lives(observed(shop, image, field("tags.a", "1"), field("tags.a.b", "2%"))),
+			leave: map[string]string{"tags.a.b": "is not a tag value"},
+			left:  []inverse.Left{{Path: "tags.a.b", Why: "2%: is not a tag value"}}, not: "  a.b: ",
+		},
+		"all of them where there are too many": {
+			live:  lives(observed(shop, image, field("tags.a", "1"), field("tags.b", "2"))),
+			leave: map[string]string{"tags": "has more than 40 entries"},
+			left:  []inverse.Left{{Path: "tags.a", Why: "1: has more than 40 entries"}, {Path: "tags.b", Why: "2: has more than 40 entries"}}, not: "tags:\n",
+		},
 		"numbers that apron would change": {
 			live:  lives(observed(shop, image, ref("scaling", at("scaling", "ours"))), scaling),
 			leave: map[string]string{"scaling": "apron would change it"},
@@ -174,6 +184,9 @@ func TestDraft_leavesOutAndNames(t *testing.T) {
 			text := string(r.Draft.Text())
 			for _, l := range tc.left {
 				require.Contains(t, text, "# - "+l.Path+": ")
+			}
+			if name == "not one whose name begins like it" {
+				require.Contains(t, text, "  a: 1\n")
 			}
 			if tc.not != "" {
 				require.NotContains(t, text, "\n"+tc.not)
