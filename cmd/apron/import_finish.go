@@ -34,7 +34,8 @@ func (d *drafting) finish(ctx context.Context, o importFlags) error {
 	if !d.p.plan.Empty() {
 		done, err := d.carryOut(ctx, o.apply)
 		if err != nil {
-			a.say("apron: note: %s is written; `apron apply --adopt` goes on from here", filepath.ToSlash(d.file))
+			file := filepath.ToSlash(d.file)
+			a.say("apron: note: %s is written, and %s is not apron's: `apron apply --adopt -f %s` goes on from here", file, v.Service, file)
 			return err
 		}
 		v.Adopted = append(v.Adopted, done...)

@@ -347,6 +347,20 @@ func TestImport_saysWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+	t.Run("tags refused", func(t *testing.T) {
+		w.manifest, w.vars = "half.yaml", map[string]string{"API_TOKEN": canary + "-token"}
+		w.deny("TagResource")
+		code, out := w.run(t.Context(), "import", "shop-prod", "--yes")
+		w.deny("")
+		require.Equal(t, exitCredentials, code, out)
+		require.Contains(t, out, "half.yaml is written, and shop-prod is not apron's: `apron apply --adopt -f ")
+		code, out = w.run(t.Context(), "plan")
+		require.Equal(t, exitError, code, out)
+		require.Contains(t, out, "was not made by apron")
+		code, out = w.run(t.Context(), "plan", "--adopt", "--detailed-exitcode")
+		require.Equal(t, exitChanges, code, out)
+		require.Contains(t, out, "0 to add, 1 to change, 0 to destroy")
+	})
 	t.Run("then it works, and not twice", func(t *testing.T) {
 		w.manifest, w.vars = "good.yaml", map[string]string{"API_TOKEN": canary + "-token"}
 		w.deny("GetWebACLForResource")
