@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,4 +157,78 @@ func TestSession_goesOnWithoutSome(t *testing.T) {
 			require.Equal(t, len(out) > 0, s.failures(nil) != nil)
 		})
 	}
+}
+
+// patient is small with the most lenient health check that there is, for a machine that
+// runs many of it at once.
+var patient = strings.Replace(small, "health: {path: /health, interval: 5s, timeout: 2s}", "health: {interval: 20s, timeout: 19s, unhealthy: 20}", 1)
+
+// directory writes manifests of services that differ in their names alone, beside the one
+// of shop.
+func directory(c *checkout, from, to int) {
+	for n := from; n < to; n++ {
+		c.write(fmt.Sprintf("s%03d.yaml", n), strings.Replace(patient, "service: shop", fmt.Sprintf("service: shop-%03d", n), 1))
+	}
+}
+
+// TestPlan_callsOfLiveServicesAreFixed plans directories of services that are live and
+// unchanged. What a plan calls is the same for each, beside what it calls once.
+func TestPlan_callsOfLiveServicesAreFixed(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, patient, built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	w.manifest = "."
+	var before map[string]int
+	const some, more = 10, 16
+	for _, size := range []int{some, more} {
+		directory(c, 1, size)
+		code, out := w.run(t.Context(), "apply", "--yes")
+		require.Equal(t, exitOK, code, out)
+		code, out = w.run(t.Context(), "plan", "--detailed-exitcode")
+		require.Equal(t, exitOK, code, out)
+		count := map[string]int{}
+		for _, call := range w.calls {
+			count[call]++
+		}
+		if before != nil {
+			each, once := map[string]int{}, map[string]int{}
+			for call, n := range count {
+				per := (n - before[call]) / (more - some)
+				if per > 0 {
+					each[call] = per
+				}
+				if rest := n - per*more; rest != 0 {
+					once[call] = rest
+				}
+			}
+			require.Equal(t, map[string]int{
+				"apprunner DescribeService": 1, "apprunner ListOperations": 1, "apprunner ListTagsForResource": 1,
+				"ecr DescribeRepositories": 1, "ecr GetLifecyclePolicy": 1, "ecr ListTagsForResource": 1, "ecr DescribeImages": 1,
+				"ecr BatchGetImage":       3, // of the image, of the tags, of the records
+				"ssm GetParametersByPath": 1, "ssm ListTagsForResource": 1,
+			}, each)
+			require.Equal(t, map[string]int{
+				"sts GetCallerIdentity": 1, "apprunner ListServices": 1, "iam GetAccountAuthorizationDetails": 1,
+				// of the one configuration that all of them share
+				"apprunner ListAutoScalingConfigurations": 1, "apprunner DescribeAutoScalingConfiguration": 1,
+				"apprunner ListServicesForAutoScalingConfiguration": 1, "apprunner ListTagsForResource": 1,
+			}, once)
+		}
+		before = count
+	}
+
+	// No API ever got more calls than its pace lets through until then: later they may
+	// come, as on a machine that is busy, and earlier never.
+	seen := map[string]int{}
+	for i, call := range w.calls {
+		name := call
+		if _, ok := paces[name]; !ok {
+			name, _, _ = strings.Cut(call, " ")
+		}
+		pace, ok := paces[name]
+		if seen[name]++; ok {
+			require.LessOrEqual(t, float64(seen[name]), pace.burst+pace.rate*w.times[i].Seconds(), "%s, %s after the start", call, w.times[i])
+		}
+	}
+	require.Greater(t, seen["apprunner"], int(paces["apprunner"].burst), "so many that they have to wait")
 }

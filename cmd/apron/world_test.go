@@ -34,7 +34,9 @@ type world struct {
 	end func() // stops the sandbox and its containers
 
 	mu    sync.Mutex
-	calls []string // "service Operation" since the last run began
+	calls []string        // "service Operation" since the last run began
+	times []time.Duration // when each came, since then
+	began time.Time
 	fault func(n int) sandbox.Fault
 	hold  func(call string) // keeps a call waiting; nil for none
 	in    string            // stdin of the runs
@@ -66,7 +68,7 @@ func newWorldAt(t testing.TB, c *checkout, dir string, latency time.Duration, sp
 			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.calls = append(w.calls, call)
+			w.calls, w.times = append(w.calls, call), append(w.times, time.Since(w.began))
 			if w.fault == nil {
 				return sandbox.Fault{}
 			}
@@ -93,7 +95,7 @@ func newWorldAt(t testing.TB, c *checkout, dir string, latency time.Duration, sp
 // run runs a command in this process and returns its exit code and all it printed.
 func (w *world) run(ctx context.Context, args ...string) (int, string) {
 	w.mu.Lock()
-	w.calls = nil
+	w.calls, w.times, w.began = nil, nil, time.Now()
 	w.mu.Unlock()
 	var out bytes.Buffer
 	a := newApp(strings.NewReader(w.in), &out, &out)

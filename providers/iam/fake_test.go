@@ -171,6 +171,26 @@ func (f *fake) ListRoles(_ context.Context, in *sdk.ListRolesInput, _ ...func(*s
 	})
 }
 
+func (f *fake) GetAccountAuthorizationDetails(_ context.Context, in *sdk.GetAccountAuthorizationDetailsInput, _ ...func(*sdk.Options)) (*sdk.GetAccountAuthorizationDetailsOutput, error) {
+	return call(f, "GetAccountAuthorizationDetails", func() (*sdk.GetAccountAuthorizationDetailsOutput, error) {
+		names, next := page(slices.Sorted(maps.Keys(f.roles)), in.Marker)
+		out := &sdk.GetAccountAuthorizationDetailsOutput{Marker: next, IsTruncated: next != nil}
+		for _, name := range names {
+			r := f.roles[name]
+			d := types.RoleDetail{RoleName: &name, Path: &r.path, Arn: aws.String("arn:aws:iam::123456789012:role" + r.path + name),
+				AssumeRolePolicyDocument: aws.String(url.PathEscape(r.trust)), Tags: toTags(r.tags)}
+			for _, arn := range r.attached {
+				d.AttachedManagedPolicies = append(d.AttachedManagedPolicies, types.AttachedPolicy{PolicyArn: &arn})
+			}
+			for policy, text := range r.inline {
+				d.RolePolicyList = append(d.RolePolicyList, types.PolicyDetail{PolicyName: &policy, PolicyDocument: aws.String(url.PathEscape(text))})
+			}
+			out.RoleDetailList = append(out.RoleDetailList, d)
+		}
+		return out, nil
+	})
+}
+
 func (f *fake) CreateRole(_ context.Context, in *sdk.CreateRoleInput, _ ...func(*sdk.Options)) (*sdk.CreateRoleOutput, error) {
 	return call(f, "CreateRole", func() (*sdk.CreateRoleOutput, error) {
 		name := aws.ToString(in.RoleName)

@@ -101,8 +101,9 @@ const (
 	// parallel is how many roles are read at once.
 	parallel = 8
 	// few is up to how many services have their roles asked for at once, whether they are
-	// there or not. For more it is worth a round trip to find out first: a role takes four
-	// calls, and IAM gets twenty a second.
+	// there or not. A role takes four calls, and IAM gets twenty a second, so that for more
+	// of them all roles of the account are read, or, where that is not allowed, it is found
+	// out first which there are.
 	few = 4
 )
 
@@ -122,8 +123,20 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 	}
 	exists := func(string) bool { return true }
 	if len(q.Specs) > few {
-		var err error
-		if exists, err = existing(ctx, p.api); err != nil {
+		names := map[string]bool{}
+		for _, l := range roles {
+			names[l.address.Name] = true
+		}
+		all, allowed, err := readAll(ctx, p.api, names)
+		if err == nil && allowed {
+			for i, l := range roles {
+				roles[i].role = all[l.address.Name]
+			}
+			exists = func(string) bool { return false } // but for those
+		} else if err == nil {
+			exists, err = existing(ctx, p.api)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}

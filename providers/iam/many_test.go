@@ -11,31 +11,46 @@ import (
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
-// Of many services only the roles that are there are read, wherever they are; who may not
-// list roles finds the same.
+// Of many services the roles are found in the details of the account, wherever they are.
+// Who may not read those has the roles read that are there, and who may not list roles
+// either finds the same by asking for each.
 func TestObserve_ofManyServicesReadsTheRolesThatAreThere(t *testing.T) {
-	for name, deny := range map[string]map[string]string{"listed": nil, "not listed": {"ListRoles": "AccessDenied"}} {
-		t.Run(name, func(t *testing.T) {
+	q := reconcile.Query{Account: "123456789012", Region: "us-east-1"}
+	for n := range 2 * few {
+		q.Specs = append(q.Specs, state.Spec{Service: fmt.Sprint("web", n)})
+	}
+	var first state.Live
+	for _, tc := range []struct {
+		name  string
+		deny  map[string]string
+		reads int // of single roles
+	}{
+		{"in the details", nil, 0},
+		{"listed", map[string]string{"GetAccountAuthorizationDetails": "AccessDenied"}, 2},
+		{"not listed", map[string]string{"GetAccountAuthorizationDetails": "AccessDenied", "ListRoles": "AccessDenied"}, 4 * few},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
 			f := newFake()
-			f.deny = deny
-			q := reconcile.Query{Account: "123456789012", Region: "us-east-1"}
-			for n := range 2 * few {
-				q.Specs = append(q.Specs, state.Spec{Service: fmt.Sprint("web", n)})
+			f.deny = tc.deny
+			allow := func(action string) string {
+				return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action + `","Resource":"arn:aws:s3:::a+b/%20"}]}`
 			}
-			f.roles[RoleName(q.Region, "web1", Access)] = &fakeRole{path: Path, trust: "{}", inline: map[string]string{}}
-			f.roles[RoleName(q.Region, "web3", Instance)] = &fakeRole{path: "/elsewhere/", trust: "{}", inline: map[string]string{}}
+			f.roles[RoleName(q.Region, "web1", Access)] = &fakeRole{path: Path, trust: "{}", tags: map[string]string{"apron:service": "web1"},
+				attached: []string{"arn:aws:iam::aws:policy/B", "arn:aws:iam::aws:policy/A"}, inline: map[string]string{}}
+			f.roles[RoleName(q.Region, "web3", Instance)] = &fakeRole{path: "/elsewhere/", trust: `{"Statement":[]}`,
+				inline: map[string]string{policyName: allow("s3:GetObject"), "other": allow("s3:PutObject")}}
 			f.roles["somebody-else"] = &fakeRole{path: "/", trust: "{}"}
 			live, _, err := New(f).Observe(t.Context(), q)
 			require.NoError(t, err)
 			require.Len(t, live, 2)
-			require.Contains(t, live, Address(q.Region, "web1", Access))
-			require.Contains(t, live, Address(q.Region, "web3", Instance))
-			reads := len(slices.DeleteFunc(slices.Clone(f.calls), func(call string) bool { return call != "GetRole" }))
-			if deny == nil {
-				require.Equal(t, 2, reads)
-			} else {
-				require.Equal(t, 4*few, reads)
+			if first == nil {
+				first = live
 			}
+			require.Equal(t, first, live)
+			require.Equal(t, "attached", live[Address(q.Region, "web1", Access)].Value("policy.arn:aws:iam::aws:policy/A"))
+			require.NotEmpty(t, live[Address(q.Region, "web3", Instance)].Value("permission.policy other"))
+			reads := len(slices.DeleteFunc(slices.Clone(f.calls), func(call string) bool { return call != "GetRole" }))
+			require.Equal(t, tc.reads, reads)
 		})
 	}
 }

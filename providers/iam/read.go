@@ -16,6 +16,7 @@ import (
 
 // reader is what reading a role calls.
 type reader interface {
+	GetAccountAuthorizationDetails(context.Context, *sdk.GetAccountAuthorizationDetailsInput, ...func(*sdk.Options)) (*sdk.GetAccountAuthorizationDetailsOutput, error)
 	GetRole(context.Context, *sdk.GetRoleInput, ...func(*sdk.Options)) (*sdk.GetRoleOutput, error)
 	GetRolePolicy(context.Context, *sdk.GetRolePolicyInput, ...func(*sdk.Options)) (*sdk.GetRolePolicyOutput, error)
 	ListAttachedRolePolicies(context.Context, *sdk.ListAttachedRolePoliciesInput, ...func(*sdk.Options)) (*sdk.ListAttachedRolePoliciesOutput, error)

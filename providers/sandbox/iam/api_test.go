@@ -97,6 +97,38 @@ func TestRoles_pageByPath(t *testing.T) {
 	wiretest.Refused(t, err, "ValidationError", "less than or equal to 1000")
 }
 
+func TestDetails_areTheRolesWithTheirPolicies(t *testing.T) {
+	t.Parallel()
+	c, ctx := client(t)
+	const arn, document = "arn:aws:iam::aws:policy/service-role/AWSAppRunnerServicePolicyForECRAccess", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::a b/*"}]}`
+	_, err := c.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: aws.String("api"), Path: aws.String("/other/"), AssumeRolePolicyDocument: aws.String(trustOf(build)), Tags: tagged("team", "ai")})
+	require.NoError(t, err)
+	_, err = c.AttachRolePolicy(ctx, &sdk.AttachRolePolicyInput{RoleName: aws.String("api"), PolicyArn: aws.String(arn)})
+	require.NoError(t, err)
+	_, err = c.PutRolePolicy(ctx, &sdk.PutRolePolicyInput{RoleName: aws.String("api"), PolicyName: aws.String("own"), PolicyDocument: aws.String(document)})
+	require.NoError(t, err)
+	var all []types.RoleDetail
+	pages := sdk.NewGetAccountAuthorizationDetailsPaginator(c, &sdk.GetAccountAuthorizationDetailsInput{Filter: []types.EntityType{types.EntityTypeRole}, MaxItems: aws.Int32(1)})
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		require.NoError(t, err)
+		require.Len(t, out.RoleDetailList, 1)
+		all = append(all, out.RoleDetailList...)
+	}
+	require.Len(t, all, 2)
+	require.Equal(t, "web", *all[1].RoleName)
+	api := all[0]
+	require.Equal(t, "arn:aws:iam::123456789012:role/other/api", *api.Arn)
+	require.Equal(t, tagged("team", "ai"), api.Tags)
+	require.Equal(t, []types.AttachedPolicy{{PolicyName: aws.String("AWSAppRunnerServicePolicyForECRAccess"), PolicyArn: aws.String(arn)}}, api.AttachedManagedPolicies)
+	text, err := url.PathUnescape(*api.RolePolicyList[0].PolicyDocument)
+	require.NoError(t, err)
+	require.Equal(t, document, text)
+	out, err := c.GetAccountAuthorizationDetails(ctx, &sdk.GetAccountAuthorizationDetailsInput{Filter: []types.EntityType{types.EntityTypeUser}})
+	require.NoError(t, err)
+	require.Empty(t, out.RoleDetailList)
+}
+
 func TestTags_ofARole(t *testing.T) {
 	t.Parallel()
 	c, ctx := client(t)

@@ -28,7 +28,7 @@ OPERATIONS = {
              "StartLiveTail", "TagResource", "ListTagsForResource"],
     "ssm": ["PutParameter", "GetParameter", "GetParameters", "GetParametersByPath", "DescribeParameters", "DeleteParameter",
             "DeleteParameters", "AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource", "GetParameterHistory"],
-    "iam": ["CreateRole", "GetRole", "ListRoles", "UpdateRole", "UpdateAssumeRolePolicy", "DeleteRole", "TagRole", "UntagRole",
+    "iam": ["CreateRole", "GetRole", "ListRoles", "GetAccountAuthorizationDetails", "UpdateRole", "UpdateAssumeRolePolicy", "DeleteRole", "TagRole", "UntagRole",
             "ListRoleTags", "AttachRolePolicy", "DetachRolePolicy", "ListAttachedRolePolicies", "PutRolePolicy", "GetRolePolicy",
             "DeleteRolePolicy", "ListRolePolicies", "GetPolicy", "GetPolicyVersion", "SimulatePrincipalPolicy"],
     "ec2": ["DescribeVpcs", "DescribeSubnets", "DescribeSecurityGroups", "DescribeVpcEndpoints", "CreateVpcEndpoint", "DeleteVpcEndpoints"],
