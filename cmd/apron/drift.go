@@ -21,6 +21,7 @@ type driftFlags struct {
 	revert  bool
 	accept  bool
 	explain string // who, or empty
+	issue   bool
 	notify  notifyFlags
 }
 
@@ -49,6 +50,14 @@ func (a *app) driftCommand() *cobra.Command {
 			if flags.accept && flags.revert {
 				return &usageError{err: errors.New("--accept and --revert are two answers to the same question: give one"), command: cmd.CommandPath()}
 			}
+			if flags.issue {
+				if flags.revert {
+					return &usageError{err: errors.New("--issue tells of drift, and --revert undoes it: run one after the other"), command: cmd.CommandPath()}
+				}
+				if err := a.canOpenIssues(); err != nil {
+					return err
+				}
+			}
 			return a.runDrift(cmd.Context(), flags, o)
 		},
 	}
@@ -57,6 +66,7 @@ func (a *app) driftCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&flags.revert, "revert", false, "plan to bring back what the last release left, ask, and do so")
 	cmd.Flags().BoolVar(&flags.accept, "accept", false, "write what is live into the manifest")
 	cmd.Flags().StringVar(&flags.explain, "explain", "", "who: say who changed what is live, by CloudTrail")
+	cmd.Flags().BoolVar(&flags.issue, "issue", false, "keep a GitHub issue for each service: opened, edited and closed as what differs comes and goes")
 	flags.notify.register(a, cmd)
 	return cmd
 }
@@ -92,6 +102,11 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 	if !flags.revert || !v.Drifted {
 		if err := errors.Join(a.write(v), a.summarize(v)); err != nil {
 			return err
+		}
+		if flags.issue {
+			if err := s.issues(ctx, v); err != nil {
+				return err
+			}
 		}
 		if !v.Drifted {
 			return nil

@@ -37,8 +37,22 @@ func Names(names map[string]string) func(string) string {
 // environment held is not for everybody who can read a comment.
 func (v *Plan) Named(hide func(string) string) *Plan {
 	named := *v
-	named.Actions, named.Notes = slices.Clone(v.Actions), slices.Clone(v.Notes)
-	h := &named.Header
+	named.Header, named.Actions, named.Notes = v.Header.named(hide), namedActions(v.Actions, hide), namedNotes(v.Notes, hide)
+	return &named
+}
+
+// Named is the drift with hide done to all text that is not ours.
+func (v *Drift) Named(hide func(string) string) *Drift {
+	named := *v
+	named.Header, named.Notes, named.Services = v.Header.named(hide), namedNotes(v.Notes, hide), slices.Clone(v.Services)
+	for i := range named.Services {
+		s := &named.Services[i]
+		s.Service, s.By, s.Resources = hide(s.Service), hide(s.By), namedActions(s.Resources, hide)
+	}
+	return &named
+}
+
+func (h Header) named(hide func(string) string) Header {
 	h.Manifests, h.Services = slices.Clone(h.Manifests), slices.Clone(h.Services)
 	for _, s := range []*string{&h.Environment, &h.Account, &h.Region, &h.Identity, &h.Target} {
 		*s = hide(*s)
@@ -50,8 +64,13 @@ func (v *Plan) Named(hide func(string) string) *Plan {
 			s.Errors[j].Why, s.Errors[j].Hint = hide(s.Errors[j].Why), hide(s.Errors[j].Hint)
 		}
 	}
-	for i := range named.Actions {
-		a := &named.Actions[i]
+	return h
+}
+
+func namedActions(actions []Action, hide func(string) string) []Action {
+	actions = slices.Clone(actions)
+	for i := range actions {
+		a := &actions[i]
 		a.ID, a.Address, a.Live, a.Reason = hide(a.ID), hide(a.Address), hide(a.Live), hide(a.Reason)
 		a.Fields, a.Needs = slices.Clone(a.Fields), slices.Clone(a.Needs)
 		for j := range a.Needs {
@@ -62,11 +81,15 @@ func (v *Plan) Named(hide func(string) string) *Plan {
 			f.Path, f.Old, f.New = hide(f.Path), f.Old.named(hide), f.New.named(hide)
 		}
 	}
-	for i := range named.Notes {
-		n := &named.Notes[i]
-		n.Address, n.Text = hide(n.Address), hide(n.Text)
+	return actions
+}
+
+func namedNotes(notes []Note, hide func(string) string) []Note {
+	notes = slices.Clone(notes)
+	for i := range notes {
+		notes[i].Address, notes[i].Text = hide(notes[i].Address), hide(notes[i].Text)
 	}
-	return &named
+	return notes
 }
 
 func (v *Value) named(hide func(string) string) *Value {

@@ -1,5 +1,5 @@
 // Package githubtest is a GitHub for tests: one repository with one pull request, its
-// comments and reviews, served over HTTP, with what GitHub refuses refused. It shares no
+// comments and reviews, and with issues, served over HTTP, with what GitHub refuses refused. It shares no
 // code with the client. Its clock goes on by a minute with everything that happens.
 package githubtest
 
@@ -33,6 +33,7 @@ type Server struct {
 	clock    time.Time
 	comments []Comment
 	pull     pull
+	issues   []*Issue
 	readOnly map[string]bool
 	failures []int
 }
@@ -48,6 +49,9 @@ func New(t testing.TB, readOnly ...string) *Server {
 	mux.HandleFunc("POST /graphql", s.graphql)
 	mux.HandleFunc("POST /repos/o/r/issues/7/comments", s.put)
 	mux.HandleFunc("PATCH /repos/o/r/issues/comments/{id}", s.put)
+	mux.HandleFunc("POST /repos/o/r/issues", s.putIssue)
+	mux.HandleFunc("PATCH /repos/o/r/issues/{n}", s.putIssue)
+	mux.HandleFunc("POST /repos/o/r/issues/{n}/comments", s.putIssue)
 	mux.HandleFunc("GET /repos/o/r/commits/{sha}/pulls", s.pullsOf)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -116,6 +120,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request) {
 		Variables struct {
 			Owner, Name string
 			Number      int
+			Label       string
 			After       *string
 		}
 	}
@@ -129,7 +134,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := in.Variables
-	repository := map[string]any{"pullRequest": nil}
+	repository := map[string]any{"pullRequest": nil, "issues": s.labelled(login, v.Label, v.After)}
 	if v.Number == 7 {
 		repository["pullRequest"] = s.request(login, v.After)
 	}
