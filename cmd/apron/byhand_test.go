@@ -25,28 +25,35 @@ func scriptByHand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	client := apprunnersdk.NewFromConfig(scriptConfig(ts))
+	ts.Check(resizeByHand(ctx, scriptConfig(ts), args[0], args[1], args[2]))
+}
+
+// resizeByHand changes the size of a service, and returns once that is live.
+func resizeByHand(ctx context.Context, cfg aws.Config, service, cpu, memory string) error {
+	client := apprunnersdk.NewFromConfig(cfg)
 	list, err := client.ListServices(ctx, &apprunnersdk.ListServicesInput{})
-	ts.Check(err)
+	if err != nil {
+		return err
+	}
 	for _, s := range list.ServiceSummaryList {
-		if aws.ToString(s.ServiceName) != args[0] {
+		if aws.ToString(s.ServiceName) != service {
 			continue
 		}
-		_, err := client.UpdateService(ctx, &apprunnersdk.UpdateServiceInput{ServiceArn: s.ServiceArn,
-			InstanceConfiguration: &types.InstanceConfiguration{Cpu: &args[1], Memory: &args[2]}})
-		ts.Check(err)
+		if _, err := client.UpdateService(ctx, &apprunnersdk.UpdateServiceInput{ServiceArn: s.ServiceArn,
+			InstanceConfiguration: &types.InstanceConfiguration{Cpu: &cpu, Memory: &memory}}); err != nil {
+			return err
+		}
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			out, err := client.DescribeService(ctx, &apprunnersdk.DescribeServiceInput{ServiceArn: s.ServiceArn})
-			ts.Check(err)
-			if out.Service.Status == types.ServiceStatusRunning {
-				return
+			if err != nil || out.Service.Status == types.ServiceStatusRunning {
+				return err
 			}
 			<-tick.C
 		}
 	}
-	ts.Fatalf("there is no service %s", args[0])
+	return fmt.Errorf("there is no service %s", service)
 }
 
 // tagByHand gives an image that apron pushed a tag as other people's images have it.
