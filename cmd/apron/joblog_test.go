@@ -58,6 +58,22 @@ health: {path: /health, timeout: "100%, ##[set-output name=fingerprint]forged"}
 	golden(t, "validate-actions.txt", words.ReplaceAllString(strings.ReplaceAll(stderr, filepath.ToSlash(dir), "DIR"), "WORD"))
 }
 
+// TestValidate_warnsInActions: a warning stands where its text does, and is no error.
+func TestValidate_warnsInActions(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small+"env: {API_KEY: \"x, 50%: y\"}\n", built.tiny)
+	code, _, stderr := job(t, map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": c.dir, "KEY": canary + "-value"}, "validate", "-f", filepath.Join(c.dir, "deploy.yaml"))
+	require.Zero(t, code, stderr)
+	obeyed, obeys := joblogtest.Read(stderr)
+	require.True(t, obeys)
+	require.Len(t, obeyed, 1, stderr)
+	require.Equal(t, "warning", obeyed[0].Name)
+	require.Equal(t, map[string]string{"file": "deploy.yaml", "line": "10", "col": "16", "title": "apron"}, obeyed[0].Properties)
+	require.Contains(t, obeyed[0].Data, "env.API_KEY: ")
+	require.Contains(t, obeyed[0].Data, "\nhint: ")
+	require.NotContains(t, stderr, "50%")
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
