@@ -70,10 +70,21 @@ func (h Header) leftOut() []string {
 	var names []string
 	for _, s := range h.Services {
 		if len(s.Errors) > 0 {
-			names = append(names, clean(s.Name))
+			names = append(names, inSentence(s.Name))
 		}
 	}
 	return names
+}
+
+// inSentence is foreign text within a sentence that is text and Markdown alike: a name like
+// most stays as it is, and any other is code.
+func inSentence(s string) string {
+	for _, r := range s {
+		if !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("-./", r)) {
+			return code(s)
+		}
+	}
+	return s
 }
 
 // without is a sentence that names the services that are left out, or "".

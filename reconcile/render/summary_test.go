@@ -34,13 +34,13 @@ func TestPlan_tellsHowEachOfSeveralServicesFares(t *testing.T) {
 
 func TestReport_namesTheServicesThatAreLeftOut(t *testing.T) {
 	_, h := fleet(t)
-	require.Contains(t, written(t, NewReport(completed(), hinted{"x", ""}, h), Options{}), "Apply incomplete: 2 added, 1 changed, 1 destroyed. 2 services are left out: b|d.yaml and gone.\n")
+	require.Contains(t, written(t, NewReport(completed(), hinted{"x", ""}, h), Options{}), "Apply incomplete: 2 added, 1 changed, 1 destroyed. 2 services are left out: `\"b\\x7cd.yaml\"` and gone.\n")
 	h.Services = h.Services[:3]
-	require.Contains(t, written(t, NewReport(&apply.Report{}, nil, h), Options{}), " 1 service is left out: b|d.yaml.\n")
+	require.Contains(t, written(t, NewReport(&apply.Report{}, nil, h), Options{}), " 1 service is left out: `\"b\\x7cd.yaml\"`.\n")
 	for range 5 {
 		h.Services = append(h.Services, h.Services[2])
 	}
-	require.Contains(t, written(t, NewReport(&apply.Report{}, nil, h), Options{}), " 6 services are left out: b|d.yaml, b|d.yaml, b|d.yaml, b|d.yaml, b|d.yaml and 1 more.\n")
+	require.Contains(t, written(t, NewReport(&apply.Report{}, nil, h), Options{}), " 6 services are left out: `\"b\\x7cd.yaml\"`, `\"b\\x7cd.yaml\"`, `\"b\\x7cd.yaml\"`, `\"b\\x7cd.yaml\"`, `\"b\\x7cd.yaml\"` and 1 more.\n")
 }
 
 // TestHeader_ofManyManifestsIsShort keeps the head of a plan of a directory readable.
