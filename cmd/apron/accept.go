@@ -26,6 +26,12 @@ func accepting(d *manifest.Document, actions []plan.Action) (edits []manifest.Ed
 	set := func(path, value string) {
 		edits = append(edits, manifest.Edit{Path: path, Value: manifest.LiveText(path, value, d.Text(path))})
 	}
+	where := func(key string) string {
+		if line, _ := d.Position(key); line > 0 {
+			return fmt.Sprintf("%s:%d", d.Spec.File, line)
+		}
+		return d.Spec.File
+	}
 	for _, a := range actions {
 		service := a.Target.Target == "apprunner" && a.Target.Kind == "service"
 		if !service || a.Op != plan.Update {
@@ -49,6 +55,9 @@ func accepting(d *manifest.Document, actions []plan.Action) (edits []manifest.Ed
 				set("scaling.concurrency", m[3])
 			case key == "image" && d.Spec.Image.InPlace && live != nil:
 				left = append(left, "image: another one runs, "+live.Text()+": name it under image.from")
+			case key == "scaling" && live != nil:
+				left = append(left, fmt.Sprintf("scaling: what is live is %s, which somebody made by hand, and a manifest says numbers: write those of it at %s, or bring back what was with --revert",
+					strings.TrimPrefix(live.Value, "apprunner/scaling/"), where("scaling")))
 			case key == "image":
 				left = append(left, "image: what runs was built from other sources; apron rollback goes back to a release")
 			default:
