@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/github/githubtest"
 	"github.com/apron-deploy/apron/providers/sandbox"
 	"github.com/apron-deploy/apron/reconcile/render"
@@ -249,7 +250,7 @@ func TestShellWord(t *testing.T) {
 
 // FuzzTold: no marker, whoever wrote it, does more than be refused.
 func FuzzTold(f *testing.F) {
-	s := &session{a: newApp(nil, new(bytes.Buffer), new(bytes.Buffer))}
+	s := &session{a: newApp(nil, new(bytes.Buffer), new(bytes.Buffer)), set: &manifest.Set{}}
 	s.a.lookup = os.LookupEnv
 	v := &render.Plan{FormatVersion: render.FormatVersion}
 	good, err := s.compose(told{Approval: "apron-1", Plan: v}, 65536)
