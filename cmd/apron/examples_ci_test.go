@@ -52,7 +52,7 @@ func (j *ciJob) run(file, job string) (code int, out, summary string, outs map[s
 
 // TestExamples_githubActions runs every script of the example: a pull request gets its
 // comment, is approved, merged and applied; what nobody approved is refused, and carried out
-// once somebody gives its fingerprint; and nothing has drifted.
+// once somebody gives its fingerprint; and drift becomes an issue.
 func TestExamples_githubActions(t *testing.T) {
 	t.Parallel()
 	j := newCIJob(t, "github-actions")
@@ -120,6 +120,13 @@ func TestExamples_githubActions(t *testing.T) {
 	code, out, summary, _ = j.run("drift.yml", "drift")
 	require.Zero(t, code, out)
 	require.Contains(t, summary, "**No drift.**")
+	require.Empty(t, hub.Issues())
+	require.NoError(t, resizeByHand(t.Context(), j.c.config(), "shop-production", "512", "1024"))
+	code, out, summary, outs = j.run("drift.yml", "drift")
+	require.Zero(t, code, out)
+	require.Contains(t, summary, "**Drift: 2 settings changed.**")
+	require.Equal(t, "changes", outs["outcome"])
+	require.Len(t, hub.Issues(), 1)
 
 	j.everyScript(githubScripts(t))
 }
@@ -182,7 +189,7 @@ func TestExamples_githubActionsAskForLittle(t *testing.T) {
 		"plan.yml plan":   {"contents: read", "id-token: write", "pull-requests: write"},
 		"plan.yml fork":   {"contents: read"},
 		"apply.yml apply": {"contents: read", "id-token: write", "pull-requests: write"},
-		"drift.yml drift": {"contents: read", "id-token: write"},
+		"drift.yml drift": {"contents: read", "id-token: write", "issues: write"},
 	}, asks)
 }
 

@@ -42,6 +42,7 @@ type workflowStep struct {
 // ciJob runs the steps of jobs in a checkout, one after the other, as a runner would.
 type ciJob struct {
 	t   *testing.T
+	c   *checkout
 	dir string // of the checkout
 	// vars are those of the job, and what its steps add.
 	vars map[string]string
@@ -194,7 +195,7 @@ func newCIJob(t *testing.T, example string) *ciJob {
 	c := newCheckout(t, small+"environments: {production: {service: shop-production, image: {repository: shop}}}\n", built.app)
 	require.NoError(t, os.CopyFS(c.dir, os.DirFS(filepath.Join("..", "..", "examples", example))))
 	env := &testscript.Env{Vars: c.vars}
-	j := &ciJob{t: t, dir: c.dir, vars: map[string]string{}, values: map[string]string{}, ran: map[string]bool{}}
+	j := &ciJob{t: t, c: c, dir: c.dir, vars: map[string]string{}, values: map[string]string{}, ran: map[string]bool{}}
 	for _, kv := range env.Vars {
 		k, v, _ := strings.Cut(kv, "=")
 		j.vars[k] = v
