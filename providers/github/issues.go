@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -49,7 +50,7 @@ func (c *Client) Issues(ctx context.Context, repository, label string) ([]Issue,
 		}
 		return r.Issues.PageInfo, nil
 	})
-	return issues, err
+	return issues, aboutIssues(err)
 }
 
 // OpenIssue makes an issue with a label, and returns its URL.
@@ -83,5 +84,18 @@ func (c *Client) issue(ctx context.Context, what, method, address string, in map
 		URL string `json:"html_url"`
 	}
 	err := c.call(ctx, what, method, address, method == http.MethodPatch, in, &made)
-	return made.URL, err
+	return made.URL, aboutIssues(err)
+}
+
+// aboutIssues has an error say what helps with issues.
+func aboutIssues(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		switch e.Status {
+		case http.StatusForbidden:
+			e.Fix = "give the token issues: write"
+		case http.StatusGone:
+			e.Fix = "turn issues on in the settings of the repository"
+		}
+	}
+	return err
 }
