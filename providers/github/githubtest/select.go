@@ -11,13 +11,18 @@ import (
 // fragment's type it asks of the object.
 type selection map[string]selection
 
+// complaint is an error in GitHub's words.
+type complaint string
+
+func (c complaint) Error() string { return string(c) }
+
 var token = regexp.MustCompile(`\.\.\.|[{}()]|[_A-Za-z][_0-9A-Za-z]*|[^\s,]`)
 
 // parse reads the selection of a query without aliases, directives and named fragments.
 func parse(query string) (selection, error) {
 	p := parser(token.FindAllString(query, -1))
 	if p.next() != "query" {
-		return nil, fmt.Errorf("Expected a query")
+		return nil, complaint("Expected a query")
 	}
 	return p.selection()
 }
@@ -45,7 +50,7 @@ func (p *parser) selection() (selection, error) {
 	if p.peek() == "(" {
 		for t := p.next(); t != ")"; t = p.next() {
 			if t == "" {
-				return nil, fmt.Errorf("Expected )")
+				return nil, complaint("Expected )")
 			}
 		}
 	}
@@ -59,7 +64,7 @@ func (p *parser) selection() (selection, error) {
 		case "}":
 			return s, nil
 		case "":
-			return nil, fmt.Errorf("Expected }")
+			return nil, complaint("Expected }")
 		case "...":
 			p.next() // on
 			p.next() // a type
@@ -84,13 +89,13 @@ func (s selection) of(v any) (any, error) {
 	switch v := v.(type) {
 	case map[string]any:
 		if s == nil {
-			return nil, fmt.Errorf("Field must have selections")
+			return nil, complaint("Field must have selections")
 		}
 		left := map[string]any{}
 		for _, name := range slices.Sorted(maps.Keys(s)) {
 			field, ok := v[name]
 			if !ok {
-				return nil, fmt.Errorf("Field '%s' doesn't exist", name)
+				return nil, complaint(fmt.Sprintf("Field '%s' doesn't exist", name))
 			}
 			got, err := s[name].of(field)
 			if err != nil {
