@@ -70,7 +70,9 @@ var failures = map[string]failure{
 		cause: `the application needs the environment variable OPENAI_API_KEY`, hint: `set OPENAI_API_KEY under env: or secrets: \(\S*deploy.yaml:7\)`},
 	"jwks": {broken: [2]string{"{VERSION: one}", "{VERSION: two, KEYS: CLERK_JWKS_URL, CLERK_JWKS_URL: my.clerk.dev}"}, exit: exitFailed, rolls: rolledBack,
 		cause: `CLERK_JWKS_URL is not a URL that signing keys can be fetched from`, hint: `https://YOUR.DOMAIN/.well-known/jwks.json \(\S*deploy.yaml:7\)`},
-	"memory": {broken: [2]string{"{VERSION: one}", "{VERSION: two, EAT: '1200'}"}, exit: exitFailed, rolls: rolledBack, needs: "namespaces",
+	"memory": {broken: [2]string{"{VERSION: one}\nhealth: {protocol: HTTP, path: /health, interval: 2s, timeout: 1s, healthy: 1, unhealthy: 3}",
+		"{VERSION: two, EAT: '1200'}\nhealth: {protocol: HTTP, path: /health, interval: 20s, timeout: 5s, healthy: 1, unhealthy: 20}"}, // time to eat, on a machine that is busy
+		exit: exitFailed, rolls: rolledBack, needs: "namespaces",
 		cause: `killed \(exit code 137\).*more memory than it has, of which it has 512 MiB`, hint: `raise memory: \(\S*deploy.yaml:9\)`},
 	"slow": {broken: [2]string{"{VERSION: one}", "{VERSION: two, SLOW: 1h}"}, exit: exitFailed, rolls: rolledBack,
 		cause: `still starting when the five minutes that App Runner gives it were over`, hint: `listen first and load afterwards`},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -34,6 +35,9 @@ func TestSweep_diesAtEveryCall(t *testing.T) {
 	t.Run("a change of it all", func(t *testing.T) { sweep(t, changed, applied, "scaling revision 1 apron-1-2-50") })
 }
 
+// reading are the calls that change nothing.
+var reading = regexp.MustCompile(`^\w+ (Get|List|Describe|BatchGet|BatchCheck|Filter|HEAD|GET)`)
+
 // lockLeft is what a run leaves that died when it had nothing left to do but give its lock
 // back: the next run that has something to do takes it over.
 const lockLeft = "parameter version 1 /apron/lock/shop"
@@ -57,7 +61,11 @@ func sweep(t *testing.T, c *checkout, begin, replaced string) {
 	require.Greater(t, len(calls), 20)
 	require.NotContains(t, want, replaced)
 	for n, call := range calls {
-		for when, name := range map[sandbox.When]string{sandbox.Before: "before", sandbox.After: "after"} {
+		whens := map[sandbox.When]string{sandbox.Before: "before", sandbox.After: "after"}
+		if reading.MatchString(call) {
+			delete(whens, sandbox.After) // it has no effect: that is to die before the next call
+		}
+		for when, name := range whens {
 			t.Run(fmt.Sprintf("%s %d %s", name, n+1, call), func(t *testing.T) {
 				t.Parallel()
 				w := fresh(t)

@@ -14,7 +14,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -23,7 +22,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -110,11 +108,9 @@ func begin() error {
 	}
 	if n, err := strconv.Atoi(os.Getenv("EAT")); err == nil {
 		fmt.Println("app: filling the cache")
-		var kept [][]byte
-		for range n {
-			kept = append(kept, bytes.Repeat([]byte{1}, 1<<20))
+		if err := eat(n << 20); err != nil {
+			return err
 		}
-		runtime.KeepAlive(kept)
 	}
 	if d, err := time.ParseDuration(os.Getenv("SLOW")); err == nil {
 		tick, end := time.NewTicker(100*time.Millisecond), time.After(d)
