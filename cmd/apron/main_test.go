@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	runner.Init()
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("6") // these tests wait more than they compute
+		_ = f.Value.Set("8") // these tests wait more than they compute
 	}
 	os.Exit(withPrograms(m.Run))
 }
