@@ -39,7 +39,8 @@ type failure struct {
 	cause    string // a regular expression of what is printed
 	hint     string // and another
 	rolls    apprunnertypes.OperationStatus
-	needs    string // an engine without which there is nothing to see
+	needs    string  // an engine without which there is nothing to see
+	speed    float64 // of a sandbox of its own, where the application takes its time; 0 for none
 	repair   func(t *testing.T, st *stage)
 }
 
@@ -72,7 +73,7 @@ var failures = map[string]failure{
 		cause: `CLERK_JWKS_URL is not a URL that signing keys can be fetched from`, hint: `https://YOUR.DOMAIN/.well-known/jwks.json \(\S*deploy.yaml:7\)`},
 	"memory": {broken: [2]string{"{VERSION: one}\nhealth: {protocol: HTTP, path: /health, interval: 2s, timeout: 1s, healthy: 1, unhealthy: 3}",
 		"{VERSION: two, EAT: '1200'}\nhealth: {protocol: HTTP, path: /health, interval: 20s, timeout: 5s, healthy: 1, unhealthy: 20}"}, // time to eat, on a machine that is busy
-		exit: exitFailed, rolls: rolledBack, needs: "namespaces",
+		exit: exitFailed, rolls: rolledBack, needs: "namespaces", speed: 10,
 		cause: `killed \(exit code 137\).*more memory than it has, of which it has 512 MiB`, hint: `raise memory: \(\S*deploy.yaml:9\)`},
 	"slow": {broken: [2]string{"{VERSION: one}", "{VERSION: two, SLOW: 1h}"}, exit: exitFailed, rolls: rolledBack,
 		cause: `still starting when the five minutes that App Runner gives it were over`, hint: `listen first and load afterwards`},
@@ -121,12 +122,15 @@ func TestFailures(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(failures)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := failures[name]
+			f, st := failures[name], st
 			if f.needs != "" && st.engine != f.needs {
 				if os.Getenv("APRON_TEST_ENGINES") == "required" {
 					t.Fatalf("%s: cannot happen with the engine %q", f.needs, st.engine)
 				}
 				t.Skipf("%s: cannot happen with the engine %q", f.needs, st.engine)
+			}
+			if f.speed != 0 {
+				st = newStage(t, st.engine, f.speed)
 			}
 			st.play(t, name, f)
 		})
