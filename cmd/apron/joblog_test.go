@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -88,8 +89,8 @@ func golden(t *testing.T, name, got string) {
 // TestBuild_commandsNobodyObeys: what a build prints reaches the log, folded away, and the
 // runner obeys none of it.
 func TestBuild_commandsNobodyObeys(t *testing.T) {
-	if _, err := os.Stat("/bin/sh"); err != nil {
-		t.Skip("the hook is a shell's: ", err)
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no /bin/sh")
 	}
 	t.Parallel()
 	hostile := []string{"::error::forged", "::set-output name=changes::false", "x ##[set-output name=fingerprint]forged", "##[add-mask]a",

@@ -39,7 +39,7 @@ func leavesOf(t testing.TB, s sample) []sourceLeaf {
 		}
 		var y yaml.Node
 		// JSON's surrogate pairs are the one thing in it that YAML does not have.
-		require.NoError(t, yaml.Unmarshal(bytes.ReplaceAll(f.Data, []byte(`\ud83c\udf55`), []byte("xxxxxxxxxxxx")), &y))
+		require.NoError(t, yaml.Unmarshal(bytes.ReplaceAll(f.Data, []byte(`\ud83c\udf55`), []byte("a surrogate!")), &y))
 		yamlLeaves(f, &y, nil, &all)
 	}
 	return all
@@ -65,7 +65,7 @@ func yamlLeaves(f foreign.File, y *yaml.Node, path []string, all *[]sourceLeaf) 
 		if i := bytes.Index(line, []byte(y.Value)); i >= 0 && y.Value != "" && y.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
 			l.from, l.to = start+i, start+i+len(y.Value)
 		}
-		l.text = strings.ReplaceAll(l.text, "xxxxxxxxxxxx", "🍕")
+		l.text = strings.ReplaceAll(l.text, "a surrogate!", "🍕")
 		*all = append(*all, l)
 	}
 }
