@@ -15,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +61,18 @@ func builder(t *testing.T, called string, r *build.Request) build.Builder {
 		}
 		return shellImage(), nil
 	}}
+}
+
+// hasBuildKit reports whether docker's client brings BuildKit without the plugin, as those
+// before version 23 do.
+func hasBuildKit(t *testing.T) bool {
+	t.Helper()
+	out, err := exec.Command("docker", "version", "--format", "{{.Client.Version}}").Output()
+	require.NoError(t, err)
+	major, _, _ := strings.Cut(string(out), ".")
+	n, err := strconv.Atoi(major)
+	require.NoError(t, err)
+	return n < 23
 }
 
 const shellName = "apron.local/test-shell:latest"
@@ -347,8 +360,8 @@ func TestBuilders_giveSecretsToTheBuildAlone(t *testing.T) {
 				require.ErrorContains(t, err, "image.build.secrets.npm: docker's legacy builder knows no build secrets")
 				return
 			case "docker":
-				if errors.As(err, new(*build.SecretError)) && os.Getenv("APRON_TEST_ENGINES") != "required" {
-					t.Skip("this docker has nothing but the legacy builder")
+				if errors.As(err, new(*build.SecretError)) && !hasBuildKit(t) {
+					t.Skip("without a plugin this docker has nothing but the legacy builder, which has a case of its own")
 				}
 			}
 			require.NoError(t, err, output.String())
