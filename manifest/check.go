@@ -3,12 +3,12 @@ package manifest
 import (
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -200,7 +200,7 @@ func (c *checker) repository() {
 		return // it has one already, or none of this account
 	}
 	named := c.root.get("image").get("repository") != nil
-	if service := formats["service"].pattern; named || !service.MatchString(c.m.Service) || formats["repository"].pattern.MatchString(c.m.Service) {
+	if service := formats["service"].pattern(); named || !service.MatchString(c.m.Service) || formats["repository"].pattern().MatchString(c.m.Service) {
 		return
 	}
 	c.fail(c.at("service"), "service", "add image: {repository: NAME}; "+formats["repository"].fix,
@@ -246,7 +246,7 @@ func (c *checker) image() {
 	}
 }
 
-var epochText = regexp.MustCompile(`^[0-9]{1,11}$`)
+var epochText = pattern.Lazy(`^[0-9]{1,11}$`)
 
 func (c *checker) build() {
 	if c.m.Image == nil || c.m.Image.Build == nil {
@@ -268,7 +268,7 @@ func (c *checker) build() {
 	}
 	stays(root+"dockerfile", context, b.Dockerfile)
 	c.caches(context)
-	if epoch, ok := b.Args["SOURCE_DATE_EPOCH"]; ok && !epochText.MatchString(string(epoch)) {
+	if epoch, ok := b.Args["SOURCE_DATE_EPOCH"]; ok && !epochText().MatchString(string(epoch)) {
 		c.fail(c.at(root+"args.SOURCE_DATE_EPOCH"), root+"args.SOURCE_DATE_EPOCH", "git log -1 --format=%ct prints that of the last commit",
 			"is not a number of seconds since 1970")
 	}

@@ -1,14 +1,14 @@
 package manifest
 
-import "regexp"
+import "github.com/apron-deploy/apron/reconcile/pattern"
 
 // inPlace reports whether image.from runs where it is.
 func (im *Image) inPlace() bool { return im != nil && im.Copy != nil && !*im.Copy }
 
 var (
 	// https://docs.aws.amazon.com/apprunner/latest/api/API_ImageRepository.html
-	privateImage = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+)(?:[:@]\S+)?$`)
-	publicImage  = regexp.MustCompile(`^public\.ecr\.aws/[a-z0-9._-]+/[a-z0-9._/-]+(?:[:@]\S+)?$`)
+	privateImage = pattern.Lazy(`^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+)(?:[:@]\S+)?$`)
+	publicImage  = pattern.Lazy(`^public\.ecr\.aws/[a-z0-9._-]+/[a-z0-9._/-]+(?:[:@]\S+)?$`)
 )
 
 // inPlace checks what goes with an image that is not copied.
@@ -23,8 +23,8 @@ func (c *checker) inPlace() {
 	if *im.Copy {
 		return
 	}
-	public := publicImage.MatchString(im.From)
-	if im.From != "" && !public && !privateImage.MatchString(im.From) {
+	public := publicImage().MatchString(im.From)
+	if im.From != "" && !public && !privateImage().MatchString(im.From) {
 		c.fail(c.at("image.copy"), "image.copy", "leave it out: apron copies the image into ECR",
 			"App Runner runs images from where they are in ECR and ECR Public only")
 	}

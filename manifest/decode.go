@@ -164,7 +164,7 @@ func (d *decoder) dictionary(n *node, v reflect.Value, path string, tag reflect.
 	kf := keyFormats[tag.Get("keys")]
 	for _, f := range n.fields {
 		sub := join(path, f.key)
-		if kf.pattern != nil && !kf.pattern.MatchString(f.key) {
+		if kf.pattern != nil && !kf.pattern().MatchString(f.key) {
 			d.fail(f.at, path, kf.fix, "%q is not %s", clip(f.key, 60), kf.what)
 			continue
 		}
@@ -322,7 +322,7 @@ func (d *decoder) shaped(n *node, text, path string, tag reflect.StructTag) {
 		}
 		return
 	}
-	if f, ok := formats[tag.Get("format")]; ok && !f.pattern.MatchString(text) {
+	if f, ok := formats[tag.Get("format")]; ok && !f.pattern().MatchString(text) {
 		d.fail(n.at, path, f.fix, "%s is not %s", n.show(), f.what)
 	}
 }

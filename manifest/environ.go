@@ -119,7 +119,7 @@ func statements(text string) []statement {
 		}
 		s := statement{line: i + 1, text: lines[i]}
 		eq := strings.IndexAny(line, "=:")
-		if eq < 0 && envName.MatchString(strings.TrimSpace(strings.TrimPrefix(line, "export "))) {
+		if eq < 0 && envName().MatchString(strings.TrimSpace(strings.TrimPrefix(line, "export "))) {
 			continue // a name alone: taken from the environment, where we look anyway
 		}
 		if eq < 0 {
@@ -127,7 +127,7 @@ func statements(text string) []statement {
 			continue
 		}
 		s.key = strings.TrimSpace(strings.TrimPrefix(line[:eq], "export "))
-		if !envName.MatchString(s.key) {
+		if !envName().MatchString(s.key) {
 			s.key = ""
 		}
 		if value := strings.TrimSpace(line[eq+1:]); value != "" && (value[0] == '"' || value[0] == '\'') {

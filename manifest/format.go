@@ -1,16 +1,20 @@
 package manifest
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
+)
 
 // format is the shape a text may have.
 type format struct {
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp
 	what    string // completes "X is not …"
 	fix     string
 }
 
-func shape(pattern, what, fix string) format {
-	return format{pattern: regexp.MustCompile(pattern), what: what, fix: fix}
+func shape(text, what, fix string) format {
+	return format{pattern: pattern.Lazy(text), what: what, fix: fix}
 }
 
 // formats is read only. Patterns are in the common part of Go's and ECMA's syntax,

@@ -2,11 +2,12 @@ package manifest
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/template"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 const (
@@ -16,10 +17,10 @@ const (
 
 var (
 	// reference is compose's pattern with dotted names and, in braces, several lines.
-	reference = regexp.MustCompile(
+	reference = pattern.Lazy(
 		`\$(?:(?P<escaped>\$)|(?P<named>` + plainName + `)|\{(?:(?P<braced>` + dottedName + `(?::?[-+?](?s:.*))?)\}|(?P<invalid>)))`)
-	operation = regexp.MustCompile(`^(` + dottedName + `)(:?[-+?])((?s:.*))$`)
-	softName  = regexp.MustCompile(`^services\.([A-Za-z0-9_-]+)\.url$`)
+	operation = pattern.Lazy(`^(` + dottedName + `)(:?[-+?])((?s:.*))$`)
+	softName  = pattern.Lazy(`^services\.([A-Za-z0-9_-]+)\.url$`)
 )
 
 // expansion is a scalar after interpolation.
@@ -112,7 +113,7 @@ func (x *expander) run(text string) string {
 		return text
 	}
 	out, err := template.SubstituteWithOptions(text, x.plain,
-		template.WithPattern(reference), template.WithoutLogging,
+		template.WithPattern(reference()), template.WithoutLogging,
 		template.WithSubstitutionFunction(x.operator), template.WithReplacementFunction(x.replace))
 	if err != nil && len(x.faults) == 0 {
 		x.fail("write ${NAME}, ${NAME:-default} or ${NAME:?message}; $$ is a dollar sign", "holds a ${ that is not a reference")
@@ -174,7 +175,7 @@ func (x *expander) plain(name string) (string, bool) {
 
 // operator is the value of ${NAME:-default} and its relatives.
 func (x *expander) operator(text string, _ template.Mapping) (string, bool, error) {
-	m := operation.FindStringSubmatch(text)
+	m := operation().FindStringSubmatch(text)
 	if m == nil {
 		return "", false, nil
 	}
@@ -224,7 +225,7 @@ func (x *expander) later(s softRef) string {
 func (x *expander) url(name string) (string, bool) {
 	service := x.self
 	if name != "self.url" {
-		m := softName.FindStringSubmatch(name)
+		m := softName().FindStringSubmatch(name)
 		if m == nil {
 			return "", false
 		}

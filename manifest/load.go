@@ -8,10 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -125,8 +125,8 @@ type loader struct {
 }
 
 var (
-	hasVersion = regexp.MustCompile(`(?m)^version:`)
-	hasService = regexp.MustCompile(`(?m)^service:`)
+	hasVersion = pattern.Lazy(`(?m)^version:`)
+	hasService = pattern.Lazy(`(?m)^service:`)
 )
 
 // expandDir returns the manifests that path stands for. Within a directory they are the
@@ -143,7 +143,7 @@ func (l *loader) expandDir(path string) []string {
 		}
 		file := filepath.Join(path, e.Name())
 		data, err := l.ReadFile(file)
-		if err == nil && hasVersion.Match(data) && hasService.Match(data) {
+		if err == nil && hasVersion().Match(data) && hasService().Match(data) {
 			files = append(files, file)
 		}
 	}

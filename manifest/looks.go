@@ -5,22 +5,24 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // public prefixes mark variables that a front end ships to every browser.
 var public = []string{"NEXT_PUBLIC_", "VITE_", "REACT_APP_", "NUXT_PUBLIC_", "EXPO_PUBLIC_", "GATSBY_", "PUBLIC_"}
 
 // harmless endings turn a name that speaks of a secret into one that only points at it.
-var harmless = regexp.MustCompile(`(PUBLISHABLE_KEY|PUBLIC_KEY|_ID|_ARN|_NAME|_URL|_URI|_PATH|_FILE|_TTL|_EXPIRY|_EXPIRES(_IN)?|_LENGTH|_LIMIT|_SIZE|_COUNT|_AGE|_LIFETIME|_DURATION|_EXPIRATION|_SECONDS|_MINUTES|_HOURS|_DAYS|_ALGORITHM|_TYPE|_HEADER|_ISSUER|_ENDPOINT|_REGION|_ENABLED)$`)
+var harmless = pattern.Lazy(`(PUBLISHABLE_KEY|PUBLIC_KEY|_ID|_ARN|_NAME|_URL|_URI|_PATH|_FILE|_TTL|_EXPIRY|_EXPIRES(_IN)?|_LENGTH|_LIMIT|_SIZE|_COUNT|_AGE|_LIFETIME|_DURATION|_EXPIRATION|_SECONDS|_MINUTES|_HOURS|_DAYS|_ALGORITHM|_TYPE|_HEADER|_ISSUER|_ENDPOINT|_REGION|_ENABLED)$`)
 
-var secretWords = regexp.MustCompile(`(^|_)(SECRETS?|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|APIKEY|CREDENTIALS?)(_|$)` +
+var secretWords = pattern.Lazy(`(^|_)(SECRETS?|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|APIKEY|CREDENTIALS?)(_|$)` +
 	`|(^|_)(API|SECRET|PRIVATE|ACCESS|ENCRYPTION|SIGNING|MASTER|AUTH|SERVICE_ROLE|LICENSE)_?KEY(_|$)`)
 
 // SecretLooking reports whether a variable of that name usually holds a secret. Keys
 // that a front end publishes, NEXT_PUBLIC_… for one, are not secrets.
 func SecretLooking(name string) bool {
 	name = strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(name))
-	return !published(name) && !harmless.MatchString(name) && secretWords.MatchString(name)
+	return !published(name) && !harmless().MatchString(name) && secretWords().MatchString(name)
 }
 
 func published(name string) bool {
@@ -29,30 +31,30 @@ func published(name string) bool {
 
 // signatures are values that say themselves what they are.
 var signatures = []struct {
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp
 	what    string
 }{
-	{regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b`), "an AWS access key"},
-	{regexp.MustCompile(`\b[sr]k_(live|test)_[A-Za-z0-9]{8,}`), "a secret API key"},
-	{regexp.MustCompile(`\bsk-[A-Za-z0-9_-]{20,}`), "a secret API key"},
-	{regexp.MustCompile(`\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}`), "a GitHub token"},
-	{regexp.MustCompile(`\bglpat-[A-Za-z0-9_-]{16,}`), "a GitLab token"},
-	{regexp.MustCompile(`\bxox[abprs]-[A-Za-z0-9-]{10,}`), "a Slack token"},
-	{regexp.MustCompile(`\bwhsec_[A-Za-z0-9+/=]{16,}`), "a webhook's signing secret"},
-	{regexp.MustCompile(`\bAIza[A-Za-z0-9_-]{35}`), "a Google API key"},
-	{regexp.MustCompile(`\bhf_[A-Za-z0-9]{30,}`), "a Hugging Face token"},
-	{regexp.MustCompile(`\bnpm_[A-Za-z0-9]{36}`), "an npm token"},
-	{regexp.MustCompile(`\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`), "a SendGrid key"},
-	{regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY`), "a private key"},
-	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}`), "a JSON web token"},
-	{regexp.MustCompile(`://[^/\s:@]+:[^/\s@]+@`), "a URL with a password"},
+	{pattern.Lazy(`\b(AKIA|ASIA)[A-Z0-9]{16}\b`), "an AWS access key"},
+	{pattern.Lazy(`\b[sr]k_(live|test)_[A-Za-z0-9]{8,}`), "a secret API key"},
+	{pattern.Lazy(`\bsk-[A-Za-z0-9_-]{20,}`), "a secret API key"},
+	{pattern.Lazy(`\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}`), "a GitHub token"},
+	{pattern.Lazy(`\bglpat-[A-Za-z0-9_-]{16,}`), "a GitLab token"},
+	{pattern.Lazy(`\bxox[abprs]-[A-Za-z0-9-]{10,}`), "a Slack token"},
+	{pattern.Lazy(`\bwhsec_[A-Za-z0-9+/=]{16,}`), "a webhook's signing secret"},
+	{pattern.Lazy(`\bAIza[A-Za-z0-9_-]{35}`), "a Google API key"},
+	{pattern.Lazy(`\bhf_[A-Za-z0-9]{30,}`), "a Hugging Face token"},
+	{pattern.Lazy(`\bnpm_[A-Za-z0-9]{36}`), "an npm token"},
+	{pattern.Lazy(`\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`), "a SendGrid key"},
+	{pattern.Lazy(`-----BEGIN [A-Z ]*PRIVATE KEY`), "a private key"},
+	{pattern.Lazy(`\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}`), "a JSON web token"},
+	{pattern.Lazy(`://[^/\s:@]+:[^/\s@]+@`), "a URL with a password"},
 }
 
 // Signature says what secret is in a text by its own form, such as "an AWS access key", or
 // "".
 func Signature(text string) string {
 	for _, s := range signatures {
-		if s.pattern.MatchString(text) {
+		if s.pattern().MatchString(text) {
 			return s.what
 		}
 	}
@@ -68,10 +70,10 @@ func revealing(name, value string) string {
 	if what := Signature(value); what != "" {
 		return what
 	}
-	if published(name) || harmless.MatchString(strings.ToUpper(name)) || strings.HasPrefix(value, "pk_") {
+	if published(name) || harmless().MatchString(strings.ToUpper(name)) || strings.HasPrefix(value, "pk_") {
 		return ""
 	}
-	if digestName.MatchString(strings.ToUpper(name)) && digestValue.MatchString(value) {
+	if digestName().MatchString(strings.ToUpper(name)) && digestValue().MatchString(value) {
 		return ""
 	}
 	if random(value) {
@@ -95,11 +97,11 @@ const randomKey = "a random key"
 // digests are names and values of commits and checksums, which look random and are not
 // secret.
 var (
-	digestName  = regexp.MustCompile(`(^|_)(SHA|SHA1|SHA256|COMMIT|REVISION|REV|DIGEST|CHECKSUM)$`)
-	digestValue = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	digestName  = pattern.Lazy(`(^|_)(SHA|SHA1|SHA256|COMMIT|REVISION|REV|DIGEST|CHECKSUM)$`)
+	digestValue = pattern.Lazy(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
-var run = regexp.MustCompile(`[A-Za-z0-9]{24,}`)
+var run = pattern.Lazy(`[A-Za-z0-9]{24,}`)
 
 // random reports whether value holds a long run of letters and digits that no person
 // would have made up. Digests, URLs and ARNs name things and are left out.
@@ -107,7 +109,7 @@ func random(value string) bool {
 	if strings.Contains(value, "://") || strings.HasPrefix(value, "arn:") || strings.HasPrefix(value, "sha256:") {
 		return false
 	}
-	return slices.ContainsFunc(run.FindAllString(value, -1), func(s string) bool {
+	return slices.ContainsFunc(run().FindAllString(value, -1), func(s string) bool {
 		return strings.ContainsAny(s, "0123456789") && strings.Trim(s, "0123456789") != "" && entropy(s) >= 3.4
 	})
 }

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // parse reads the documents of a file. A document that holds nothing is left out.
@@ -51,7 +52,7 @@ func parse(file string, data []byte, f *findings) []*node {
 	return docs
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
+var yamlError = pattern.Lazy(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 
 // friendly maps the parser's words to ours. What it does not list is passed on: the
 // parser quotes anchors and directives, never values.
@@ -70,7 +71,7 @@ var friendly = []struct{ has, msg, fix string }{
 // SyntaxError says in plain words, and with the place, why yaml.v3 could not read data.
 func SyntaxError(file string, data []byte, err error) *Error {
 	e := &Error{File: file, Line: 1, Column: 1}
-	m := yamlError.FindStringSubmatch(err.Error())
+	m := yamlError().FindStringSubmatch(err.Error())
 	if m == nil {
 		e.Msg = "is not YAML"
 		return e

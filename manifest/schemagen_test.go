@@ -127,7 +127,7 @@ func (g *generator) value(t reflect.Type, tag reflect.StructTag, path string, ov
 	case t.Kind() == reflect.Map:
 		s := map[string]any{
 			"type": "object", "additionalProperties": g.value(t.Elem(), tag, path, overlay),
-			"propertyNames": map[string]any{"pattern": keyFormats[tag.Get("keys")].pattern.String()},
+			"propertyNames": map[string]any{"pattern": keyFormats[tag.Get("keys")].pattern().String()},
 		}
 		if overlay {
 			s["additionalProperties"] = map[string]any{"anyOf": []any{s["additionalProperties"], map[string]any{"type": "null"}}}
@@ -191,7 +191,7 @@ func leafSchema(t reflect.Type, tag reflect.StructTag) map[string]any {
 	default:
 		s["type"] = []string{"string", "number", "boolean"}
 		if f, ok := formats[tag.Get("format")]; ok {
-			s["pattern"] = or(f.pattern.String())
+			s["pattern"] = or(f.pattern().String())
 		}
 	}
 	if tag.Get("range") != "" && t.Kind() == reflect.Int || t == durationType {

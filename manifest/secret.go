@@ -1,9 +1,9 @@
 package manifest
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -19,19 +19,19 @@ type Secret struct {
 }
 
 var (
-	envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	envName = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
-	parameterName = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+)+$|^[A-Za-z0-9_.-]+$`)
-	parameterARN  = regexp.MustCompile(`^arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter(/[A-Za-z0-9_.-]+)+$`)
+	parameterName = pattern.Lazy(`^(/[A-Za-z0-9_.-]+)+$|^[A-Za-z0-9_.-]+$`)
+	parameterARN  = pattern.Lazy(`^arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter(/[A-Za-z0-9_.-]+)+$`)
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
-	secretARN  = regexp.MustCompile(`^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)(?::([^:]*):([^:]*):([^:]*))?$`)
+	secretName = pattern.Lazy(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	secretARN  = pattern.Lazy(`^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)(?::([^:]*):([^:]*):([^:]*))?$`)
 )
 
 var (
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
-	versionStage = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,256}$`)
-	versionID    = regexp.MustCompile(`^[A-Za-z0-9-]{32,64}$`)
+	versionStage = pattern.Lazy(`^[A-Za-z0-9/_+=.@-]{1,256}$`)
+	versionID    = pattern.Lazy(`^[A-Za-z0-9-]{32,64}$`)
 )
 
 const secretForms = "write env:NAME, ssm:/path, secretsmanager:name#key or a full ARN"
@@ -45,24 +45,24 @@ func (s *Secret) parse(text string) (wrong, fix string) {
 	source, name, _ := strings.Cut(body, ":")
 	switch {
 	case source == "env":
-		if !envName.MatchString(name) {
+		if !envName().MatchString(name) {
 			return "does not name an environment variable after env:", "write env:NAME"
 		}
 		*s = Secret{Source: state.FromEnv, Name: name}
 	case source == "ssm":
-		if !parameterName.MatchString(name) {
+		if !parameterName().MatchString(name) {
 			return "does not name a parameter after ssm:", "write ssm:/path/to/parameter; a name with / starts with /"
 		}
 		*s = Secret{Source: state.FromSSM, Name: name}
-	case parameterARN.MatchString(body):
+	case parameterARN().MatchString(body):
 		*s = Secret{Source: state.FromSSM, Name: body}
 	case source == "secretsmanager":
-		if !secretName.MatchString(name) {
+		if !secretName().MatchString(name) {
 			return "does not name a secret after secretsmanager:", "write secretsmanager:name, or secretsmanager:name#key for one key of a JSON secret"
 		}
 		return s.part(name, key)
-	case strings.HasPrefix(body, "arn:") && secretARN.MatchString(body):
-		m := secretARN.FindStringSubmatch(body)
+	case strings.HasPrefix(body, "arn:") && secretARN().MatchString(body):
+		m := secretARN().FindStringSubmatch(body)
 		if m[2]+m[3]+m[4] != "" && keyed {
 			return "names the JSON key or the version twice", "write ARN#key, or ARN:key:stage:version"
 		}
@@ -87,9 +87,9 @@ func (s *Secret) part(name, text string) (wrong, fix string) {
 	key, version, _ := strings.Cut(text, ":")
 	stage, id, _ := strings.Cut(version, ":")
 	switch {
-	case stage != "" && !versionStage.MatchString(stage):
+	case stage != "" && !versionStage().MatchString(stage):
 		return "does not name a version stage after the key", forms + "; AWSPREVIOUS is one"
-	case id != "" && !versionID.MatchString(id):
+	case id != "" && !versionID().MatchString(id):
 		return "does not name a version after the key", forms + "; aws secretsmanager list-secret-version-ids shows them"
 	case stage != "" && id != "":
 		return "names a version twice, by its stage and by its id", "keep one of the two"
@@ -105,18 +105,18 @@ type BuildSecret struct {
 }
 
 // secretFile is a path that fits into the engines' comma-separated options.
-var secretFile = regexp.MustCompile(`^[^\x00-\x1f,"\\]+$`)
+var secretFile = pattern.Lazy(`^[^\x00-\x1f,"\\]+$`)
 
 // parse never lets the text into a message, as that of a [Secret].
 func (s *BuildSecret) parse(text string) (wrong, fix string) {
 	const forms = "write env:NAME or file:PATH"
 	source, name, _ := strings.Cut(text, ":")
 	switch {
-	case source == "env" && !envName.MatchString(name):
+	case source == "env" && !envName().MatchString(name):
 		return "does not name an environment variable after env:", "write env:NAME"
 	case source == "env":
 		*s = BuildSecret{Env: name}
-	case source == "file" && !secretFile.MatchString(name):
+	case source == "file" && !secretFile().MatchString(name):
 		return "does not name a file after file:", "write file:PATH, relative to the context, without commas, quotes and backslashes"
 	case source == "file":
 		*s = BuildSecret{File: name}

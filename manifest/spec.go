@@ -35,7 +35,7 @@ func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
 	if r := m.Roles; r != nil {
 		s.Roles = state.Roles{Access: cmp.Or(r.Access, "auto"), Instance: cmp.Or(r.Instance, "auto")}
 	}
-	if s.Image.InPlace && publicImage.MatchString(s.Image.From) && s.Roles.Access == "auto" {
+	if s.Image.InPlace && publicImage().MatchString(s.Image.From) && s.Roles.Access == "auto" {
 		s.Roles.Access = "" // nothing is asked for it
 	}
 	s.Network = m.Network.spec()
@@ -96,7 +96,7 @@ func (im *Image) spec(service string, lookup func(string) (string, bool)) state.
 	}
 	s.From, s.Whole = im.From, im.Platforms == "all"
 	s.InPlace = im.inPlace()
-	if m := privateImage.FindStringSubmatch(im.From); s.InPlace && m != nil {
+	if m := privateImage().FindStringSubmatch(im.From); s.InPlace && m != nil {
 		s.Repository = m[1]
 	}
 	if im.From == "" {

@@ -1,10 +1,11 @@
 package manifest
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // leaf is a scalar with a grammar of its own. parse returns what is wrong, in words
@@ -16,11 +17,11 @@ type leaf interface {
 // CPU is CPU units; 1024 are one vCPU.
 type CPU int
 
-var cpuText = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(?i:(vcpu|cpu)s?)?$`)
+var cpuText = pattern.Lazy(`^([0-9]+(?:\.[0-9]+)?) ?(?i:(vcpu|cpu)s?)?$`)
 
 func (c *CPU) parse(text string) (wrong, fix string) {
 	const forms = "write 256, 0.25 or 0.25 vCPU"
-	m := cpuText.FindStringSubmatch(text)
+	m := cpuText().FindStringSubmatch(text)
 	if m == nil {
 		return "is not a CPU size", forms
 	}
@@ -45,11 +46,11 @@ func (c CPU) String() string {
 // Memory is MiB; AWS calls 1024 of them a GB.
 type Memory int
 
-var memoryText = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(?i:(gi?b|mi?b))?$`)
+var memoryText = pattern.Lazy(`^([0-9]+(?:\.[0-9]+)?) ?(?i:(gi?b|mi?b))?$`)
 
 func (m *Memory) parse(text string) (wrong, fix string) {
 	const forms = "write 512, 512 MB or 0.5 GB"
-	parts := memoryText.FindStringSubmatch(text)
+	parts := memoryText().FindStringSubmatch(text)
 	if parts == nil {
 		return "is not a memory size", forms
 	}
@@ -80,10 +81,10 @@ func (m Memory) String() string {
 // Duration is whole seconds.
 type Duration time.Duration
 
-var digits = regexp.MustCompile(`^[0-9]{1,9}$`)
+var digits = pattern.Lazy(`^[0-9]{1,9}$`)
 
 func (d *Duration) parse(text string) (wrong, fix string) {
-	if digits.MatchString(text) {
+	if digits().MatchString(text) {
 		text += "s"
 	}
 	v, err := time.ParseDuration(strings.ReplaceAll(text, " ", ""))
@@ -111,8 +112,8 @@ type Argument string
 type Permission struct{ Action, Resource string }
 
 var (
-	actionText   = regexp.MustCompile(`^(\*|[a-z0-9-]+:[A-Za-z0-9*?]+)$`)
-	resourceText = regexp.MustCompile(`^(\*|arn:[a-z*-]+:[a-z0-9*-]*:[a-z0-9*-]*:[0-9*]*:\S+)$`)
+	actionText   = pattern.Lazy(`^(\*|[a-z0-9-]+:[A-Za-z0-9*?]+)$`)
+	resourceText = pattern.Lazy(`^(\*|arn:[a-z*-]+:[a-z0-9*-]*:[a-z0-9*-]*:[0-9*]*:\S+)$`)
 )
 
 func (p *Permission) parse(text string) (wrong, fix string) {
@@ -121,10 +122,10 @@ func (p *Permission) parse(text string) (wrong, fix string) {
 	if len(words) != 2 {
 		return "is not an action and a resource", form
 	}
-	if !actionText.MatchString(words[0]) {
+	if !actionText().MatchString(words[0]) {
 		return "does not start with an action such as s3:GetObject", form
 	}
-	if !resourceText.MatchString(words[1]) {
+	if !resourceText().MatchString(words[1]) {
 		return "does not end with a resource, which is an ARN or *", form
 	}
 	*p = Permission{words[0], words[1]}

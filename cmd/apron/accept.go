@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -18,7 +18,7 @@ var written = map[string]bool{"cpu": true, "memory": true, "port": true, "comman
 	"network.public": true, "network.ip": true}
 
 // contentName is the name of a scaling configuration that apron made.
-var contentName = regexp.MustCompile(`^apprunner/scaling/apron-(\d+)-(\d+)-(\d+)$`)
+var contentName = pattern.Lazy(`^apprunner/scaling/apron-(\d+)-(\d+)-(\d+)$`)
 
 // accepting turns what differs of a service into edits of its manifest that make the
 // manifest want what is live. What no edit can say is left, by path and reason.
@@ -48,8 +48,8 @@ func accepting(d *manifest.Document, actions []plan.Action) (edits []manifest.Ed
 				edits = append(edits, manifest.Edit{Path: key, Remove: true})
 			case inMap || written[key]:
 				set(key, live.Value)
-			case key == "scaling" && live != nil && contentName.MatchString(live.Value):
-				m := contentName.FindStringSubmatch(live.Value)
+			case key == "scaling" && live != nil && contentName().MatchString(live.Value):
+				m := contentName().FindStringSubmatch(live.Value)
 				set("scaling.min", m[1])
 				set("scaling.max", m[2])
 				set("scaling.concurrency", m[3])

@@ -4,23 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/apron-deploy/apron/reconcile/approval"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/render"
 )
 
 // byPull is what --approved without a fingerprint stands for.
 const byPull = "pull-request"
 
-var fingerprintText = regexp.MustCompile(`^apron-[0-9a-f]{32}$`)
+var fingerprintText = pattern.Lazy(`^apron-[0-9a-f]{32}$`)
 
 // mergeCommit is the commit that this run is for.
 func (a *app) mergeCommit() (repository, commit string, err error) {
 	repository, commit = a.fallback("GITHUB_REPOSITORY", ""), a.fallback("GITHUB_SHA", "")
-	if !repositoryName.MatchString(repository) || commit == "" {
+	if !repositoryName().MatchString(repository) || commit == "" {
 		return "", "", &commentError{"--approved", "this run is for no commit", "run it in GitHub Actions on push, which sets GITHUB_REPOSITORY and GITHUB_SHA, or give the fingerprint of a plan: --approved=apron-…"}
 	}
 	return repository, commit, nil
@@ -189,10 +189,10 @@ func (s *session) sameFlags() string {
 
 // shellWord quotes a word for a shell, if it must be.
 func shellWord(s string) string {
-	if plainWord.MatchString(s) {
+	if plainWord().MatchString(s) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-var plainWord = regexp.MustCompile(`^[\w./:=@%+,-]+$`)
+var plainWord = pattern.Lazy(`^[\w./:=@%+,-]+$`)

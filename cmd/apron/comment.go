@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"regexp"
 	"strconv"
 
 	"github.com/apron-deploy/apron/providers/github"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // commentError says that a run is not one that a flag is for.
@@ -17,15 +17,15 @@ func (e *commentError) Hint() string  { return e.fix }
 // pullRef is what Actions calls the commit of a pull request's run.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request
 var (
-	pullRef        = regexp.MustCompile(`^refs/pull/([1-9][0-9]{0,8})/(merge|head)$`)
-	repositoryName = regexp.MustCompile(`^[\w.-]+/[\w.-]+$`)
+	pullRef        = pattern.Lazy(`^refs/pull/([1-9][0-9]{0,8})/(merge|head)$`)
+	repositoryName = pattern.Lazy(`^[\w.-]+/[\w.-]+$`)
 )
 
 // pullRequest is the one that this run is for.
 func (a *app) pullRequest() (repository string, number int, err error) {
 	repository = a.fallback("GITHUB_REPOSITORY", "")
-	m := pullRef.FindStringSubmatch(a.fallback("GITHUB_REF", ""))
-	if m == nil || !repositoryName.MatchString(repository) {
+	m := pullRef().FindStringSubmatch(a.fallback("GITHUB_REF", ""))
+	if m == nil || !repositoryName().MatchString(repository) {
 		return "", 0, &commentError{"--comment", "this run is for no pull request", "run it in GitHub Actions on pull_request, which sets GITHUB_REPOSITORY and GITHUB_REF=refs/pull/N/merge"}
 	}
 	number, err = strconv.Atoi(m[1])

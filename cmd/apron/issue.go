@@ -16,7 +16,7 @@ const driftLabel = "apron-drift"
 
 // canOpenIssues finds what --issue needs before anything is read.
 func (a *app) canOpenIssues() error {
-	if !repositoryName.MatchString(a.fallback("GITHUB_REPOSITORY", "")) {
+	if !repositoryName().MatchString(a.fallback("GITHUB_REPOSITORY", "")) {
 		return &commentError{"--issue", "there is no repository", "run it in GitHub Actions, or set GITHUB_REPOSITORY=owner/name"}
 	}
 	_, err := a.hub()

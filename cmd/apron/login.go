@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/ecr"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 func (a *app) loginCommand() *cobra.Command {
@@ -87,7 +87,7 @@ const credentialHelper = "docker-credential-apron"
 
 // ecrHost is a registry's host, with the Region in it.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
-var ecrHost = regexp.MustCompile(`^(?:https://)?\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)/?$`)
+var ecrHost = pattern.Lazy(`^(?:https://)?\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)/?$`)
 
 // credential speaks the protocol of credential helpers: get reads a registry's address
 // and answers with a user and a token. There is nothing to store, erase or list.
@@ -108,7 +108,7 @@ func (a *app) credential(ctx context.Context, args []string) error {
 		return &usageError{err: fmt.Errorf("%s %s: the verb is one of get, store, erase, list", credentialHelper, verb), command: "apron login"}
 	}
 	address := strings.TrimSpace(string(input))
-	m := ecrHost.FindStringSubmatch(address)
+	m := ecrHost().FindStringSubmatch(address)
 	if m == nil {
 		// The words by which docker knows that it may go on without.
 		return errors.New("credentials not found in native keychain")

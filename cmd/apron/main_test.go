@@ -39,7 +39,7 @@ func withPrograms(run func() int) int {
 	defer os.RemoveAll(dir)
 	built.apron, built.app, built.tiny = filepath.Join(dir, "bin", "apron"), filepath.Join(dir, "app"), filepath.Join(dir, "tiny")
 	for program, source := range map[string]string{built.apron: ".", built.app: "./testdata/app", built.tiny: "./testdata/tiny"} {
-		cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, source)
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, source)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "go build %s: %v\n%s", source, err, out)

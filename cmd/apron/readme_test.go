@@ -92,7 +92,7 @@ func TestReadme(t *testing.T) {
 	}
 	t.Parallel()
 	env := &testscript.Env{WorkDir: t.TempDir()}
-	require.NoError(t, fill(env, map[string]string{"APRON_SANDBOX_ENGINE": storyEngine(), "GOFLAGS": "-buildvcs=false",
+	require.NoError(t, fill(env, map[string]string{"APRON_SANDBOX_ENGINE": storyEngine(), "GOFLAGS": "-trimpath -buildvcs=false", "CGO_ENABLED": "0", // as the tests' own, whatever the directory: nothing to compile
 		"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "t", "GIT_CONFIG_KEY_1": "user.email", "GIT_CONFIG_VALUE_1": "t@example.com"}))
 	root := env.Getenv("REPO")
 	shell := func(command string) (string, int) {

@@ -112,7 +112,7 @@ type approved struct {
 // approvalOf reads the arguments of apply.
 func (a *app) approvalOf(args []string, text string, noReview bool, flags *planFlags) (*approved, error) {
 	switch {
-	case text == byPull && len(args) == 1 && fingerprintText.MatchString(args[0]):
+	case text == byPull && len(args) == 1 && fingerprintText().MatchString(args[0]):
 		return nil, errors.New("the fingerprint follows an equals sign: --approved=" + args[0])
 	case noReview && text != byPull:
 		return nil, errors.New("--no-review is about the reviews of a pull request: it goes with --approved alone")

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // Found is what a directory tells. What is empty was not found.
@@ -100,16 +101,16 @@ func dockerfiles(dir string) ([]string, error) {
 var skipped = map[string]bool{"node_modules": true, "vendor": true, "testdata": true, "dist": true, "build": true, "target": true, "venv": true, "__pycache__": true}
 
 var (
-	illegal = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
-	goMod   = regexp.MustCompile(`(?m)^module\s+(\S+)`)
-	pyName  = regexp.MustCompile(`(?m)^name\s*=\s*["']([^"']+)["']`)
+	illegal = pattern.Lazy(`[^A-Za-z0-9_-]+`)
+	goMod   = pattern.Lazy(`(?m)^module\s+(\S+)`)
+	pyName  = pattern.Lazy(`(?m)^name\s*=\s*["']([^"']+)["']`)
 )
 
 // name makes a service's name, 4 to 40 letters, digits, hyphens and underscores.
 // https://docs.aws.amazon.com/apprunner/latest/api/API_CreateService.html
 func (f *Found) name(dir string) {
 	try := func(from, name string) bool {
-		name = strings.Trim(illegal.ReplaceAllString(path.Base(strings.TrimSuffix(name, "/")), "-"), "-_")
+		name = strings.Trim(illegal().ReplaceAllString(path.Base(strings.TrimSuffix(name, "/")), "-"), "-_")
 		if name = strings.TrimRight(name[:min(len(name), 40)], "-_"); name == "" {
 			return false
 		}
@@ -123,9 +124,9 @@ func (f *Found) name(dir string) {
 	if b, err := os.ReadFile(filepath.Join(dir, "package.json")); err == nil && json.Unmarshal(b, &pkg) == nil && try("package.json", pkg.Name) {
 		return
 	}
-	for file, pattern := range map[string]*regexp.Regexp{"go.mod": goMod, "pyproject.toml": pyName} {
+	for file, name := range map[string]func() *regexp.Regexp{"go.mod": goMod, "pyproject.toml": pyName} {
 		b, err := os.ReadFile(filepath.Join(dir, file))
-		if m := pattern.FindSubmatch(b); err == nil && m != nil && try(file, string(m[1])) {
+		if m := name().FindSubmatch(b); err == nil && m != nil && try(file, string(m[1])) {
 			return
 		}
 	}
@@ -136,7 +137,7 @@ func (f *Found) name(dir string) {
 
 var (
 	sources     = map[string]bool{".go": true, ".py": true, ".js": true, ".ts": true, ".mjs": true, ".rb": true, ".rs": true, ".java": true, ".kt": true, ".php": true, ".cs": true}
-	healthRoute = regexp.MustCompile("[\"'` ](/(?:api/)?(?:healthz?|health-?check|readyz?|livez|ping|status))[\"'`]")
+	healthRoute = pattern.Lazy("[\"'` ](/(?:api/)?(?:healthz?|health-?check|readyz?|livez|ping|status))[\"'`]")
 )
 
 // route looks for the path of a health check in the sources beside the Dockerfile and one
@@ -161,7 +162,7 @@ func route(dir string) (at, from string) {
 			return nil
 		}
 		text, err := os.ReadFile(p)
-		if m := healthRoute.FindSubmatch(text); err == nil && m != nil {
+		if m := healthRoute().FindSubmatch(text); err == nil && m != nil {
 			at, from = string(m[1]), filepath.ToSlash(rel)
 		}
 		return nil

@@ -3,13 +3,14 @@ package discover
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // recipe is what a Dockerfile says of the service.
@@ -22,8 +23,8 @@ type recipe struct {
 }
 
 var (
-	portFlag = regexp.MustCompile(`(?:^|\s)(?:--port|--server\.port|-p|--bind|-b|--listen)[= ](?:[\w.\[\]]*:)?(\d{2,5})(?:\s|$)`)
-	request  = regexp.MustCompile(`https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[\d${}A-Za-z_:-]+)?(/[^\s"'|;)]*)`)
+	portFlag = pattern.Lazy(`(?:^|\s)(?:--port|--server\.port|-p|--bind|-b|--listen)[= ](?:[\w.\[\]]*:)?(\d{2,5})(?:\s|$)`)
+	request  = pattern.Lazy(`https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[\d${}A-Za-z_:-]+)?(/[^\s"'|;)]*)`)
 )
 
 // readDockerfile looks at the last stage for what runs, and at all of them for arguments.
@@ -57,15 +58,15 @@ func readDockerfile(name string, text []byte) (recipe, error) {
 					r.expose(c.Ports)
 				}
 			case *instructions.HealthCheckCommand:
-				if m := request.FindStringSubmatch(strings.Join(c.Health.Test, " ")); last && m != nil {
+				if m := request().FindStringSubmatch(strings.Join(c.Health.Test, " ")); last && m != nil {
 					r.health = m[1]
 				}
 			case *instructions.CmdCommand:
-				if m := portFlag.FindStringSubmatch(strings.Join(c.CmdLine, " ")); last && m != nil {
+				if m := portFlag().FindStringSubmatch(strings.Join(c.CmdLine, " ")); last && m != nil {
 					r.listen(m[1], "CMD")
 				}
 			case *instructions.EntrypointCommand:
-				if m := portFlag.FindStringSubmatch(strings.Join(c.CmdLine, " ")); last && m != nil {
+				if m := portFlag().FindStringSubmatch(strings.Join(c.CmdLine, " ")); last && m != nil {
 					r.listen(m[1], "ENTRYPOINT")
 				}
 			}
@@ -79,11 +80,11 @@ func readDockerfile(name string, text []byte) (recipe, error) {
 
 // predefined arguments need no value from a manifest.
 // https://docs.docker.com/reference/dockerfile/#predefined-args
-var predefined = regexp.MustCompile(`(?i)^(https?_proxy|ftp_proxy|no_proxy|all_proxy|source_date_epoch|(target|build)(platform|os|arch|variant))$`)
+var predefined = pattern.Lazy(`(?i)^(https?_proxy|ftp_proxy|no_proxy|all_proxy|source_date_epoch|(target|build)(platform|os|arch|variant))$`)
 
 func (r *recipe) declare(args []instructions.KeyValuePairOptional) {
 	for _, a := range args {
-		if a.Value == nil && !predefined.MatchString(a.Key) && !slices.Contains(r.args, a.Key) {
+		if a.Value == nil && !predefined().MatchString(a.Key) && !slices.Contains(r.args, a.Key) {
 			r.args = append(r.args, a.Key)
 		}
 	}

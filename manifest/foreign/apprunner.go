@@ -1,11 +1,11 @@
 package foreign
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // appRunner reads a service in the shape of App Runner's API, which Terraform,
@@ -51,12 +51,12 @@ func (s *service) appRunner(r *resource) {
 	s.leftovers(b)
 }
 
-var nameText = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+var nameText = pattern.Lazy(`[^A-Za-z0-9_-]+`)
 
 // name sets the service's name, and that of the repository where the two must differ.
 func (s *service) name(n *node, r *resource) {
 	if n == nil || n.kind == list || n.kind == mapping {
-		text := strings.Trim(nameText.ReplaceAllString(r.name[strings.LastIndexByte(r.name, '.')+1:], "-"), "-_")
+		text := strings.Trim(nameText().ReplaceAllString(r.name[strings.LastIndexByte(r.name, '.')+1:], "-"), "-_")
 		for len(text) < 4 {
 			text = strings.TrimLeft(text+"-app", "-")
 		}
@@ -76,7 +76,7 @@ func (s *service) setRegion() {
 }
 
 var (
-	ecrImage = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+?)(?::[A-Za-z0-9_.\x00-]+)?(?:@(?:sha256:[0-9a-f]{64}|\x00))?$`)
+	ecrImage = pattern.Lazy(`^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+?)(?::[A-Za-z0-9_.\x00-]+)?(?:@(?:sha256:[0-9a-f]{64}|\x00))?$`)
 	account  = &reference{as: "the account's id", name: "AWS_ACCOUNT_ID"}
 	where    = &reference{as: "the Region", name: "AWS_REGION"}
 )
@@ -111,7 +111,7 @@ func (s *service) existing(n *node) {
 		}
 		return "\x00"
 	})
-	if m := ecrImage.FindStringSubmatch(known); m != nil {
+	if m := ecrImage().FindStringSubmatch(known); m != nil {
 		s.suggest(m[2], "with that build", "image", "repository")
 	}
 }

@@ -1,7 +1,7 @@
 package foreign
 
 import (
-	"regexp"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // readCLI reads what the AWS CLI takes for create-service and prints for describe-service.
@@ -25,12 +25,12 @@ func readCLI(f File, root *node) (*Result, error) {
 	return src.finish([]*service{s})
 }
 
-var serviceARN = regexp.MustCompile(`^arn:aws[a-z-]*:apprunner:([a-z0-9-]+):([0-9]{12}):service/([A-Za-z0-9_-]+)/`)
+var serviceARN = pattern.Lazy(`^arn:aws[a-z-]*:apprunner:([a-z0-9-]+):([0-9]{12}):service/([A-Za-z0-9_-]+)/`)
 
 // arn takes Region and account from the service's ARN.
 func (s *service) arn(body, n *node) {
 	known, _ := n.static()
-	m := serviceARN.FindStringSubmatch(known)
+	m := serviceARN().FindStringSubmatch(known)
 	if m == nil {
 		return // told with what is left over
 	}

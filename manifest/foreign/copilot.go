@@ -2,10 +2,10 @@ package foreign
 
 import (
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // readCopilot reads Copilot's manifest of a Request-Driven Web Service.
@@ -41,14 +41,14 @@ func environments(root *node) []field {
 	}
 	var named []field
 	for _, f := range all.fields {
-		if environmentName.MatchString(f.key) && f.value.kind == mapping {
+		if environmentName().MatchString(f.key) && f.value.kind == mapping {
 			named = append(named, f)
 		}
 	}
 	return named
 }
 
-var environmentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$`)
+var environmentName = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$`)
 
 // copilotName is what Copilot calls the service in App Runner.
 func copilotName(s *service, n *node, environment string) string {
@@ -60,7 +60,7 @@ func copilotName(s *service, n *node, environment string) string {
 	return app + "-" + environment + "-" + own
 }
 
-var copilotVariable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+var copilotVariable = pattern.Lazy(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
 // substitute reads ${NAME}, which Copilot replaces by the environment's value.
 // https://aws.github.io/copilot-cli/docs/developing/manifest-env-var/
@@ -69,7 +69,7 @@ func substitute(n *node) {
 		whole, _ := n.static()
 		end := 0
 		var t text
-		for _, m := range copilotVariable.FindAllStringSubmatchIndex(whole, -1) {
+		for _, m := range copilotVariable().FindAllStringSubmatchIndex(whole, -1) {
 			name := whole[m[2]:m[3]]
 			t = append(t, piece{literal: whole[end:m[0]]}, piece{ref: &reference{as: "${" + name + "}", name: name}})
 			end = m[1]
@@ -187,7 +187,7 @@ func (s *service) dockerfile(n *node, dir, file string) {
 // buildArgument takes a build argument. A secret would stay readable in the image.
 func (s *service) buildArgument(name string, n *node) {
 	switch {
-	case !plainName.MatchString(name) || n.kind == list || n.kind == mapping:
+	case !plainName().MatchString(name) || n.kind == list || n.kind == mapping:
 		s.look(n, "cannot be a build argument")
 	default:
 		if what := hidden(name, n.text); what != "" {

@@ -2,22 +2,23 @@ package foreign
 
 import (
 	"path"
-	"regexp"
 	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // build is the step of a job that builds the image, or nil.
 func (st *step) build() *node {
 	for _, body := range st.job.get("steps").items {
 		run, _ := body.get("run").static()
-		if uses(body, "docker/build-push-action") || dockerBuild.MatchString(run) {
+		if uses(body, "docker/build-push-action") || dockerBuild().MatchString(run) {
 			return body
 		}
 	}
 	return nil
 }
 
-var dockerBuild = regexp.MustCompile(`(?m)\b(docker|podman|buildah)( buildx| image)? (build|bud)\b(.*)$`)
+var dockerBuild = pattern.Lazy(`(?m)\b(docker|podman|buildah)( buildx| image)? (build|bud)\b(.*)$`)
 
 // built reads how an image is built: the inputs of docker/build-push-action, or the words
 // of a docker build.
@@ -68,7 +69,7 @@ func (s *service) built(st *step, body *node) {
 func (s *service) dockerRun(st *step, run *node) {
 	script, _ := run.static()
 	script = strings.ReplaceAll(script, "\\\n", " ")
-	m := dockerBuild.FindStringSubmatch(script)
+	m := dockerBuild().FindStringSubmatch(script)
 	words := shellWords(m[4])
 	dir, file := ".", ""
 	said := func(what string) { s.remark(Look, run, "docker build: %s", what) }
@@ -131,13 +132,13 @@ func (s *service) shell(st *step, run *node, word string) string {
 	return s.write(&node{kind: scalar, at: run.at, path: run.path, text: st.shellText(word, run)}, "image", "build", "target")
 }
 
-var shellVariable = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?`)
+var shellVariable = pattern.Lazy(`\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?`)
 
 // shellText is a word of a script with its variables.
 func (st *step) shellText(word string, run *node) text {
 	var t text
 	end := 0
-	for _, m := range shellVariable.FindAllStringSubmatchIndex(word, -1) {
+	for _, m := range shellVariable().FindAllStringSubmatchIndex(word, -1) {
 		t = append(t, st.expanded(word[end:m[0]], run, 0)...)
 		name := word[m[2]:m[3]]
 		if v := st.variable(name); v != nil && (v.kind == scalar || v.kind == unknown) {

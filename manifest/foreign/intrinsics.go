@@ -1,9 +1,10 @@
 package foreign
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // resolve is a value with its intrinsic functions carried out as far as the template says
@@ -186,7 +187,7 @@ func (n *node) exact(key string) *node {
 	return nil
 }
 
-var substitution = regexp.MustCompile(`\$\{(!?)([^}]*)\}`)
+var substitution = pattern.Lazy(`\$\{(!?)([^}]*)\}`)
 
 func (t *template) sub(arg, n *node) *node {
 	pattern, values := arg, (*node)(nil)
@@ -199,7 +200,7 @@ func (t *template) sub(arg, n *node) *node {
 	}
 	out := &node{kind: scalar, at: n.at, path: n.path}
 	end := 0
-	for _, m := range substitution.FindAllStringSubmatchIndex(whole, -1) {
+	for _, m := range substitution().FindAllStringSubmatchIndex(whole, -1) {
 		out.text = append(out.text, piece{literal: whole[end:m[0]]})
 		end = m[1]
 		name := strings.TrimSpace(whole[m[4]:m[5]])

@@ -2,10 +2,10 @@ package foreign
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // pair is a name with a value, of variables or tags.
@@ -69,11 +69,11 @@ func (s *service) environment(n *node) {
 	}
 }
 
-var envKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,255}$`)
+var envKey = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_.-]{0,255}$`)
 
 func (s *service) setVariable(name string, n *node) {
 	switch {
-	case !envKey.MatchString(name):
+	case !envKey().MatchString(name):
 		s.look(n, "%q cannot be the name of a variable", name)
 	case name == "PORT":
 		s.port(n)
@@ -151,7 +151,7 @@ func (s *service) ofSecret(name string, n *node) string {
 	r := n.text.alone()
 	if r == nil || r.loose {
 		r = &reference{as: "the value of " + name + ", at " + n.at.String(), name: variable(name)}
-		if strings.ToUpper(name) == name && plainName.MatchString(name) {
+		if strings.ToUpper(name) == name && plainName().MatchString(name) {
 			r.name = name
 		}
 	}
@@ -164,7 +164,7 @@ func (s *service) ofSecret(name string, n *node) string {
 	return v
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var plainName = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // references reads secret variables, which the source has by reference already.
 func (s *service) references(n *node) {
@@ -179,7 +179,7 @@ func (s *service) references(n *node) {
 
 func (s *service) setReference(name string, n *node) {
 	switch {
-	case !envKey.MatchString(name):
+	case !envKey().MatchString(name):
 		s.look(n, "%q cannot be the name of a variable", name)
 		return
 	case n.kind == list || n.kind == mapping:

@@ -2,11 +2,11 @@ package foreign
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // Known lists the sources that can be read, for messages.
@@ -18,7 +18,7 @@ var Known = []string{
 	"the AWS CLI's JSON or YAML: the input of create-service, or what describe-service prints",
 }
 
-var hclBlock = regexp.MustCompile(`(?m)^[ \t]*(resource|data|variable|output|module|provider)[ \t]+"|^[ \t]*(terraform|locals)[ \t]*\{`)
+var hclBlock = pattern.Lazy(`(?m)^[ \t]*(resource|data|variable|output|module|provider)[ \t]+"|^[ \t]*(terraform|locals)[ \t]*\{`)
 
 // Read drafts manifests from a source. Which tool's it is, its content says. Several files
 // are a Terraform module. Its error is a [*manifest.Error], unless apron is at fault.
@@ -46,7 +46,7 @@ func Read(files []File) (*Result, error) {
 			return nil, err
 		}
 		return readTree(f, root)
-	case hclBlock.Match(f.Data):
+	case hclBlock().Match(f.Data):
 		return readTerraform(files)
 	}
 	docs, err := readYAML(f)

@@ -121,7 +121,7 @@ func (s *service) fixName(path []string, why *manifest.Error) bool {
 	if strings.Contains(why.Msg, "names the repository too") {
 		s.draft = insert(s.draft, manifest.Entry{Value: "app"}, append(path[:len(path)-1:len(path)-1], "image", "repository"))
 		if name, ok := s.entry(path...).Value.(string); ok {
-			repository := strings.Trim(nameText.ReplaceAllString(strings.ToLower(strings.ReplaceAll(name, "$", "")), "-"), "-_")
+			repository := strings.Trim(nameText().ReplaceAllString(strings.ToLower(strings.ReplaceAll(name, "$", "")), "-"), "-_")
 			if len(repository) > 1 {
 				s.draft = insert(s.draft, manifest.Entry{Value: repository}, append(path[:len(path)-1:len(path)-1], "image", "repository"))
 			}
@@ -129,7 +129,7 @@ func (s *service) fixName(path []string, why *manifest.Error) bool {
 		return true
 	}
 	name, _ := s.entry(path...).Value.(string)
-	fixed := strings.Trim(nameText.ReplaceAllString(name, "-"), "-_")
+	fixed := strings.Trim(nameText().ReplaceAllString(name, "-"), "-_")
 	fixed = fixed[:min(40, len(fixed))]
 	for fixed != "" && len(fixed) < 4 {
 		fixed += "-app"

@@ -2,11 +2,11 @@ package foreign
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // workflow is a GitHub workflow on its way.
@@ -220,14 +220,14 @@ func (s *service) repositoryOf(n *node) {
 		}
 		return "x"
 	})
-	if m := ecrImage.FindStringSubmatch(known); m != nil && !strings.Contains("/"+m[2]+"/", "/x/") {
+	if m := ecrImage().FindStringSubmatch(known); m != nil && !strings.Contains("/"+m[2]+"/", "/x/") {
 		s.put(n, m[2], "image", "repository")
 	}
 }
 
 var (
-	expression = regexp.MustCompile(`\$\{\{(.*?)\}\}`)
-	dotted     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_*][A-Za-z0-9_-]*)+$`)
+	expression = pattern.Lazy(`\$\{\{(.*?)\}\}`)
+	dotted     = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_*][A-Za-z0-9_-]*)+$`)
 )
 
 // resolved is a value with its ${{ expressions }}, as far as the workflow says what they
@@ -256,11 +256,11 @@ func (st *step) resolved(n *node) *node {
 func (st *step) expanded(whole string, n *node, depth int) text {
 	var t text
 	end := 0
-	for i, m := range expression.FindAllStringSubmatchIndex(whole, -1) {
+	for i, m := range expression().FindAllStringSubmatchIndex(whole, -1) {
 		t = append(t, piece{literal: whole[end:m[0]]})
 		end = m[1]
 		e := strings.TrimSpace(whole[m[2]:m[3]])
-		if !dotted.MatchString(e) || depth > 10 {
+		if !dotted().MatchString(e) || depth > 10 {
 			t = append(t, piece{ref: &reference{as: fmt.Sprintf("expression %d, at %s", i+1, n.at), name: "EXPRESSION", loose: true}})
 			continue
 		}

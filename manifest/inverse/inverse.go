@@ -10,12 +10,12 @@ package inverse
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/apron-deploy/apron/manifest"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -188,12 +188,12 @@ func names(fields []state.Field) string {
 	return strings.Join(all, ", ")
 }
 
-var unfit = regexp.MustCompile(`[^A-Za-z0-9_]`)
+var unfit = pattern.Lazy(`[^A-Za-z0-9_]`)
 
 // variable is the name in the environment for a variable of the service: one that a
 // manifest may take, and that an env file can hold.
 func variable(name string) string {
-	name = unfit.ReplaceAllString(name, "_")
+	name = unfit().ReplaceAllString(name, "_")
 	if manifest.RefusedName(name) {
 		return "SERVICE_" + name
 	}

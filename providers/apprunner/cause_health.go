@@ -7,16 +7,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
-var healthFailed = regexp.MustCompile("Health check failed on protocol `(HTTP|TCP)` ?(?:\\[Path: '([^']*)'\\], )?\\[Port: '(\\d+)'\\]")
+var healthFailed = pattern.Lazy("Health check failed on protocol `(HTTP|TCP)` ?(?:\\[Path: '([^']*)'\\], )?\\[Port: '(\\d+)'\\]")
 
 // unhealthy is a health check that kept failing. App Runner's line is the same whatever
 // the reason: nothing listens, something else answers, or it takes too long. The
 // application's own log tells these apart, if anything does, and the cause says so.
 func (e *evidence) unhealthy() (finding, bool) {
 	for _, l := range e.service {
-		if m := healthFailed.FindStringSubmatch(l.text); m != nil {
+		if m := healthFailed().FindStringSubmatch(l.text); m != nil {
 			return e.health(m[1] == "HTTP", m[2], m[3], l.at), true
 		}
 	}
@@ -78,16 +80,16 @@ func statusFix(status int, path string) string {
 // last one that is not good.
 func (e *evidence) answered(path string) int {
 	q := regexp.QuoteMeta(path)
-	formats := []*regexp.Regexp{
+	formats := []func() *regexp.Regexp{
 		// Common log format, uvicorn: "GET /health HTTP/1.1" 404
-		regexp.MustCompile(`"(?:GET|HEAD) ` + q + `(?:\?\S*)? HTTP/[\d.]+" (\d{3})\b`),
+		pattern.Lazy(`"(?:GET|HEAD) ` + q + `(?:\?\S*)? HTTP/[\d.]+" (\d{3})\b`),
 		// morgan and many by hand: GET /health 404
-		regexp.MustCompile(`\b(?:GET|HEAD) ` + q + `(?:\?\S*)?(?: HTTP/[\d.]+)?(?: +[-=>|]+)? +(\d{3})\b`),
+		pattern.Lazy(`\b(?:GET|HEAD) ` + q + `(?:\?\S*)?(?: HTTP/[\d.]+)?(?: +[-=>|]+)? +(\d{3})\b`),
 		// gin, echo: | 404 | 1.2ms | ::1 | GET "/health"
-		regexp.MustCompile(`\b(\d{3})\b[^"]*\b(?:GET|HEAD) +"?` + q + `"?(?:\s|$)`),
+		pattern.Lazy(`\b(\d{3})\b[^"]*\b(?:GET|HEAD) +"?` + q + `"?(?:\s|$)`),
 		// structured: "path":"/health" with "status":404, in any order
-		regexp.MustCompile(`"(?:path|url|uri|request_?[uU]ri)": ?"` + q + `".*"(?:status|statusCode|status_code)": ?(\d{3})\b`),
-		regexp.MustCompile(`"(?:status|statusCode|status_code)": ?(\d{3})\b.*"(?:path|url|uri|request_?[uU]ri)": ?"` + q + `"`),
+		pattern.Lazy(`"(?:path|url|uri|request_?[uU]ri)": ?"` + q + `".*"(?:status|statusCode|status_code)": ?(\d{3})\b`),
+		pattern.Lazy(`"(?:status|statusCode|status_code)": ?(\d{3})\b.*"(?:path|url|uri|request_?[uU]ri)": ?"` + q + `"`),
 	}
 	for _, l := range slices.Backward(e.output) {
 		m := firstMatch(formats, l.text)
@@ -108,23 +110,23 @@ type socket struct {
 }
 
 var (
-	speaksOfListening = regexp.MustCompile(`(?i)\b(?:listen|listening|running|started|serving|bound|binding|ready|available|local|server|tomcat)\b`)
-	hostPort          = regexp.MustCompile(`(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\[::\]|\*|:::|(?:^|\s)):(\d{2,5})\b`)
-	afterPort         = regexp.MustCompile(`(?i)\bport(?:\(s\))?[ :=]+(\d{2,5})\b`)
-	afterListen       = regexp.MustCompile(`(?i)\blisten(?:ing|s)?(?: on| at)?[ :=]+(\d{2,5})\b`)
+	speaksOfListening = pattern.Lazy(`(?i)\b(?:listen|listening|running|started|serving|bound|binding|ready|available|local|server|tomcat)\b`)
+	hostPort          = pattern.Lazy(`(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\[::\]|\*|:::|(?:^|\s)):(\d{2,5})\b`)
+	afterPort         = pattern.Lazy(`(?i)\bport(?:\(s\))?[ :=]+(\d{2,5})\b`)
+	afterListen       = pattern.Lazy(`(?i)\blisten(?:ing|s)?(?: on| at)?[ :=]+(\d{2,5})\b`)
 )
 
 // heard is where the application says that it listens, in the order of its log.
 func (e *evidence) heard() []socket {
 	var all []socket
 	for _, l := range e.output {
-		if !speaksOfListening.MatchString(l.text) {
+		if !speaksOfListening().MatchString(l.text) {
 			continue
 		}
-		if m := hostPort.FindStringSubmatch(l.text); m != nil {
+		if m := hostPort().FindStringSubmatch(l.text); m != nil {
 			// Many say localhost and mean every address.
 			all = append(all, socket{m[2], m[1] == "127.0.0.1" || m[1] == "[::1]"})
-		} else if m := firstMatch([]*regexp.Regexp{afterPort, afterListen}, l.text); m != nil {
+		} else if m := firstMatch([]func() *regexp.Regexp{afterPort, afterListen}, l.text); m != nil {
 			all = append(all, socket{port: m[1]})
 		}
 	}

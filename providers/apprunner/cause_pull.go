@@ -6,16 +6,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 var (
-	imageAbsent = regexp.MustCompile(`ECR image doesn't exist`)
-	copyFailed  = regexp.MustCompile(`Failed to copy the image from ECR`)
-	roleInvalid = regexp.MustCompile(`Invalid Access Role`)
-	noSecretKey = regexp.MustCompile(`(?i)\bsecrets?\b.*(?:has no key|did not contain json key)`)
-	noSecret    = regexp.MustCompile(`(?i)(?:unable to|could not|failed to|can't) (?:retrieve|pull|read|fetch|get) .*\b(?:secrets?|parameters?)\b|\b(?:secrets?|parameters?)\b .*(?:denied|not authorized|may not|not ?found|not exist|doesn't exist|can't|invalid)`)
-	notDeployed = regexp.MustCompile(`Failed to deploy your application image`)
+	imageAbsent = pattern.Lazy(`ECR image doesn't exist`)
+	copyFailed  = pattern.Lazy(`Failed to copy the image from ECR`)
+	roleInvalid = pattern.Lazy(`Invalid Access Role`)
+	noSecretKey = pattern.Lazy(`(?i)\bsecrets?\b.*(?:has no key|did not contain json key)`)
+	noSecret    = pattern.Lazy(`(?i)(?:unable to|could not|failed to|can't) (?:retrieve|pull|read|fetch|get) .*\b(?:secrets?|parameters?)\b|\b(?:secrets?|parameters?)\b .*(?:denied|not authorized|may not|not ?found|not exist|doesn't exist|can't|invalid)`)
+	notDeployed = pattern.Lazy(`Failed to deploy your application image`)
 )
 
 // unpulled is what keeps App Runner from starting a container. The "Invalid Access Role"
@@ -29,7 +30,7 @@ func (e *evidence) unpulled() (finding, bool) {
 		unstarted = finding{"the container was not started, most likely because one of its secrets could not be read", secret}
 	}
 	for _, sign := range []struct {
-		match *regexp.Regexp
+		match func() *regexp.Regexp
 		look  []string // what to look at again, by keys of the manifest
 		finding
 		place string
@@ -44,7 +45,7 @@ func (e *evidence) unpulled() (finding, bool) {
 			"it must trust build.apprunner.amazonaws.com and carry AWSAppRunnerServicePolicyForECRAccess"}, "roles.access"},
 	} {
 		for _, l := range e.service {
-			if !sign.match.MatchString(l.text) {
+			if !sign.match().MatchString(l.text) {
 				continue
 			}
 			if f, ok := e.broken(sign.look...); ok {

@@ -5,31 +5,33 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // What applications and their run times say of what they lack.
 var (
-	wrongCPU = regexp.MustCompile(`exec format error`)
+	wrongCPU = pattern.Lazy(`exec format error`)
 	// Python's os.environ["X"], and the many that say it in words.
-	missingVariable = []*regexp.Regexp{
-		regexp.MustCompile(`KeyError: ["']([A-Z][A-Z0-9_]*)["']`),
-		regexp.MustCompile(`(?i:missing|required)\b.*\b(?i:(?:environment|env) variables?):? *["'\x60]?([A-Z][A-Z0-9_]+)\b`),
-		regexp.MustCompile(`(?i:(?:environment|env) variable) +["'\x60]?([A-Z][A-Z0-9_]+)["'\x60]? +(?i:is |was |must be )?(?i:missing|required|not set|not defined|undefined|unset|set$)`),
-		regexp.MustCompile(`["'\x60]?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b["'\x60]? +(?i:environment variable )?(?i:is not set|must be set|is required|is not defined|is undefined|is missing)`),
+	missingVariable = []func() *regexp.Regexp{
+		pattern.Lazy(`KeyError: ["']([A-Z][A-Z0-9_]*)["']`),
+		pattern.Lazy(`(?i:missing|required)\b.*\b(?i:(?:environment|env) variables?):? *["'\x60]?([A-Z][A-Z0-9_]+)\b`),
+		pattern.Lazy(`(?i:(?:environment|env) variable) +["'\x60]?([A-Z][A-Z0-9_]+)["'\x60]? +(?i:is |was |must be )?(?i:missing|required|not set|not defined|undefined|unset|set$)`),
+		pattern.Lazy(`["'\x60]?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b["'\x60]? +(?i:environment variable )?(?i:is not set|must be set|is required|is not defined|is undefined|is missing)`),
 	}
 	// In the words of Python's urllib, requests and httpx, of Node and of Go.
-	malformedURL = regexp.MustCompile(`unknown url type|missing an 'http|No scheme supplied|(?i:invalid url)|ERR_INVALID_URL|unsupported protocol scheme|first path segment in URL`)
-	namesJWKS    = regexp.MustCompile(`(?i)jwks`)
-	jwksVariable = regexp.MustCompile(`(?i)jwks.*(?:ur[il]|endpoint)`)
-	outOfMemory  = regexp.MustCompile(`JavaScript heap out of memory|OutOfMemoryError|\bMemoryError\b|[Oo]ut of memory|Cannot allocate memory`)
-	portTaken    = regexp.MustCompile(`(?i)address already in use|EADDRINUSE`)
-	portDenied   = regexp.MustCompile(`(?i)(?:bind|listen)\b.*permission denied|EACCES.*listen|listen EACCES`)
+	malformedURL = pattern.Lazy(`unknown url type|missing an 'http|No scheme supplied|(?i:invalid url)|ERR_INVALID_URL|unsupported protocol scheme|first path segment in URL`)
+	namesJWKS    = pattern.Lazy(`(?i)jwks`)
+	jwksVariable = pattern.Lazy(`(?i)jwks.*(?:ur[il]|endpoint)`)
+	outOfMemory  = pattern.Lazy(`JavaScript heap out of memory|OutOfMemoryError|\bMemoryError\b|[Oo]ut of memory|Cannot allocate memory`)
+	portTaken    = pattern.Lazy(`(?i)address already in use|EADDRINUSE`)
+	portDenied   = pattern.Lazy(`(?i)(?:bind|listen)\b.*permission denied|EACCES.*listen|listen EACCES`)
 )
 
 // spoken is what the application says of itself.
 func (e *evidence) spoken() (finding, bool) {
 	for _, l := range e.output {
-		if wrongCPU.MatchString(l.text) {
+		if wrongCPU().MatchString(l.text) {
 			return finding{"the image is built for another CPU: App Runner runs linux/amd64 only",
 				e.at("build with platform: linux/amd64", "image.build.platform", "image.build", "image.from", "image")}, true
 		}
@@ -44,12 +46,12 @@ func (e *evidence) spoken() (finding, bool) {
 	}
 	for _, l := range e.output {
 		switch {
-		case outOfMemory.MatchString(l.text):
+		case outOfMemory().MatchString(l.text):
 			return e.memory("the application says that it ran out of memory"), true
-		case portTaken.MatchString(l.text):
+		case portTaken().MatchString(l.text):
 			return finding{"the application starts a second server on a port that it listens on already",
 				"only one process of the container may listen on the port"}, true
-		case portDenied.MatchString(l.text):
+		case portDenied().MatchString(l.text):
 			return finding{"the application may not listen on its port as the user that the image names",
 				e.at("listen on a port above 1023, and set port: to it", "port")}, true
 		}
@@ -57,9 +59,9 @@ func (e *evidence) spoken() (finding, bool) {
 	return finding{}, false
 }
 
-func firstMatch(all []*regexp.Regexp, text string) []string {
+func firstMatch(all []func() *regexp.Regexp, text string) []string {
 	for _, re := range all {
-		if m := re.FindStringSubmatch(text); m != nil {
+		if m := re().FindStringSubmatch(text); m != nil {
 			return m
 		}
 	}
@@ -86,13 +88,13 @@ func (e *evidence) lacks(name string) finding {
 func (e *evidence) malformedKeys() (finding, bool) {
 	malformed, keys := false, false
 	for _, l := range e.output {
-		malformed = malformed || malformedURL.MatchString(l.text)
-		keys = keys || namesJWKS.MatchString(l.text)
+		malformed = malformed || malformedURL().MatchString(l.text)
+		keys = keys || namesJWKS().MatchString(l.text)
 	}
 	name := ""
 	for _, f := range e.want.Fields {
 		group, variable, _ := strings.Cut(f.Path, ".")
-		if (group == "env" || group == "secrets") && jwksVariable.MatchString(variable) {
+		if (group == "env" || group == "secrets") && jwksVariable().MatchString(variable) {
 			name = f.Path
 		}
 	}
@@ -115,7 +117,7 @@ func (e *evidence) memory(cause string) finding {
 	return finding{cause, e.at(fix, "memory")}
 }
 
-var exitCode = regexp.MustCompile(`Container exit code: (\d+)`)
+var exitCode = pattern.Lazy(`Container exit code: (\d+)`)
 
 // exits are what codes mean that a container itself does not choose.
 // https://docs.docker.com/engine/containers/run/#exit-status
@@ -131,7 +133,7 @@ var exits = map[string]string{
 // ended is a container that ended by itself.
 func (e *evidence) ended() (finding, bool) {
 	for _, l := range e.service {
-		m := exitCode.FindStringSubmatch(l.text)
+		m := exitCode().FindStringSubmatch(l.text)
 		if m == nil {
 			continue
 		}

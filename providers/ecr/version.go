@@ -2,11 +2,11 @@ package ecr
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -42,14 +42,14 @@ func renamed(spec state.Spec, live state.Live) string {
 var (
 	// numbered are the versions whose last number counts them: v7, 1.2, v1.0.0,
 	// release-3, v1.0.0-rc1, 1.0.0-beta.2.
-	numbered = regexp.MustCompile(`^(?:[A-Za-z][A-Za-z_-]*)?[0-9]+(?:\.[0-9]+)*(?:[-.]?[A-Za-z]+[-.]?[0-9]+)?$`)
+	numbered = pattern.Lazy(`^(?:[A-Za-z][A-Za-z_-]*)?[0-9]+(?:\.[0-9]+)*(?:[-.]?[A-Za-z]+[-.]?[0-9]+)?$`)
 	// dated are those that begin with a year.
-	dated = regexp.MustCompile(`^[^0-9]*(?:19|20)[0-9]{2}(?:[^0-9]|[01][0-9][0-3][0-9]$)`)
+	dated = pattern.Lazy(`^[^0-9]*(?:19|20)[0-9]{2}(?:[^0-9]|[01][0-9][0-3][0-9]$)`)
 )
 
 // nextVersion counts a version up in its own style, or returns "" where none is seen.
 func nextVersion(version string) string {
-	if !numbered.MatchString(version) || dated.MatchString(version) {
+	if !numbered().MatchString(version) || dated().MatchString(version) {
 		return ""
 	}
 	head := strings.TrimRight(version, "0123456789")

@@ -6,11 +6,11 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/image/statcache"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // remembered is how many identities' inputs are kept, about 3 MB each for a context of
@@ -18,14 +18,14 @@ import (
 const remembered = 16
 
 // tags are the names that [Identify] makes. Nothing else is looked for on disk.
-var tags = regexp.MustCompile(`^src-[0-9a-f]{20}$`)
+var tags = pattern.Lazy(`^src-[0-9a-f]{20}$`)
 
 // Recall returns the inputs of an identity that [Identify] found earlier with that cache
 // directory. Their digests are shortened: [Explain] can compare them, and they are good
 // for nothing else. It returns an [*UnknownError] for an identity that was never seen
 // here, as when another machine deployed, or that was seen too long ago.
 func Recall(cache, tag string) (Identity, error) {
-	if cache == "" || !tags.MatchString(tag) {
+	if cache == "" || !tags().MatchString(tag) {
 		return Identity{}, &UnknownError{Tag: tag}
 	}
 	file := kept(cache, tag)
@@ -89,7 +89,7 @@ func forget(dir string) error {
 	}
 	var infos []os.FileInfo
 	for _, e := range entries {
-		if !tags.MatchString(e.Name()) {
+		if !tags().MatchString(e.Name()) {
 			continue
 		}
 		if info, err := e.Info(); err == nil { // else another process was here first

@@ -1,7 +1,6 @@
 package route53
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,16 +8,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
-var octal = regexp.MustCompile(`\\[0-7]{3}`)
+var octal = pattern.Lazy(`\\[0-7]{3}`)
 
 // plain is a name as people write it: in lower case, without the dot at the end, and with
 // the characters that Route 53 writes as octal numbers.
 // https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html
 func plain(name string) string {
-	name = octal.ReplaceAllStringFunc(name, func(code string) string {
+	name = octal().ReplaceAllStringFunc(name, func(code string) string {
 		n, _ := strconv.ParseUint(code[1:], 8, 8) // three octal digits may be more than a byte, and are no name then
 		return string(rune(n))
 	})

@@ -3,9 +3,9 @@ package ssm
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
+	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/hashicorp/go-multierror"
 )
@@ -23,7 +23,7 @@ const maxValue = 4096
 
 // legalKey is what may stand between the slashes of a parameter's name.
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
-var legalKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+var legalKey = pattern.Lazy(`^[A-Za-z0-9_.-]+$`)
 
 // Inputs are what the desired parameters depend on besides the manifest.
 type Inputs struct {
@@ -88,7 +88,7 @@ func given(ref state.SecretRef) bool { return ref.Set && ref.Value != "" }
 
 // check refuses what Parameter Store would refuse.
 func check(key string, ref state.SecretRef) error {
-	if !legalKey.MatchString(key) {
+	if !legalKey().MatchString(key) {
 		return &ValueError{
 			Secret: key,
 			Why:    "a parameter's name holds only letters, digits and . - _",

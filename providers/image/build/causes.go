@@ -9,25 +9,27 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // symptoms are what engines print when something outside of the Dockerfile is wrong.
 // Each is the wording of docker, BuildKit, podman or buildah.
 var symptoms = []struct {
-	text  *regexp.Regexp
+	text  func() *regexp.Regexp
 	cause string
 	fix   func(engine string) string
 }{
-	{regexp.MustCompile(`(?i)permission denied.*(docker|podman)[^ ]*\.sock|permission denied while trying to connect`),
+	{pattern.Lazy(`(?i)permission denied.*(docker|podman)[^ ]*\.sock|permission denied while trying to connect`),
 		"this user may not talk to the daemon", always("add the user to the group docker and log in again, or use podman or buildah")},
-	{regexp.MustCompile(`(?i)cannot connect to the docker daemon|is the docker daemon running|error during connect|cannot connect to podman`),
+	{pattern.Lazy(`(?i)cannot connect to the docker daemon|is the docker daemon running|error during connect|cannot connect to podman`),
 		"the daemon does not answer", func(engine string) string {
 			if engine == "podman" {
 				return "start it: podman machine start; or, on Linux, unset CONTAINER_HOST"
 			}
 			return "start it: Docker Desktop, or systemctl start docker; DOCKER_HOST says where it is looked for"
 		}},
-	{regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`),
+	{pattern.Lazy(`(?i)no space left on device|disk quota exceeded`),
 		"the disk is full", func(engine string) string {
 			switch engine {
 			case "podman":
@@ -37,17 +39,17 @@ var symptoms = []struct {
 			}
 			return "docker system df shows what takes space, docker builder prune and docker image prune free it"
 		}},
-	{regexp.MustCompile(`(?i)(option|flag) requires BuildKit`),
+	{pattern.Lazy(`(?i)(option|flag) requires BuildKit`),
 		"docker's legacy builder does not know what the Dockerfile asks for", always("install docker's buildx plugin, or use the builder builtin, podman or buildah")},
-	{regexp.MustCompile(`(?i)toomanyrequests|pull rate limit`),
+	{pattern.Lazy(`(?i)toomanyrequests|pull rate limit`),
 		"the registry of a base image limits how often it is pulled", always("log in to it, docker login for one, or try again later")},
-	{regexp.MustCompile(`(?i)exec format error|exec user process caused`),
+	{pattern.Lazy(`(?i)exec format error|exec user process caused`),
 		"a program of the image is for another kind of processor", always("build on linux/amd64, or install emulation: docker run --privileged --rm tonistiigi/binfmt --install amd64")},
-	{regexp.MustCompile(`(?i)cache export (feature )?is not supported|cache export is not`),
+	{pattern.Lazy(`(?i)cache export (feature )?is not supported|cache export is not`),
 		"this buildx instance cannot write caches", always("make one that can: docker buildx create --use; or remove image.build.cache.to")},
-	{regexp.MustCompile(`(?i)pull access denied|manifest unknown|repository does not exist|failed to resolve source metadata|unable to copy from source|initializing source docker://`),
+	{pattern.Lazy(`(?i)pull access denied|manifest unknown|repository does not exist|failed to resolve source metadata|unable to copy from source|initializing source docker://`),
 		"a base image cannot be pulled", always("check its name and tag, the network, and whether its registry wants a login")},
-	{regexp.MustCompile(`(?i)exit (code|status):? 137|returned a non-zero code: 137|signal: killed|cannot allocate memory`),
+	{pattern.Lazy(`(?i)exit (code|status):? 137|returned a non-zero code: 137|signal: killed|cannot allocate memory`),
 		"a step was killed, most likely for want of memory", always("give the builder more memory")},
 }
 
@@ -55,16 +57,16 @@ func always(fix string) func(string) string { return func(string) string { retur
 
 // lost is how engines say that COPY or ADD found nothing. BuildKit does not always name
 // the file, and shows the step.
-var lost = []*regexp.Regexp{
-	regexp.MustCompile(`"/?([^"\n]+)":? not found`),
-	regexp.MustCompile(`(?:COPY|ADD) failed: (?:file not found in build context or excluded by \.dockerignore: )?stat /?([^:\n]+): `),
-	regexp.MustCompile(`copier: stat: "/?([^"\n]+)": no such file or directory`),
-	regexp.MustCompile(`no items matching glob "([^"\n]+)" copied`),
-	regexp.MustCompile(`> \[[^]\n]*\] (?:COPY|ADD) (?:--\S+ )*(\S+) \S+:\n(?s:.*)no such file or directory`),
+var lost = []func() *regexp.Regexp{
+	pattern.Lazy(`"/?([^"\n]+)":? not found`),
+	pattern.Lazy(`(?:COPY|ADD) failed: (?:file not found in build context or excluded by \.dockerignore: )?stat /?([^:\n]+): `),
+	pattern.Lazy(`copier: stat: "/?([^"\n]+)": no such file or directory`),
+	pattern.Lazy(`no items matching glob "([^"\n]+)" copied`),
+	pattern.Lazy(`> \[[^]\n]*\] (?:COPY|ADD) (?:--\S+ )*(\S+) \S+:\n(?s:.*)no such file or directory`),
 }
 
 // failedStep is how engines say that RUN failed.
-var failedStep = regexp.MustCompile(`did not complete successfully|executor failed running|returned a non-zero code|building at STEP "RUN`)
+var failedStep = pattern.Lazy(`did not complete successfully|executor failed running|returned a non-zero code|building at STEP "RUN`)
 
 // explain adds to a [CommandError] what it means, as far as that is known. The request
 // is nil where nothing was built yet.
@@ -75,7 +77,7 @@ func explain(err error, engine string, r *Request) error {
 	}
 	text := strings.Join(c.Tail, "\n")
 	for _, s := range symptoms {
-		if s.text.MatchString(text) {
+		if s.text().MatchString(text) {
 			c.Cause, c.Fix = s.cause, s.fix(engine)
 			return err
 		}
@@ -83,14 +85,14 @@ func explain(err error, engine string, r *Request) error {
 	if r == nil {
 		return err
 	}
-	for _, pattern := range lost {
-		if m := pattern.FindStringSubmatch(text); m != nil {
+	for _, file := range lost {
+		if m := file().FindStringSubmatch(text); m != nil {
 			if c.Cause = r.lost(m[1]); c.Cause != "" {
 				return err
 			}
 		}
 	}
-	if failedStep.MatchString(text) {
+	if failedStep().MatchString(text) {
 		c.Fix = r.unset()
 	}
 	return err

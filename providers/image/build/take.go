@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/apron-deploy/apron/providers/image/store"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // take opens what the engine has built, where it lies: its store, or the archive file that
@@ -82,7 +82,7 @@ func normal(c *v1.ConfigFile, when time.Time, labels map[string]string) *v1.Conf
 	for i := range c.History {
 		h := &c.History[i]
 		h.Created = c.Created
-		if scratchpad.MatchString(h.Comment) {
+		if scratchpad().MatchString(h.Comment) {
 			h.Comment = ""
 		}
 	}
@@ -93,7 +93,7 @@ func normal(c *v1.ConfigFile, when time.Time, labels map[string]string) *v1.Conf
 
 // scratchpad is how podman and buildah name the image that a step began with, by an id
 // that is another one in every build.
-var scratchpad = regexp.MustCompile(`^FROM [0-9a-f]{12}$`)
+var scratchpad = pattern.Lazy(`^FROM [0-9a-f]{12}$`)
 
 // label sets the labels of a build, which win over those of the Dockerfile.
 func label(c *v1.Config, labels map[string]string) {

@@ -3,11 +3,12 @@ package inspect
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // secrets looks where an image keeps texts: its environment, labels, start command and
@@ -76,21 +77,21 @@ func (l *look) signed(value string) string {
 var (
 	// assignment is NAME=value, as ENV, ARG, export and BuildKit's list of build arguments
 	// in front of a RUN ("|1 TOKEN=… /bin/sh -c …") write it, and flags do.
-	assignment = regexp.MustCompile(`(?:^|[\s;&|(])-{0,2}([A-Za-z_][A-Za-z0-9_.-]*)=("[^"]*"|'[^']*'|[^\s;&|)]*)`)
+	assignment = pattern.Lazy(`(?:^|[\s;&|(])-{0,2}([A-Za-z_][A-Za-z0-9_.-]*)=("[^"]*"|'[^']*'|[^\s;&|)]*)`)
 	// spaced is the old form of ENV, and bearer an HTTP header.
-	spaced = regexp.MustCompile(`\bENV\s+([A-Za-z_][A-Za-z0-9_]*)\s+([^=\s]\S*)$`)
-	bearer = regexp.MustCompile(`(?i)\bauthorization:\s*(?:bearer|basic|token)\s+[^\s"'$]`)
+	spaced = pattern.Lazy(`\bENV\s+([A-Za-z_][A-Za-z0-9_]*)\s+([^=\s]\S*)$`)
+	bearer = pattern.Lazy(`(?i)\bauthorization:\s*(?:bearer|basic|token)\s+[^\s"'$]`)
 )
 
 // text looks through a line for assignments, and for values that say themselves what they
 // are.
 func (l *look) text(where, line, fix string) {
 	found := false
-	for _, m := range slices.Concat(assignment.FindAllStringSubmatch(line, -1), spaced.FindAllStringSubmatch(line, -1)) {
+	for _, m := range slices.Concat(assignment().FindAllStringSubmatch(line, -1), spaced().FindAllStringSubmatch(line, -1)) {
 		found = l.variable(where, m[1], strings.Trim(m[2], `"'`), fix) || found
 	}
 	what := l.signed(line)
-	if what == "" && bearer.MatchString(line) {
+	if what == "" && bearer().MatchString(line) {
 		what = "a token"
 	}
 	if what != "" && !found {
@@ -98,7 +99,7 @@ func (l *look) text(where, line, fix string) {
 	}
 }
 
-var filePath = regexp.MustCompile(`^(/[A-Za-z0-9._-]+){2,}$`)
+var filePath = pattern.Lazy(`^(/[A-Za-z0-9._-]+){2,}$`)
 
 // points reports whether a value is no secret but nothing, a switch, another variable, a
 // file, or what is left where one was blanked out.
@@ -107,6 +108,6 @@ func points(value string) bool {
 	case "", "true", "false":
 		return true
 	default:
-		return strings.HasPrefix(v, "$") || filePath.MatchString(v) || strings.Trim(v, "*xX") == ""
+		return strings.HasPrefix(v, "$") || filePath().MatchString(v) || strings.Trim(v, "*xX") == ""
 	}
 }

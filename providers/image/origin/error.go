@@ -70,7 +70,7 @@ func explain(ctx context.Context, err error, a asked) error {
 	case ok && (refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden):
 		e.Credentials = true
 		e.Why, e.Fix = host+" does not let you read it: it is private, or there is no such repository", "check the name, and log in: docker login "+host
-		if private.MatchString(host) {
+		if private().MatchString(host) {
 			e.Fix = "check the name; the identity needs ecr:BatchGetImage and ecr:GetDownloadUrlForLayer, in another account by the repository's policy too"
 		}
 	case ok && refused.StatusCode == http.StatusNotFound:

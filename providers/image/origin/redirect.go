@@ -13,7 +13,7 @@ type at string
 
 // RoundTrip implements [http.RoundTripper].
 func (a at) RoundTrip(r *http.Request) (*http.Response, error) {
-	if private.MatchString(r.URL.Hostname()) {
+	if private().MatchString(r.URL.Hostname()) {
 		to, err := url.Parse(string(a))
 		if err != nil {
 			return nil, err

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +13,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // transport does not wait for ever for a registry that says nothing.
@@ -112,14 +113,14 @@ var _ authn.ContextKeychain = keychain{}
 
 // private are the hosts of ECR, by account and Region.
 // https://docs.aws.amazon.com/general/latest/gr/ecr.html
-var private = regexp.MustCompile(`^([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)$`)
+var private = pattern.Lazy(`^([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)$`)
 
 func (k keychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 	return k.ResolveContext(context.Background(), r)
 }
 
 func (k keychain) ResolveContext(ctx context.Context, r authn.Resource) (authn.Authenticator, error) {
-	m := private.FindStringSubmatch(r.RegistryStr())
+	m := private().FindStringSubmatch(r.RegistryStr())
 	if m == nil {
 		return authn.Resolve(ctx, k.other, r)
 	}

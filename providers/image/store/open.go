@@ -9,11 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // Open opens an OCI layout, in a directory or an archive, or an archive of docker's. The
@@ -135,7 +136,7 @@ func fromDocker(from files, o Options) (*Image, error) {
 	return img, nil
 }
 
-var digestName = regexp.MustCompile(`^(?:sha256:)?([0-9a-f]{64})(?:\.tar\.gz)?$`)
+var digestName = pattern.Lazy(`^(?:sha256:)?([0-9a-f]{64})(?:\.tar\.gz)?$`)
 
 // archived is a layer of an archive. A compressed one is named by its digest, as crane
 // does it; otherwise it is read for it.
@@ -156,7 +157,7 @@ func archived(from files, name string, diff v1.Hash, o Options) (v1.Layer, error
 		media = types.OCILayerZStd
 	}
 	digest := v1.Hash{Algorithm: "sha256"}
-	if m := digestName.FindStringSubmatch(path.Base(name)); m != nil {
+	if m := digestName().FindStringSubmatch(path.Base(name)); m != nil {
 		digest.Hex = m[1]
 	} else {
 		r, err := b.open()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // The patterns of AWS's model, which its errors quote.
@@ -28,23 +29,23 @@ var (
 // maxString is the length of a string about which the model says no more.
 const maxString = 51200
 
-// pattern is an expression that a whole value must match.
-type pattern struct {
+// shape is an expression that a whole value must match.
+type shape struct {
 	text string
-	re   *regexp.Regexp
+	re   func() *regexp.Regexp
 }
 
-// whole compiles one. Go repeats no more than 1000 times, so the longest count is open.
-func whole(text string) pattern {
-	return pattern{text, regexp.MustCompile(`^(?:` + strings.ReplaceAll(text, "{1,1011}", "+") + `)$`)}
+// whole makes one. Go repeats no more than 1000 times, so the longest count is open.
+func whole(text string) shape {
+	return shape{text, pattern.Lazy(`^(?:` + strings.ReplaceAll(text, "{1,1011}", "+") + `)$`)}
 }
 
 // checks are AWS's schema checks. App Runner reports them as InvalidRequestException,
 // and tells an empty string from an absent one.
 type checks struct{ wire.Checks }
 
-func (c *checks) match(path string, v *string, p pattern) {
-	if v != nil && !p.re.MatchString(*v) {
+func (c *checks) match(path string, v *string, p shape) {
+	if v != nil && !p.re().MatchString(*v) {
 		c.Fail(path, *v, "Member must satisfy regular expression pattern: "+p.text)
 	}
 }
@@ -61,12 +62,12 @@ func (c *checks) optionalARN(path string, v *string) {
 }
 
 // name checks a required name. AWS's validation names each constraint that is broken.
-func (c *checks) name(path string, v *string, p pattern, most int) {
+func (c *checks) name(path string, v *string, p shape, most int) {
 	c.Present(path, v != nil)
 	c.optionalName(path, v, p, most)
 }
 
-func (c *checks) optionalName(path string, v *string, p pattern, most int) {
+func (c *checks) optionalName(path string, v *string, p shape, most int) {
 	c.LengthOf(path, v, 4, most)
 	c.match(path, v, p)
 }
@@ -164,7 +165,7 @@ func (c *checks) settings(in string, settings *imageConfigShape) {
 
 // command checks a command, which may be confidential.
 func (c *checks) command(path string, v *string) {
-	if v != nil && !command.re.MatchString(*v) {
+	if v != nil && !command.re().MatchString(*v) {
 		c.FailSecret(path, "Member must satisfy regular expression pattern: "+command.text)
 	}
 }

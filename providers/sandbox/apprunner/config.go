@@ -2,15 +2,15 @@ package apprunner
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // repository takes a private image identifier apart: account, region, repository, and
 // its tag or digest.
-var repository = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([^:@]+)(?::([^@]+))?(?:@(.+))?$`)
+var repository = pattern.Lazy(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([^:@]+)(?::([^@]+))?(?:@(.+))?$`)
 
 const (
 	private = "ECR"
@@ -180,7 +180,7 @@ func (s *Service) consider(c *config) error {
 // considerImage checks the source: what may be pulled, with what role, and when.
 func (s *Service) considerImage(c *config) error {
 	image, source := c.image(), c.SourceConfiguration
-	parts := repository.FindStringSubmatch(*image.ImageIdentifier)
+	parts := repository().FindStringSubmatch(*image.ImageIdentifier)
 	if (parts != nil) != (*image.ImageRepositoryType == private) {
 		return wire.Errorf(invalidRequest, "ImageIdentifier %s isn't an image of the repository type %s.", *image.ImageIdentifier, *image.ImageRepositoryType)
 	}

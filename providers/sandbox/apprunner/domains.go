@@ -2,11 +2,11 @@ package apprunner
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // maxDomains is how many custom domains a service may have.
@@ -105,7 +105,7 @@ type domainOutput struct {
 }
 
 // usable is a name with at least two labels, the first of which may be a wildcard.
-var usable = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$`)
+var usable = pattern.Lazy(`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$`)
 
 // associateDomain answers before there are validation records. The model has no
 // ResourceNotFoundException for it.
@@ -116,7 +116,7 @@ func (s *Service) associateDomain(_ context.Context, in domainInput) (out domain
 	name := *in.DomainName
 	wildcard := strings.HasPrefix(name, "*.")
 	switch {
-	case !usable.MatchString(strings.ToLower(name)):
+	case !usable().MatchString(strings.ToLower(name)):
 		return out, wire.Errorf(invalidRequest, "The domain name %s isn't valid.", name)
 	case wildcard && in.EnableWWWSubdomain != nil && *in.EnableWWWSubdomain:
 		return out, wire.Errorf(invalidRequest, "EnableWWWSubdomain can't be used with the wildcard domain %s.", name)

@@ -132,7 +132,7 @@ func (in observabilityInput) check() error {
 }
 
 func (s *Service) findObservability(st *state, arn string) (*observability, error) {
-	if !observabilityARN.MatchString(arn) {
+	if !observabilityARN().MatchString(arn) {
 		return nil, invalidObservability(arn)
 	}
 	o, ok := lookUp(st.Observabilities, observabilityARN, arn)

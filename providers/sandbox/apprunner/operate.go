@@ -324,7 +324,7 @@ func (s *Service) ImagePushed(repo, tag string) {
 	var arns []string
 	s.doc.View(func(st *state) {
 		for _, r := range st.Services {
-			parts := repository.FindStringSubmatch(*r.Config.image().ImageIdentifier)
+			parts := repository().FindStringSubmatch(*r.Config.image().ImageIdentifier)
 			if parts == nil || !*r.Config.SourceConfiguration.AutoDeploymentsEnabled || s.status(r) != running {
 				continue
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // revised is what scaling configurations, observability configurations and VPC
@@ -35,8 +36,8 @@ type revisable interface{ self() *revised }
 
 // partialARN takes an ARN of a kind apart: the name, the revision and the id. The last
 // two may be missing.
-func partialARN(kind string) *regexp.Regexp {
-	return regexp.MustCompile(`^arn:aws:apprunner:[a-z0-9-]+:[0-9]{12}:` + kind + `/([A-Za-z0-9][A-Za-z0-9\-_]{3,39})(?:/([0-9]+)(?:/([0-9a-f]{32}))?)?$`)
+func partialARN(kind string) func() *regexp.Regexp {
+	return pattern.Lazy(`^arn:aws:apprunner:[a-z0-9-]+:[0-9]{12}:` + kind + `/([A-Za-z0-9][A-Za-z0-9\-_]{3,39})(?:/([0-9]+)(?:/([0-9a-f]{32}))?)?$`)
 }
 
 // latest is the highest active revision of a name; ok is false if there is none.
@@ -51,8 +52,8 @@ func latest[T revisable](all []T, name string) (found T, ok bool) {
 
 // lookUp returns the revision that an ARN in any form means, deleted or not. A name
 // alone means the latest active revision.
-func lookUp[T revisable](all []T, form *regexp.Regexp, arn string) (found T, ok bool) {
-	parts := form.FindStringSubmatch(arn)
+func lookUp[T revisable](all []T, form func() *regexp.Regexp, arn string) (found T, ok bool) {
+	parts := form().FindStringSubmatch(arn)
 	if parts == nil {
 		return found, false
 	}

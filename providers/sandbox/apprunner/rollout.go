@@ -159,7 +159,7 @@ func (a *app) pull(v *version, log line) (v1.Image, func(), error) {
 
 // mayPull asks whether the access role can be assumed and may read the repository.
 func (a *app) mayPull(c config, identifier string) error {
-	parts := repository.FindStringSubmatch(identifier)
+	parts := repository().FindStringSubmatch(identifier)
 	if parts == nil {
 		return nil
 	}

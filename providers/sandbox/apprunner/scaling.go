@@ -156,7 +156,7 @@ func (in scalingARNInput) check() error {
 
 // findScaling returns the revision, which may be deleted but not yet forgotten.
 func (s *Service) findScaling(st *state, arn string) (*scaling, error) {
-	if !scalingARN.MatchString(arn) {
+	if !scalingARN().MatchString(arn) {
 		return nil, wire.Errorf(invalidRequest, "The auto scaling configuration ARN you specified isn't valid. ARN: '%s'", arn)
 	}
 	c := st.scaling(arn)
@@ -222,7 +222,7 @@ func (s *Service) deleteScaling(_ context.Context, in deleteScalingInput) (out s
 		}
 		doomed := []*scaling{one}
 		if in.DeleteAllRevisions {
-			if parts := scalingARN.FindStringSubmatch(arn); parts[2] != "" {
+			if parts := scalingARN().FindStringSubmatch(arn); parts[2] != "" {
 				return wire.Errorf(invalidRequest, "To delete all revisions, specify an auto scaling configuration ARN that ends with the name. ARN: '%s'", arn)
 			}
 			doomed = slices.DeleteFunc(slices.Clone(st.Scalings), func(c *scaling) bool { return c.Name != one.Name || !c.active() })

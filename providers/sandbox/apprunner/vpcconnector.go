@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"slices"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // maxConnectors is the quota of VPC connectors.
@@ -45,8 +45,8 @@ var connectorARN = partialARN("vpcconnector")
 
 // The sandbox knows no VPC, so ids are judged by their form.
 var (
-	subnetID        = regexp.MustCompile(`^subnet-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	securityGroupID = regexp.MustCompile(`^sg-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	subnetID        = pattern.Lazy(`^subnet-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	securityGroupID = pattern.Lazy(`^sg-([0-9a-f]{8}|[0-9a-f]{17})$`)
 )
 
 type createConnectorInput struct {
@@ -102,12 +102,12 @@ func vpcIDs(subnets, groups []string) error {
 		return wire.Errorf(invalidRequest, "Subnets must not be empty.")
 	}
 	for _, id := range subnets {
-		if !subnetID.MatchString(id) {
+		if !subnetID().MatchString(id) {
 			return wire.Errorf(invalidRequest, "The subnet ID '%s' does not exist", id)
 		}
 	}
 	for _, id := range groups {
-		if !securityGroupID.MatchString(id) {
+		if !securityGroupID().MatchString(id) {
 			return wire.Errorf(invalidRequest, "The security group '%s' does not exist", id)
 		}
 	}
@@ -158,7 +158,7 @@ func (in connectorInput) check() error {
 
 // findConnector wants a full ARN.
 func (s *Service) findConnector(st *state, arn string) (*connector, error) {
-	parts := connectorARN.FindStringSubmatch(arn)
+	parts := connectorARN().FindStringSubmatch(arn)
 	if parts == nil || parts[3] == "" {
 		return nil, invalidConnector(arn)
 	}

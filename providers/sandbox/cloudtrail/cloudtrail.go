@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/apron-deploy/apron/providers/sandbox/store"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // DefaultDelay is how long CloudTrail takes to show an event, on average.
@@ -100,7 +100,7 @@ func New(o Options) (*Service, error) {
 	return s, nil
 }
 
-var readsRE = regexp.MustCompile(`^(Get|List|Describe|Batch(Get|Check)|Filter|Lookup|Search|Test|Start(Live|Query))`)
+var readsRE = pattern.Lazy(`^(Get|List|Describe|Batch(Get|Check)|Filter|Lookup|Search|Test|Start(Live|Query))`)
 
 // data are the calls that change what is in a resource rather than the resource. AWS keeps
 // them out of the event history.
@@ -109,7 +109,7 @@ var data = map[string]bool{"logs PutLogEvents": true}
 
 // Record takes a call into the history, if it is one that changes something.
 func (s *Service) Record(x wire.Exchange) {
-	if x.Operation == "" || readsRE.MatchString(x.Operation) || data[x.Service+" "+x.Operation] || x.Refused != nil && x.Scope.AccessKey == "" {
+	if x.Operation == "" || readsRE().MatchString(x.Operation) || data[x.Service+" "+x.Operation] || x.Refused != nil && x.Scope.AccessKey == "" {
 		return
 	}
 	e := s.event(x)

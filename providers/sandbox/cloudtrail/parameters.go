@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // hidden stands for a value that AWS does not record.
@@ -92,10 +92,10 @@ func (e element) value() any {
 	return members
 }
 
-var quotedRE = regexp.MustCompile(`'[^']*'|"[^"]*"`)
+var quotedRE = pattern.Lazy(`'[^']*'|"[^"]*"`)
 
 // scrub takes out of an error's text what it repeats of the request.
-func scrub(text string) string { return quotedRE.ReplaceAllString(text, "'"+hidden+"'") }
+func scrub(text string) string { return quotedRE().ReplaceAllString(text, "'"+hidden+"'") }
 
 // named are the parameters that name what a call is about, and the type of that.
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events-supported-resource-types.html

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // What one GetMetricData may ask for.
@@ -119,7 +119,7 @@ func (q queryShape) run(s *Service, in dataInput) resultShape {
 }
 
 // queryID is what the id of a query may be.
-var queryID = regexp.MustCompile(`^[a-z][a-zA-Z0-9_]{0,254}$`)
+var queryID = pattern.Lazy(`^[a-z][a-zA-Z0-9_]{0,254}$`)
 
 func (in dataInput) check() error {
 	p := problems{code: validation}
@@ -144,7 +144,7 @@ func (in dataInput) check() error {
 		switch {
 		case q.Id == "":
 			p.need(at+"Id", false)
-		case !queryID.MatchString(q.Id):
+		case !queryID().MatchString(q.Id):
 			p.add("The value %s for parameter %sId is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.", q.Id, at)
 		case seen[q.Id]:
 			p.add("The values for parameter id in MetricDataQueries are not unique.")
@@ -183,7 +183,7 @@ func (q queryShape) check(p *problems, at string) {
 
 // noStatistic tells what is no statistic from what the sandbox does not compute.
 func noStatistic(name, at string) string {
-	if unbuilt.MatchString(name) {
+	if unbuilt().MatchString(name) {
 		return fmt.Sprintf("The sandbox does not compute %s, the value of parameter %s.", name, at)
 	}
 	return fmt.Sprintf("The value %s for parameter %s is not a valid statistic.", name, at)

@@ -93,7 +93,7 @@ func (in statisticsInput) check() error {
 		}
 	}
 	for i, name := range in.ExtendedStatistics {
-		if !percentileRE.MatchString(name) {
+		if !percentileRE().MatchString(name) {
 			p.add("%s", noStatistic(name, fmt.Sprintf("ExtendedStatistics.member.%d", i+1)))
 		}
 	}

@@ -3,9 +3,10 @@ package cloudwatch
 import (
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // Statistics sum up values. Percentiles come from counting values in buckets whose
@@ -65,7 +66,7 @@ var plain = map[string]func(*Statistics) float64{
 }
 
 // percentileRE is a percentile's name: p0 to p100, with up to ten decimals.
-var percentileRE = regexp.MustCompile(`^p(100(?:\.0{1,10})?|[0-9]{1,2}(?:\.[0-9]{1,10})?)$`)
+var percentileRE = pattern.Lazy(`^p(100(?:\.0{1,10})?|[0-9]{1,2}(?:\.[0-9]{1,10})?)$`)
 
 // reader returns how to read a statistic, or false if there is no such.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
@@ -73,7 +74,7 @@ func reader(name string) (func(*Statistics) float64, bool) {
 	if read, ok := plain[name]; ok {
 		return read, true
 	}
-	parts := percentileRE.FindStringSubmatch(name)
+	parts := percentileRE().FindStringSubmatch(name)
 	if parts == nil {
 		return nil, false
 	}
@@ -82,4 +83,4 @@ func reader(name string) (func(*Statistics) float64, bool) {
 }
 
 // unbuilt are statistics that CloudWatch has and the sandbox has not.
-var unbuilt = regexp.MustCompile(`^(?:(?:TM|WM|PR|TC|TS)\(.*\)|(?:tm|wm|tc|ts)[0-9.]+|IQM)$`)
+var unbuilt = pattern.Lazy(`^(?:(?:TM|WM|PR|TC|TS)\(.*\)|(?:tm|wm|tc|ts)[0-9.]+|IQM)$`)

@@ -42,7 +42,7 @@ func (r *repository) lookup(id imageID) (*image, *imageFailure) {
 		return fail("MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null")
 	case id.Digest != "" && !blob.Valid(id.Digest):
 		return fail("InvalidImageDigest", "Invalid request parameters: image digest should satisfy the regex '"+digestPattern+"'")
-	case id.Tag != "" && !tagRE.MatchString(id.Tag):
+	case id.Tag != "" && !tagRE().MatchString(id.Tag):
 		return fail("InvalidImageTag", "Invalid request parameters: image tag should satisfy the regex '"+tagPattern+"'")
 	}
 	digest := cmp.Or(id.Digest, r.Named[id.Tag])

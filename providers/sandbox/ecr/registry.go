@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 var _ http.Handler = (*Service)(nil)
@@ -21,13 +22,13 @@ type route struct {
 
 var routes = []struct {
 	kind string
-	re   *regexp.Regexp
+	re   func() *regexp.Regexp
 }{
-	{"uploads", regexp.MustCompile(`^/v2/(.+)/blobs/uploads/?([^/]*)$`)},
-	{"blobs", regexp.MustCompile(`^/v2/(.+)/blobs/([^/]+)$`)},
-	{"manifests", regexp.MustCompile(`^/v2/(.+)/manifests/([^/]+)$`)},
-	{"referrers", regexp.MustCompile(`^/v2/(.+)/referrers/([^/]+)$`)},
-	{"tags", regexp.MustCompile(`^/v2/(.+)/tags/(list)$`)},
+	{"uploads", pattern.Lazy(`^/v2/(.+)/blobs/uploads/?([^/]*)$`)},
+	{"blobs", pattern.Lazy(`^/v2/(.+)/blobs/([^/]+)$`)},
+	{"manifests", pattern.Lazy(`^/v2/(.+)/manifests/([^/]+)$`)},
+	{"referrers", pattern.Lazy(`^/v2/(.+)/referrers/([^/]+)$`)},
+	{"tags", pattern.Lazy(`^/v2/(.+)/tags/(list)$`)},
 }
 
 // ServeHTTP answers the registry's requests, those under /v2/.
@@ -48,7 +49,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, candidate := range routes {
-		if m := candidate.re.FindStringSubmatch(r.URL.Path); m != nil {
+		if m := candidate.re().FindStringSubmatch(r.URL.Path); m != nil {
 			to := route{target{RepositoryName: m[1]}, candidate.kind, m[2]}
 			if err := s.dispatch(w, r, to); err != nil {
 				refuseHTTP(w, err)

@@ -22,7 +22,7 @@ type empty struct{}
 // named returns the repository's name in an ARN of this registry.
 func (s *Service) named(arn string) (string, error) {
 	name, ok := strings.CutPrefix(arn, s.arn(""))
-	if !ok || !nameRE.MatchString(name) {
+	if !ok || !nameRE().MatchString(name) {
 		return "", constraint("resourceArn", "Invalid ARN")
 	}
 	return name, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/apron-deploy/apron/providers/sandbox/ecr/blob"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // Patterns of the API's model, here without anchors as they appear in errors.
@@ -23,7 +24,7 @@ var (
 	filterRE = whole(filterPattern)
 )
 
-func whole(pattern string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + pattern + `)$`) }
+func whole(text string) func() *regexp.Regexp { return pattern.Lazy(`^(?:` + text + `)$`) }
 
 const (
 	mutable         = "MUTABLE"
@@ -42,9 +43,9 @@ func checkLength(parameter, value string, low, high int) error {
 	return nil
 }
 
-func checkPattern(parameter, value string, re *regexp.Regexp, pattern string) error {
-	if !re.MatchString(value) {
-		return constraint(parameter, "must satisfy regular expression '%s'", pattern)
+func checkPattern(parameter, value string, re func() *regexp.Regexp, text string) error {
+	if !re().MatchString(value) {
+		return constraint(parameter, "must satisfy regular expression '%s'", text)
 	}
 	return nil
 }

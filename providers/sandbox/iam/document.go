@@ -3,12 +3,12 @@ package iam
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // document is a policy.
@@ -121,7 +121,7 @@ func sizeOf(text string) int {
 	return n
 }
 
-var serviceRE = regexp.MustCompile(`^[a-z0-9.-]+\.amazonaws\.com(\.cn)?$`)
+var serviceRE = pattern.Lazy(`^[a-z0-9.-]+\.amazonaws\.com(\.cn)?$`)
 
 // checkTrust refuses what cannot be a role's trust policy.
 func checkTrust(text string) error {
@@ -150,7 +150,7 @@ func checkTrust(text string) error {
 			continue
 		}
 		for _, service := range s.Principal.ByKind["Service"] {
-			if !serviceRE.MatchString(service) {
+			if !serviceRE().MatchString(service) {
 				return malformed("Invalid principal in policy: \"SERVICE\":%q", service)
 			}
 		}

@@ -4,15 +4,15 @@ import (
 	"context"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
-var policyArnRE = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(aws|\d{12}):policy/[\x21-\x7e]+$`)
+var policyArnRE = pattern.Lazy(`^arn:aws[a-z-]*:iam::(aws|\d{12}):policy/[\x21-\x7e]+$`)
 
 func checkPolicyArn(arn string) error {
 	var c wire.Checks
@@ -21,7 +21,7 @@ func checkPolicyArn(arn string) error {
 	if err := c.Err("ValidationError"); err != nil {
 		return err
 	}
-	if !policyArnRE.MatchString(arn) {
+	if !policyArnRE().MatchString(arn) {
 		return wire.Errorf("InvalidInput", "ARN %s is not valid.", arn)
 	}
 	return nil

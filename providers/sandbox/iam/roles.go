@@ -6,13 +6,13 @@ import (
 	"crypto/rand"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -25,9 +25,9 @@ const (
 )
 
 var (
-	nameRE = regexp.MustCompile(`^[\w+=,.@-]+$`)
-	pathRE = regexp.MustCompile(`^/([\x21-\x7e]+/)?$`)
-	tagRE  = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+	nameRE = pattern.Lazy(`^[\w+=,.@-]+$`)
+	pathRE = pattern.Lazy(`^/([\x21-\x7e]+/)?$`)
+	tagRE  = pattern.Lazy(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 )
 
 type tag struct {
@@ -82,7 +82,7 @@ func checkName(name string) error {
 
 // checkLetters refuses a name in the words that IAM has for it.
 func checkLetters(member, name string) error {
-	if !nameRE.MatchString(name) {
+	if !nameRE().MatchString(name) {
 		return wire.Errorf("ValidationError", "The specified value for %s is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-", member)
 	}
 	return nil
@@ -110,7 +110,7 @@ func (s *Service) createRole(_ context.Context, in createRoleIn) (out roleOut, e
 	if err := c.Err("ValidationError"); err != nil {
 		return out, err
 	}
-	if in.Path != "" && !pathRE.MatchString(in.Path) {
+	if in.Path != "" && !pathRE().MatchString(in.Path) {
 		return out, wire.Errorf("ValidationError", "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
 	}
 	if err := checkTrust(in.AssumeRolePolicyDocument); err != nil {

@@ -3,9 +3,9 @@ package iam
 import (
 	"context"
 	"path"
-	"regexp"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 type simulateIn struct {
@@ -25,7 +25,7 @@ type simulateOut struct {
 	Marker            string
 }
 
-var actionRE = regexp.MustCompile(`^[A-Za-z0-9-]+:[A-Za-z0-9*]+$`)
+var actionRE = pattern.Lazy(`^[A-Za-z0-9-]+:[A-Za-z0-9*]+$`)
 
 // simulate tells what the policies of a role say of actions on resources; without
 // resources, on all.
@@ -49,7 +49,7 @@ func (s *Service) simulate(_ context.Context, in simulateIn) (out simulateOut, e
 	}
 	var all []evaluation
 	for _, action := range in.ActionNames {
-		if !actionRE.MatchString(action) {
+		if !actionRE().MatchString(action) {
 			return out, wire.Errorf("InvalidInput", "Invalid Action: %s", action)
 		}
 		for _, resource := range resources {

@@ -8,13 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/store"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // Options configure a [Service].
@@ -188,14 +188,14 @@ func (s *Service) createKey(_ context.Context, in createKeyIn) (out keyOut, err 
 	return s.show(k), s.doc.Update(func(all *keys) error { all.ByID[k.ID] = k; return nil })
 }
 
-var aliasRE = regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]+$`)
+var aliasRE = pattern.Lazy(`^alias/[a-zA-Z0-9/_-]+$`)
 
 type createAliasIn struct{ AliasName, TargetKeyId string }
 type none struct{}
 
 func (s *Service) createAlias(_ context.Context, in createAliasIn) (*none, error) {
 	switch {
-	case !aliasRE.MatchString(in.AliasName):
+	case !aliasRE().MatchString(in.AliasName):
 		return nil, wire.Errorf("InvalidAliasNameException", "Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html")
 	case strings.HasPrefix(in.AliasName, "alias/aws/"):
 		return nil, wire.Errorf("NotAuthorizedException", "Aliases that begin with alias/aws/ are AWS's own.")

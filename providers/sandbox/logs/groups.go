@@ -3,16 +3,16 @@ package logs
 import (
 	"context"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 var (
-	groupRE  = regexp.MustCompile(`^[\.\-_/#A-Za-z0-9]+$`)
-	streamRE = regexp.MustCompile(`^[^:*]*$`)
+	groupRE  = pattern.Lazy(`^[\.\-_/#A-Za-z0-9]+$`)
+	streamRE = pattern.Lazy(`^[^:*]*$`)
 )
 
 func checkGroup(name string) error {

@@ -2,17 +2,18 @@ package route53
 
 import (
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // types are the record types that Route 53 takes and the sandbox keeps.
 var types = []string{"SOA", "A", "TXT", "NS", "CNAME", "MX", "PTR", "SRV", "SPF", "AAAA", "CAA"}
 
 var (
-	quotedRE     = regexp.MustCompile(`^"([^"\\]|\\.){0,255}"( +"([^"\\]|\\.){0,255}")*$`)
-	quotedPartRE = regexp.MustCompile(`"([^"\\]|\\.)*"`)
+	quotedRE     = pattern.Lazy(`^"([^"\\]|\\.){0,255}"( +"([^"\\]|\\.){0,255}")*$`)
+	quotedPartRE = pattern.Lazy(`"([^"\\]|\\.)*"`)
 )
 
 // checkValue is what Route 53 says of a value that its type cannot have, "" if it can.
@@ -49,7 +50,7 @@ func checkValue(kind, value string) string {
 			return "DomainNameInvalid (Value is not a valid domain name)"
 		}
 	case "TXT", "SPF":
-		if !quotedRE.MatchString(value) {
+		if !quotedRE().MatchString(value) {
 			return "InvalidCharacterString (Value should be enclosed in quotation marks)"
 		}
 	case "MX":
@@ -61,7 +62,7 @@ func checkValue(kind, value string) string {
 			return "SRVRRDATANotFourFields (SRV record doesn't have 4 fields)"
 		}
 	case "CAA":
-		if len(fields) != 3 || !number(fields[0], 255) || !quotedRE.MatchString(fields[2]) {
+		if len(fields) != 3 || !number(fields[0], 255) || !quotedRE().MatchString(fields[2]) {
 			return "CAARRDATANotThreeFields (CAA record doesn't have 3 fields)"
 		}
 	case "SOA":

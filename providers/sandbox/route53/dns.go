@@ -236,7 +236,7 @@ func resource(kind, value string) (dnsmessage.ResourceBody, error) {
 
 // texts are the strings of a value in quotation marks.
 func texts(value string) (list []string) {
-	for _, quoted := range quotedPartRE.FindAllString(value, -1) {
+	for _, quoted := range quotedPartRE().FindAllString(value, -1) {
 		list = append(list, unescape(quoted[1:len(quoted)-1]))
 	}
 	return list

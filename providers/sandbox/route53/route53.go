@@ -13,7 +13,6 @@ import (
 	"crypto/rand"
 	"encoding/xml"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 
 	"github.com/apron-deploy/apron/providers/sandbox/store"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // DefaultPropagation is how long changes take to reach all name servers.
@@ -196,7 +196,7 @@ func (s *Service) getChange(_ context.Context, r wire.RESTRequest) (wire.RESTAns
 	return wire.RESTAnswer{Body: out}, nil
 }
 
-var labelRE = regexp.MustCompile(`^[!-~]{1,63}$`)
+var labelRE = pattern.Lazy(`^[!-~]{1,63}$`)
 
 // fqdn returns a name as Route 53 keeps it: in lower case, with its last dot, and "*" and
 // other unusual characters as octal numbers. It tells whether the name is one.
@@ -207,7 +207,7 @@ func fqdn(name string) (string, bool) {
 		return "", false
 	}
 	for label := range strings.SplitSeq(name, ".") {
-		if !labelRE.MatchString(label) {
+		if !labelRE().MatchString(label) {
 			return "", false
 		}
 	}

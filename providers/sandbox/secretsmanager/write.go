@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 	badMember  = "InvalidParameterException"
 )
 
-var nameRE = regexp.MustCompile(`^[a-zA-Z0-9/_+=.@!-]+$`)
+var nameRE = pattern.Lazy(`^[a-zA-Z0-9/_+=.@!-]+$`)
 
 type tag struct{ Key, Value string }
 
@@ -72,7 +72,7 @@ func (s *Service) create(_ context.Context, in createIn) (out writeOut, err erro
 	if err := c.Err("ValidationException"); err != nil {
 		return out, err
 	}
-	if !nameRE.MatchString(in.Name) {
+	if !nameRE().MatchString(in.Name) {
 		return out, wire.Errorf("ValidationException", "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
 	}
 	if err := in.check(); err != nil {

@@ -7,10 +7,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // Options configure an API.
@@ -92,7 +92,7 @@ func API(o Options) (wire.API, error) {
 	}, nil
 }
 
-var codeRE = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,63}$`)
+var codeRE = pattern.Lazy(`^[a-zA-Z][a-zA-Z0-9-]{1,63}$`)
 
 // checkService refuses a code that names no service of the sandbox.
 func checkService(code string) error {

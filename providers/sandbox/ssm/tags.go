@@ -3,17 +3,17 @@ package ssm
 import (
 	"context"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 const maxTags = 50
 
-var tagRE = regexp.MustCompile(`^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$`)
+var tagRE = pattern.Lazy(`^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$`)
 
 // setTags adds tags to p, or says why not.
 func setTags(p *parameter, tags []tag) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 	keptVersion = 100
 )
 
-var nameRE = regexp.MustCompile(`^[a-zA-Z0-9_.\-/]+$`)
+var nameRE = pattern.Lazy(`^[a-zA-Z0-9_.\-/]+$`)
 
 const nameRule = `Parameter name: can't be prefixed with "aws" or "ssm" (case-insensitive). If formed as a path, it can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_`
 
@@ -37,7 +38,7 @@ func checkNewName(name string) error {
 	first := strings.ToLower(strings.TrimPrefix(name, "/"))
 	switch {
 	case strings.HasPrefix(first, "aws"), strings.HasPrefix(first, "ssm"),
-		!nameRE.MatchString(name), strings.Contains(name, "//"), strings.HasSuffix(name, "/"):
+		!nameRE().MatchString(name), strings.Contains(name, "//"), strings.HasSuffix(name, "/"):
 		return invalid(nameRule)
 	case strings.Contains(name, "/") && name[0] != '/':
 		return invalid("Parameter name must be a fully qualified name.")

@@ -5,21 +5,21 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
 const maxACLs = 100
 
 var (
-	nameRE        = regexp.MustCompile(`^[\w\-]+$`)
-	descriptionRE = regexp.MustCompile(`^[\w+=:#@/\-,\.][\w+=:#@/\-,\.\s]+[\w+=:#@/\-,\.]$`)
-	metricRE      = regexp.MustCompile(`^[\w#:\.\-/]+$`)
-	idRE          = regexp.MustCompile(`^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)
+	nameRE        = pattern.Lazy(`^[\w\-]+$`)
+	descriptionRE = pattern.Lazy(`^[\w+=:#@/\-,\.][\w+=:#@/\-,\.\s]+[\w+=:#@/\-,\.]$`)
+	metricRE      = pattern.Lazy(`^[\w#:\.\-/]+$`)
+	idRE          = pattern.Lazy(`^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)
 )
 
 func checkARN(c *wire.Checks, path, arn string) {

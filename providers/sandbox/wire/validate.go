@@ -83,9 +83,9 @@ func (c *Checks) EnumOf(path string, value *string, values ...string) {
 
 // Pattern wants a value that the anchored expression matches; it prints the expression
 // without its anchors, as AWS does. An absent value ("") passes.
-func (c *Checks) Pattern(path, value string, re *regexp.Regexp) {
-	if value != "" && !re.MatchString(value) {
-		shown := strings.TrimSuffix(strings.TrimPrefix(re.String(), "^"), "$")
+func (c *Checks) Pattern(path, value string, re func() *regexp.Regexp) {
+	if value != "" && !re().MatchString(value) {
+		shown := strings.TrimSuffix(strings.TrimPrefix(re().String(), "^"), "$")
 		c.Fail(path, value, "Member must satisfy regular expression pattern: "+shown)
 	}
 }

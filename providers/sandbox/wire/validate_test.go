@@ -2,7 +2,6 @@ package wire_test
 
 import (
 	"encoding/json"
-	"regexp"
 	"testing"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 func TestChecks_speakAsAWS(t *testing.T) {
@@ -21,7 +21,7 @@ func TestChecks_speakAsAWS(t *testing.T) {
 		is + "Value 'äöüß' at 'name'" + are + "Member must have length less than or equal to 3":          func(c *wire.Checks) { c.Length("name", "äöüß", 2, 3) },
 		is + "Value '0' at 'limit'" + are + "Member must have value greater than or equal to 1":          func(c *wire.Checks) { c.Range("limit", new(int), 1, 50) },
 		is + "Value 'X' at 'type'" + are + "Member must satisfy enum value set: [A, B]":                  func(c *wire.Checks) { c.Enum("type", "X", "A", "B") },
-		is + "Value '*' at 'name'" + are + "Member must satisfy regular expression pattern: [a-z]+":      func(c *wire.Checks) { c.Pattern("name", "*", regexp.MustCompile(`^[a-z]+$`)) },
+		is + "Value '*' at 'name'" + are + "Member must satisfy regular expression pattern: [a-z]+":      func(c *wire.Checks) { c.Pattern("name", "*", pattern.Lazy(`^[a-z]+$`)) },
 		is + "Value '' at 'name'" + are + "Member must have length greater than or equal to 1":           func(c *wire.Checks) { c.LengthOf("name", new(string), 1, 2) },
 		is + "Value '' at 'type'" + are + "Member must satisfy enum value set: [A]":                      func(c *wire.Checks) { c.EnumOf("type", new(string), "A") },
 		is + "Value '[]' at 'names'" + are + "Member must have length greater than or equal to 1":        func(c *wire.Checks) { c.Count("names", 0, 1, 2) },
@@ -46,7 +46,7 @@ func TestChecks_passWhatIsAbsentOrRight(t *testing.T) {
 	c.Range("limit", nil, 1, 50)
 	c.Enum("type", "", "A")
 	c.Enum("type", "A", "A")
-	c.Pattern("name", "", regexp.MustCompile(`^a$`))
+	c.Pattern("name", "", pattern.Lazy(`^a$`))
 	c.LengthOf("name", nil, 1, 2)
 	c.EnumOf("type", nil, "A")
 	c.Count("names", 2, 1, 2)
