@@ -102,7 +102,7 @@ func (i *fakeInstance) serve() {
 	case "exit3":
 		i.end(runner.Exit{Code: 3})
 	case "slow":
-		after(100*time.Millisecond, func() { i.deaf.Store(false) })
+		after(600*time.Millisecond, func() { i.deaf.Store(false) }) // more than the fastest clock would leave of five minutes
 	case "crash":
 		after(20*time.Millisecond, func() { i.end(runner.Exit{Code: 1}) })
 	}

@@ -152,6 +152,9 @@ func (c checker) rise(ctx context.Context) error {
 				since, patience = answered, c.waits.Answer
 			}
 			due := max(c.scale(patience), c.scale(c.interval*time.Duration(c.unhealthy)))
+			if answered.IsZero() { // a fast clock does not make applications start faster, either
+				due = max(due, min(patience, 3*time.Second))
+			}
 			if bad >= c.unhealthy && time.Since(since) >= due {
 				return fmt.Errorf("%w: %d times in %s: %w", errUnhealthy, bad, time.Since(start).Round(time.Millisecond), err)
 			}

@@ -11,7 +11,7 @@ type Waits struct {
 	Settle    time.Duration // a pause, resume or delete, besides its work
 	Rollback  time.Duration // an operation is ROLLBACK_IN_PROGRESS
 	Rise      time.Duration // between the checks of a starting instance, if its interval is longer
-	Listen    time.Duration // patience with an instance that accepts no connection
+	Listen    time.Duration // patience with an instance that accepts no connection; three real seconds at least, if it is as long
 	Answer    time.Duration // patience with an instance that answers, but not well
 	Restart   time.Duration // before an exited instance is started again; doubles
 	ScaleIn   time.Duration // until an instance that is not needed is stopped
