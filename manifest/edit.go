@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -106,7 +107,7 @@ func rewrite(file string, data []byte, o EditOptions, edit Edit) ([]byte, Change
 	if err != nil {
 		return nil, Change{}, err
 	}
-	if err := e.prove(out, o.Service, keys, edit, leaf); err != nil {
+	if err := e.prove(out, o.Service, keys, edit, leaf, cmp.Or(p.value, p.parent)); err != nil {
 		return nil, Change{}, err
 	}
 	change := Change{Path: e.path, Old: old}
@@ -303,8 +304,8 @@ func flat(y *yaml.Node) string {
 }
 
 // prove reads the result and compares: the edit must be in it, and nothing else changed.
-func (e *editor) prove(out []byte, service string, keys []string, edit Edit, leaf bool) error {
-	wrong := e.fail(nil, "edit it by hand", "cannot be edited without touching what stands around it")
+func (e *editor) prove(out []byte, service string, keys []string, edit Edit, leaf bool, at *yaml.Node) error {
+	wrong := e.fail(at, "edit it by hand", "cannot be edited without touching what stands around it")
 	before, after := e.tree(e.data, service), e.tree(out, service)
 	if before == nil || after == nil {
 		return wrong
@@ -315,6 +316,10 @@ func (e *editor) prove(out []byte, service string, keys []string, edit Edit, lea
 		return wrong
 	case !edit.Remove && (got == nil || leaf && (got.kind != scalar || got.text != edit.Value)):
 		return wrong
+	case !edit.Remove && !leaf:
+		if want := e.parsed(edit.Value); want == nil || !want.same(got) {
+			return wrong
+		}
 	}
 	before.without(keys)
 	after.without(keys)

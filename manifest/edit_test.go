@@ -61,6 +61,21 @@ func TestRewrite(t *testing.T) {
 			edits:  []manifest.Edit{set("verify[1].status", "204")},
 			after:  "service: shop\nverify: [{path: /, status: 200}, {path: /health, status: 204}]\n",
 		},
+		"items of a list over lines": {
+			before: "service: shop\nverify:\n  # first\n  - path: / # root\n    status: 200\n  # then\n  - {path: /b}\n\n# the port\nport: 80\nimage:\n  tags:\n  - a\n  - b # stays\n  - c",
+			edits:  []manifest.Edit{set("verify", "[{path: /}, {path: '/c?d', status: 204}]"), set("image.tags", "[\"x: y\", b]"), set("image.tags", "[\"x: y\", b, 'd #', e]")},
+			after:  "service: shop\nverify:\n  # first\n  - {path: /}\n  # then\n  - {path: \"/c?d\", status: 204}\n\n# the port\nport: 80\nimage:\n  tags:\n  - \"x: y\"\n  - b # stays\n  - \"d #\"\n  - e\n",
+		},
+		"all items of a list over lines": {
+			before: "service: shop\nverify: # of it\n  - path: /\nport: 80\n",
+			edits:  []manifest.Edit{set("verify", "[]")},
+			after:  "service: shop\nverify: [] # of it\nport: 80\n",
+		},
+		"a dollar sign that is none of a variable": {
+			before: "service: shop\nenv: {PRICE: $$5}\n", o: manifest.EditOptions{Literal: true},
+			edits: []manifest.Edit{set("env.PRICE", "$$6")},
+			after: "service: shop\nenv: {PRICE: $$6}\n",
+		},
 		"an overlay": {
 			before: "service: shop\nscaling: {max: 2}\nenvironments:\n  production:\n    scaling: {min: 1}\n  staging: {}\n",
 			o:      manifest.EditOptions{Environment: "production"},
@@ -97,7 +112,7 @@ func TestRewrite_refusesWithThePlace(t *testing.T) {
 	text := strings.Join([]string{
 		"service: shop",
 		"x-shared: &shared {A: 1}",
-		"image: {version: '${git.tag}'}",
+		"image: {version: '${git.tag}', tags: [latest, '${TAG}']}",
 		"command: |",
 		"  serve",
 		"env: *shared",
@@ -106,9 +121,11 @@ func TestRewrite_refusesWithThePlace(t *testing.T) {
 		"  interval: 5s",
 		"secrets:",
 		"  <<: *shared",
-		"tags: {a: !!str b}",
+		"tags: {a: !!str b, v: '$V'}",
 		"scaling: {max: 2}",
 		"environments: {production: {cpu: 256}}",
+		"permissions:",
+		"  - ${ALLOWED}",
 		"",
 	}, "\n")
 	for name, tc := range map[string]struct {
@@ -116,7 +133,10 @@ func TestRewrite_refusesWithThePlace(t *testing.T) {
 		o           manifest.EditOptions
 		want        string
 	}{
-		"made from a variable":   {"image.version", "v2", manifest.EditOptions{Literal: true}, "deploy.yaml:3:18: image.version: is made from a variable"},
+		"made from the commit":   {"image.version", "v2", manifest.EditOptions{Literal: true}, "deploy.yaml:3:18: image.version: is made from what is checked out"},
+		"made from a variable":   {"tags.v", "v2", manifest.EditOptions{Literal: true}, "deploy.yaml:12:23: tags.v: is made from a variable"},
+		"in a list":              {"image.tags", "[a]", manifest.EditOptions{Literal: true}, "deploy.yaml:3:47: image.tags: is made from a variable"},
+		"in a list over lines":   {"permissions", "[a b]", manifest.EditOptions{Literal: true}, "deploy.yaml:16:5: permissions: is made from a variable"},
 		"a block":                {"command", "run", manifest.EditOptions{}, "deploy.yaml:4:10: command: is a block of text"},
 		"an alias":               {"env.A", "2", manifest.EditOptions{}, "deploy.yaml:6:6: env.A: comes from the anchor &shared"},
 		"an anchor":              {"health.path", "/", manifest.EditOptions{}, "deploy.yaml:8:9: health.path: is the anchor &path"},

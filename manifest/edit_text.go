@@ -127,8 +127,11 @@ func (e *editor) splice(from, to int, text string) []byte {
 
 // replace gives a key another value.
 func (e *editor) replace(s spot, value string, leaf bool) ([]byte, error) {
-	if e.literal && s.value.Kind == yaml.ScalarNode && strings.Contains(s.value.Value, "$") {
-		return nil, e.fail(s.value, "edit it by hand, or set the variable", "is made from a variable")
+	if !leaf && s.value.Kind == yaml.SequenceNode && s.value.Style&yaml.FlowStyle == 0 {
+		return e.items(s, value)
+	}
+	if err := e.typed(s.value); err != nil {
+		return nil, err
 	}
 	from, to, err := e.extent(s.value)
 	if err != nil {
@@ -166,8 +169,7 @@ func (e *editor) colon(key *yaml.Node) (int, error) {
 // text writes a value as YAML.
 func (e *editor) text(value string, leaf, flow bool, style yaml.Style) (string, error) {
 	if !leaf {
-		var y yaml.Node
-		if err := yaml.Unmarshal([]byte(value), &y); err != nil || len(y.Content) == 0 || y.Content[0].Style&yaml.FlowStyle == 0 || strings.ContainsAny(value, "\n#") {
+		if n := e.parsed(value); n == nil || n.kind < list || strings.ContainsAny(value, "\n") || bracketed([]byte(strings.TrimSpace(value))) != len(strings.TrimSpace(value)) {
 			return "", e.fail(nil, "write [one, two] or {key: value}", "%q is neither a list nor a mapping in one line", clip(value, 60))
 		}
 		return strings.TrimSpace(value), nil

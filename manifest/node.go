@@ -68,6 +68,14 @@ func (n *node) itemsOf() []*node {
 	return n.items
 }
 
+// fieldsOf is the fields of a mapping, or nothing.
+func (n *node) fieldsOf() []field {
+	if n == nil {
+		return nil
+	}
+	return n.fields
+}
+
 func (n *node) remove(key string) {
 	n.fields = slices.DeleteFunc(n.fields, func(f field) bool { return f.key == key })
 }

@@ -69,9 +69,8 @@ func accepting(d *manifest.Document, actions []plan.Action) (edits []manifest.Ed
 }
 
 // accept writes what is live into the manifests, and tells what it could not write. The
-// files are changed only if all of their edits can be made. more are edits that follow from
-// something else.
-func (s *session) accept(actions map[string][]plan.Action, more ...manifest.Edit) (complete bool, err error) {
+// files are changed only if all of their edits can be made.
+func (s *session) accept(actions map[string][]plan.Action) (complete bool, err error) {
 	complete = true
 	var errs *multierror.Error
 	for i := range s.set.Documents {
@@ -81,23 +80,27 @@ func (s *session) accept(actions map[string][]plan.Action, more ...manifest.Edit
 			complete = false
 			s.a.warn("%s: not written: %s", d.Spec.Service, why)
 		}
-		if edits = append(edits, more...); len(edits) == 0 {
-			continue
-		}
-		o := manifest.EditOptions{Environment: s.a.environment, Literal: true}
-		if s.shared(d.Spec) {
-			o.Service = d.Spec.Service
-		}
-		changes, err := s.a.rewrite(d.Spec.File, o, edits)
-		if err != nil {
-			errs = multierror.Append(errs, err)
-			continue
-		}
-		for _, c := range changes {
-			s.a.say("%s", editedText(c).line(d.Spec.File))
+		if len(edits) > 0 {
+			errs = multierror.Append(errs, s.write(d.Spec, edits, nil))
 		}
 	}
 	return complete, errs.ErrorOrNil()
+}
+
+// write makes edits that nobody typed in the manifest of a service, and says which.
+func (s *session) write(spec state.Spec, edits []manifest.Edit, accept func(*manifest.Set) error) error {
+	o := manifest.EditOptions{Environment: s.a.environment, Literal: true}
+	if s.shared(spec) {
+		o.Service = spec.Service
+	}
+	changes, err := s.a.rewrite(spec.File, o, edits, accept)
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		s.a.say("%s", editedText(c).line(spec.File))
+	}
+	return nil
 }
 
 // shared reports whether the service's file holds others, too.

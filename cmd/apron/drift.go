@@ -123,7 +123,11 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 		if err := s.imageKept(ctx, w, place, *success, recent[place.Service].Attempts); err != nil {
 			return err
 		}
-		return s.goBack(ctx, w, *success, o)
+		back, err := s.as(*success)
+		if err != nil {
+			return err
+		}
+		return s.goBack(ctx, back, *success, o)
 	}
 	return a.runApply(ctx, planFlags{}, o)
 }

@@ -52,7 +52,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 	}
 	o.register(cmd)
 	cmd.Flags().StringVar(&version, "to-version", "", "the newest release that succeeded with this image.version")
-	cmd.Flags().BoolVar(&write, "write", false, "write what was brought back into the manifest, where it stands")
+	cmd.Flags().BoolVar(&write, "write", false, "make the manifest say what the release was, where it stands")
 	return cmd
 }
 
@@ -88,33 +88,14 @@ func (a *app) runRollback(ctx context.Context, o applyFlags, number int, version
 	if err := s.imageKept(ctx, w, place, target, others(all, live[serviceAddress(s.specs[0])])); err != nil {
 		return err
 	}
-	if err := s.goBack(ctx, w, target, o); err != nil || !write {
-		return err
-	}
-	return s.writeBack(ctx, w, target)
-}
-
-// writeBack makes the manifest say what a rollback has brought back.
-func (s *session) writeBack(ctx context.Context, w wiring, target release.Record) error {
-	live, err := s.services(ctx, w)
+	back, err := s.as(target)
 	if err != nil {
 		return err
 	}
-	actions, _, err := s.drifted(ctx, w, s.specs[0], nil, facts{live: live})
-	if err != nil {
+	if err := s.goBack(ctx, back, target, o); err != nil || !write {
 		return err
 	}
-	var version []manifest.Edit
-	if v := target.Image.Version; v != "" && v != s.specs[0].Image.Version {
-		version = append(version, manifest.Edit{Path: "image.version", Value: v})
-	}
-	if _, err := s.accept(map[string][]plan.Action{s.specs[0].Service: actions}, version...); err != nil {
-		return fmt.Errorf("release %d is back, and the manifest does not say so: %w", target.Number, err)
-	}
-	if target.Commit != nil {
-		s.a.say("The sources of that image are those of commit %s.", target.Commit.SHA)
-	}
-	return nil
+	return s.writeBack(ctx, back, target)
 }
 
 // chooseRelease finds the release to go back to.
@@ -228,13 +209,9 @@ func (s *session) imageKept(ctx context.Context, w wiring, place records.Place, 
 	return e
 }
 
-// goBack plans, shows and does what brings back a release.
-func (s *session) goBack(ctx context.Context, w wiring, target release.Record, o applyFlags) error {
-	back, err := s.as(target)
-	if err != nil {
-		return err
-	}
-	w = back.wire(o)
+// goBack plans, shows and does what brings back a release. back is the session of it.
+func (s *session) goBack(ctx context.Context, back *session, target release.Record, o applyFlags) error {
+	w := back.wire(o)
 	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
 		f, err := back.settled(ctx, w, false)
 		if err != nil {

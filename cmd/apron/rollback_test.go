@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"path/filepath"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/records"
 	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -89,4 +91,33 @@ func TestRollback_refusesWithoutTheImage(t *testing.T) {
 	require.Contains(t, run(exitOK, "plan"), "# pending")
 	require.NotContains(t, run(exitOK, "plan"), "# drift")
 	run(exitOK, "drift")
+}
+
+// TestRestored_seesWhatAnOverlayHides is about a key that goes from an overlay, and is in
+// what all environments share.
+func TestRestored_seesWhatAnOverlayHides(t *testing.T) {
+	load := func(text, environment string) *manifest.Set {
+		t.Helper()
+		set, err := manifest.Load(manifest.Options{Environment: environment, LookupEnv: func(string) (string, bool) { return "", false },
+			ReadFile: func(name string) ([]byte, error) {
+				if name == "deploy.yaml" {
+					return []byte(text), nil
+				}
+				return nil, fs.ErrNotExist
+			}})
+		require.NoError(t, err)
+		return set
+	}
+	const head = "version: 1\nservice: shop\n"
+	const text = head + "port: 80\nenvironments:\n  prod:\n    port: 81\n    command: run\n"
+	now, then := load(text, "prod"), load(head, "")
+	edits, err := manifest.Restore(&now.Documents[0], &then.Documents[0])
+	require.NoError(t, err)
+	out, _, err := manifest.Rewrite("deploy.yaml", []byte(text), manifest.EditOptions{Environment: "prod", Literal: true}, edits)
+	require.NoError(t, err)
+	s := &session{a: &app{environment: "prod"}}
+	err = s.restored(load(string(out), "prod"), &now.Documents[0], &then.Documents[0])
+	require.EqualError(t, flatten(err)[0], "deploy.yaml:6:11: port: would be what all environments share, once it is taken out here")
+	require.Len(t, flatten(err), 1, "the command is gone")
+	require.NoError(t, s.restored(then, &now.Documents[0], &then.Documents[0]))
 }

@@ -109,7 +109,7 @@ func (a *app) runSet(ctx context.Context, o setFlags, edits []manifest.Edit) err
 			return err
 		}
 	}
-	changes, err := a.rewrite(file, manifest.EditOptions{Service: o.service, Environment: a.environment}, edits)
+	changes, err := a.rewrite(file, manifest.EditOptions{Service: o.service, Environment: a.environment}, edits, nil)
 	if err != nil {
 		return err
 	}
@@ -150,8 +150,9 @@ func (a *app) oneManifest() (string, error) {
 }
 
 // rewrite edits a manifest and returns what is different then. The file is written only
-// if the edits make nothing in it wrong that was not wrong before.
-func (a *app) rewrite(file string, o manifest.EditOptions, edits []manifest.Edit) ([]manifest.Change, error) {
+// if the edits make nothing in it wrong that was not wrong before, and if accept, which may
+// be nil, has nothing against what is read of it then.
+func (a *app) rewrite(file string, o manifest.EditOptions, edits []manifest.Edit, accept func(*manifest.Set) error) ([]manifest.Change, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, &manifest.Error{File: file, Msg: "cannot be read: " + err.Error(), Fix: "say where the manifest is with -f"}
@@ -169,12 +170,17 @@ func (a *app) rewrite(file string, o manifest.EditOptions, edits []manifest.Edit
 		known[e.Path+e.Msg] = true
 	}
 	var errs *multierror.Error
-	for _, e := range a.mistakes(file, out) {
+	set, wrong := a.reread(file, out)
+	for _, e := range wrong {
 		if !known[e.Path+e.Msg] {
 			errs = multierror.Append(errs, e)
 		}
 	}
-	if err := errs.ErrorOrNil(); err != nil {
+	err = errs.ErrorOrNil()
+	if err == nil && accept != nil {
+		err = accept(set)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("nothing was written: %w", err)
 	}
 	return changes, manifest.WriteFile(file, out)
@@ -182,7 +188,13 @@ func (a *app) rewrite(file string, o manifest.EditOptions, edits []manifest.Edit
 
 // mistakes are what is wrong with the text of a manifest.
 func (a *app) mistakes(file string, text []byte) []*manifest.Error {
-	_, err := manifest.Load(manifest.Options{
+	_, wrong := a.reread(file, text)
+	return wrong
+}
+
+// reread reads a text in place of a manifest's own.
+func (a *app) reread(file string, text []byte) (*manifest.Set, []*manifest.Error) {
+	set, err := manifest.Load(manifest.Options{
 		Paths: []string{file}, Environment: a.environment, EnvFiles: a.envFiles, LookupEnv: a.lookup,
 		Git: gitFacts(filepath.Dir(file)), FallbackEnvFile: a.sandbox.on, AllowSecretArgs: a.allowSecretArgs,
 		ReadFile: func(name string) ([]byte, error) {
@@ -198,7 +210,7 @@ func (a *app) mistakes(file string, text []byte) []*manifest.Error {
 			all = append(all, bad)
 		}
 	}
-	return all
+	return set, all
 }
 
 // committable fails if a commit of the file would hold more than the edits.
