@@ -22,6 +22,15 @@ func LiveText(path, value, present string) string {
 	return strings.ReplaceAll(value, "$", "$$") // a dollar sign that is no variable's
 }
 
+// Source is the text of the single value at a path, as it was written, where it was made
+// from variables, and else "".
+func (d *Document) Source(path string) string {
+	if n := d.root.find(path); n != nil && n.value.varied {
+		return n.text
+	}
+	return ""
+}
+
 // Text is the text of the single value at a path, as it was written, or "".
 func (d *Document) Text(path string) string {
 	if n := d.root.find(path); n != nil && n.kind == scalar {

@@ -224,6 +224,7 @@ func (l *loader) document(file, dir string, root *node, text []*Error) {
 		return
 	}
 	doc.Spec = m.spec(file, dir, vars)
+	doc.Spec.Image.VersionFrom = doc.Source("image.version")
 	(&linter{checker: c, spec: doc.Spec, vars: vars, allowArgs: l.AllowSecretArgs}).lint()
 	if len(f.errors) > 0 {
 		return

@@ -95,6 +95,16 @@ func (s *session) place(service, path string) string {
 	return ""
 }
 
+// source is the text that a key of a service's manifest was made from, if from variables.
+func (s *session) source(service, path string) string {
+	for i := range s.set.Documents {
+		if d := &s.set.Documents[i]; d.Spec.Service == service {
+			return d.Source(path)
+		}
+	}
+	return ""
+}
+
 // secretARNs fills what App Runner reads for each secret variable, and returns the ARNs
 // that the instance role must be allowed to read.
 func (s *session) secretARNs(spec state.Spec, f facts, from map[string]string) ([]string, error) {

@@ -15,6 +15,7 @@ import (
 type checkError struct {
 	place string // FILE:LINE, or the file
 	check state.Check
+	from  string // what the value was made from, ${…} and all; "" where it stands there itself
 }
 
 var _ error = (*checkError)(nil)
@@ -25,7 +26,11 @@ func (e *checkError) Error() string {
 
 // Hint says what to do about it.
 func (e *checkError) Hint() string {
-	return cmp.Or(e.check.Fix, "look at it with apron verify") + "; --no-verify goes on all the same"
+	fix := cmp.Or(e.check.Fix, "look at it with apron verify")
+	if e.from != "" {
+		fix += " (" + e.check.Path + " is " + e.from + ")"
+	}
+	return fix + "; --no-verify goes on all the same"
 }
 
 // refuse makes errors of the checks that are broken.
@@ -35,7 +40,7 @@ func (s *session) refuse(checks []state.Check) error {
 		if c.Verdict != state.Broken {
 			continue
 		}
-		errs = multierror.Append(errs, &checkError{cmp.Or(s.place(c.Service, c.Path), c.Service), c})
+		errs = multierror.Append(errs, &checkError{cmp.Or(s.place(c.Service, c.Path), c.Service), c, s.source(c.Service, c.Path)})
 	}
 	return errs.ErrorOrNil()
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -27,16 +28,52 @@ func Candidates(spec state.Spec) []state.Address {
 	return tags
 }
 
-// renamed says what to name the image instead of its version, as far as live shows what
-// is free.
+// renamed says how the image gets another name than its version, as far as live shows what
+// is free. A version that is made from a variable is changed there, not in the manifest.
 func renamed(spec state.Spec, live state.Live) string {
+	free := "a name that is free"
 	for _, tag := range Candidates(spec) {
 		_, version := split(tag.Name)
 		if _, taken := live[tag]; !taken && !slices.Contains(spec.Image.Tags, version) {
-			return "set image.version: " + version
+			free = version
+			break
 		}
 	}
-	return "set image.version to a name that is free"
+	from := spec.Image.VersionFrom
+	because := " (image.version is " + from + ")"
+	switch of := variable(from); {
+	case from == "" && strings.Contains(free, " "):
+		return "set image.version to " + free
+	case from == "":
+		return "set image.version: " + free
+	case of == "", of == "git.branch":
+		return "have image.version be " + free + ", which is made from " + from
+	case of == "git.tag" && strings.HasSuffix(spec.Image.Version, "-dirty"):
+		return "commit what has changed and tag that commit with " + free + because
+	case of == "git.tag":
+		return "tag the commit with " + free + because
+	case strings.HasPrefix(of, "git."):
+		return "commit what has changed" + because
+	default:
+		return "set " + of + " to " + free + because
+	}
+}
+
+// variable is the name in a text that is one ${NAME} and nothing else, or "".
+func variable(text string) string {
+	name, ok := strings.CutPrefix(text, "$")
+	if inner, braced := strings.CutPrefix(name, "{"); braced {
+		if name, ok = strings.CutSuffix(inner, "}"); strings.ContainsAny(name, "${}") {
+			return ""
+		}
+		if i := strings.IndexAny(name, ":-?+"); i >= 0 { // with a default, or the like
+			name = name[:i]
+		}
+	}
+	if !ok || strings.ContainsFunc(name, func(r rune) bool { return r != '_' && r != '.' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		return ""
+	}
+	return name
 }
 
 var (

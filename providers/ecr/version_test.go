@@ -35,6 +35,30 @@ func TestRenamed_skipsWhatIsTaken(t *testing.T) {
 	require.Equal(t, "set image.version to a name that is free", renamed(tagged("2026-05-01"), nil))
 }
 
+func TestRenamed_saysWhereAVariableIsChanged(t *testing.T) {
+	for from, want := range map[string]string{
+		"${git.tag}":               "tag the commit with v1.0.1 (image.version is ${git.tag})",
+		"${git.tag:-v1.0.0}":       "tag the commit with v1.0.1 (image.version is ${git.tag:-v1.0.0})",
+		"${git.sha}":               "commit what has changed (image.version is ${git.sha})",
+		"${VERSION}":               "set VERSION to v1.0.1 (image.version is ${VERSION})",
+		"$VERSION":                 "set VERSION to v1.0.1 (image.version is $VERSION)",
+		"${VERSION:?which}":        "set VERSION to v1.0.1 (image.version is ${VERSION:?which})",
+		"v${MAJOR}.0.${MINOR:-0}":  "have image.version be v1.0.1, which is made from v${MAJOR}.0.${MINOR:-0}",
+		"${VERSION:-v${OTHER:-1}}": "have image.version be v1.0.1, which is made from ${VERSION:-v${OTHER:-1}}",
+		"${A:-v1}.${B}":            "have image.version be v1.0.1, which is made from ${A:-v1}.${B}",
+		"v$MAJOR":                  "have image.version be v1.0.1, which is made from v$MAJOR",
+		"$A-$B":                    "have image.version be v1.0.1, which is made from $A-$B",
+		"${git.branch}":            "have image.version be v1.0.1, which is made from ${git.branch}",
+	} {
+		s := tagged("v1.0.0")
+		s.Image.VersionFrom = from
+		require.Equal(t, want, renamed(s, nil))
+	}
+	s := tagged("v1.0.0-dirty")
+	s.Image.VersionFrom = "${git.tag}"
+	require.Equal(t, "commit what has changed and tag that commit with a name that is free (image.version is ${git.tag})", renamed(s, nil))
+}
+
 // Only the build tells whether a change of the sources gives another image.
 func TestVersion_isRefusedOnceItNamesAnotherImage(t *testing.T) {
 	r := newRig(t, 1)

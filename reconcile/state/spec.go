@@ -41,15 +41,18 @@ type Spec struct {
 type Image struct {
 	Repository string // ECR repository name; defaults to the service's name
 	Build      *Build
-	From       string   // an image that exists already, instead of a build
-	Whole      bool     // copy From with all its platforms
-	InPlace    bool     // run From where it is, and leave its repository alone
-	Version    string   // release tag, never moved; may be empty
-	Tags       []string // moving tags, at most four
-	ScanOnPush *bool
-	Gate       *Gate // what stops a rollout; nil when nothing does
-	Keep       *int  // built images kept
-	Untagged   *int  // days an untagged image is kept
+	From       string // an image that exists already, instead of a build
+	Whole      bool   // copy From with all its platforms
+	InPlace    bool   // run From where it is, and leave its repository alone
+	Version    string // release tag, never moved; may be empty
+	// VersionFrom is the text that Version was made from, ${…} and all; empty where the
+	// manifest has Version itself.
+	VersionFrom string
+	Tags        []string // moving tags, at most four
+	ScanOnPush  *bool
+	Gate        *Gate // what stops a rollout; nil when nothing does
+	Keep        *int  // built images kept
+	Untagged    *int  // days an untagged image is kept
 }
 
 // Gate is what a scan for vulnerabilities must not find.
