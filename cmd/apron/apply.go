@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/providers/apprunner"
-	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -24,9 +23,8 @@ import (
 
 // applyFlags are what steers the execution of a plan.
 type applyFlags struct {
+	builderFlags
 	yes         bool
-	builder     string
-	noCache     bool
 	timeout     time.Duration
 	parallelism int
 	lock        lockFlags
@@ -41,12 +39,6 @@ func (o *applyFlags) register(cmd *cobra.Command) {
 	o.lock.register(cmd)
 }
 
-func (o *applyFlags) registerBuilder(a *app, cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.builder, "builder", a.fallback("APRON_BUILDER", "auto"),
-		"what builds the image: "+strings.Join(build.Names(), ", ")+"; also APRON_BUILDER")
-	cmd.Flags().BoolVar(&o.noCache, "no-cache", false, "have the builder reuse nothing of earlier builds")
-}
-
 // check finds what cannot work before anything is done.
 func (o *applyFlags) check() error {
 	switch {
@@ -54,10 +46,8 @@ func (o *applyFlags) check() error {
 		return fmt.Errorf("--timeout %s: must be more than nothing", o.timeout)
 	case o.parallelism < 1:
 		return fmt.Errorf("--parallelism %d: must be at least 1", o.parallelism)
-	case o.builder != "":
-		return build.CheckName(o.builder)
 	}
-	return nil
+	return o.builderFlags.check()
 }
 
 func (a *app) applyCommand() *cobra.Command {

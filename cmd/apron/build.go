@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,8 +21,28 @@ import (
 	"github.com/apron-deploy/apron/reconcile/render"
 )
 
+// builderFlags are those of every command that builds.
+type builderFlags struct {
+	builder string
+	noCache bool
+}
+
+func (o *builderFlags) registerBuilder(a *app, cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.builder, "builder", a.fallback("APRON_BUILDER", "auto"),
+		"what builds the image: "+strings.Join(build.Names(), ", ")+"; also APRON_BUILDER")
+	cmd.Flags().BoolVar(&o.noCache, "no-cache", false, "have the builder reuse nothing of earlier builds")
+}
+
+// check refuses a builder that is none.
+func (o *builderFlags) check() error {
+	if o.builder == "" {
+		return nil
+	}
+	return build.CheckName(o.builder)
+}
+
 func (a *app) buildCommand() *cobra.Command {
-	o := applyFlags{timeout: 1, parallelism: 1} // are not asked for
+	var o builderFlags
 	var output string
 	cmd := &cobra.Command{
 		Use:   "build",
@@ -65,7 +86,7 @@ type builtImage struct {
 	Output        string `json:"output,omitempty"`
 }
 
-func (a *app) runBuild(ctx context.Context, o applyFlags, output string) error {
+func (a *app) runBuild(ctx context.Context, o builderFlags, output string) error {
 	set, d, err := a.single()
 	if err != nil {
 		return err
@@ -97,7 +118,7 @@ func (a *app) runBuild(ctx context.Context, o applyFlags, output string) error {
 }
 
 // build makes the image of a service on this machine and tells of its progress.
-func (a *app) build(ctx context.Context, set *manifest.Set, d *manifest.Document, o applyFlags) (img build.Image, tag string, done func(), err error) {
+func (a *app) build(ctx context.Context, set *manifest.Set, d *manifest.Document, o builderFlags) (img build.Image, tag string, done func(), err error) {
 	id, err := image.Identify(ctx, d.Spec.Dir, *d.Spec.Image.Build, image.Options{Exclude: set.EnvFiles, Cache: a.cacheOf(d.Spec.Dir)})
 	if err != nil {
 		return nil, "", nil, placed(d, err)

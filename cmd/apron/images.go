@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +15,6 @@ import (
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/release"
-	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -160,19 +158,10 @@ func (a *app) runImages(ctx context.Context) error {
 			all = append(all, line)
 		}
 	}
-	if render.Format(a.format) == render.JSON {
-		return a.encode(struct {
-			FormatVersion string        `json:"format_version"`
-			Images        []storedImage `json:"images"`
-		}{render.FormatVersion, all})
-	}
-	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "REPOSITORY\tDIGEST\tSIZE\tPUSHED\tPULLED\tDEPLOYED\tRELEASES\tTAGS")
-	for _, i := range all {
-		fmt.Fprintf(t, "%s\t%s\t%.1f MB\t%s\t%s\t%s\t%s\t%s\n", i.Repository, shortDigest(i.Digest), float64(i.Bytes)/1e6, day(i.PushedAt), day(i.PulledAt),
-			dash(strings.Join(i.Deployed, " ")), dash(strings.Join(i.Releases, ", ")), dash(strings.Join(i.Tags, " ")))
-	}
-	return t.Flush()
+	return list(a, "images", all, []string{"REPOSITORY", "DIGEST", "SIZE", "PUSHED", "PULLED", "DEPLOYED", "RELEASES", "TAGS"}, func(i storedImage) []string {
+		return []string{i.Repository, shortDigest(i.Digest), fmt.Sprintf("%.1f MB", float64(i.Bytes)/1e6), day(i.PushedAt), day(i.PulledAt),
+			dash(strings.Join(i.Deployed, " ")), dash(strings.Join(i.Releases, ", ")), dash(strings.Join(i.Tags, " "))}
+	})
 }
 
 // shortDigest is how much of a digest people read.

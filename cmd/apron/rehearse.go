@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,11 +22,11 @@ func (a *app) scenarioCommand() *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+				var rows [][]string
 				for _, one := range sandbox.Scenarios() {
-					fmt.Fprintf(t, "%s\t%s\n", one[0], one[1])
+					rows = append(rows, one[:])
 				}
-				return t.Flush()
+				return columns(a.out, rows)
 			}
 			if err := sandbox.Rehearse(cmd.Context(), sandboxDir(a.manifestDir()), args[0], service); err != nil {
 				return err

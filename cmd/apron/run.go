@@ -30,7 +30,7 @@ import (
 const defaultPort = 8080
 
 func (a *app) runCommand() *cobra.Command {
-	o := applyFlags{timeout: 1, parallelism: 1} // are not asked for
+	var o builderFlags
 	var port int
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -51,7 +51,7 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) runLocally(ctx context.Context, o applyFlags, port int) error {
+func (a *app) runLocally(ctx context.Context, o builderFlags, port int) error {
 	set, d, err := a.single()
 	if err != nil {
 		return err

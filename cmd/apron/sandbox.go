@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -165,10 +164,10 @@ func (a *app) sandboxStatus(ctx context.Context, dir string) error {
 		_, err := fmt.Fprintln(a.out, "not running")
 		return err
 	}
-	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "endpoint\t%s\n", state.Info.Endpoint())
-	fmt.Fprintf(t, "account\t%s, %s\n", h.Account, h.Region)
-	fmt.Fprintf(t, "engine\t%s\n", h.Isolation)
-	fmt.Fprintf(t, "process\t%d, up %s\n", h.Pid, time.Duration(h.Uptime*float64(time.Second)).Round(time.Second))
-	return t.Flush()
+	return columns(a.out, [][]string{
+		{"endpoint", state.Info.Endpoint()},
+		{"account", h.Account + ", " + h.Region},
+		{"engine", h.Isolation},
+		{"process", fmt.Sprintf("%d, up %s", h.Pid, time.Duration(h.Uptime*float64(time.Second)).Round(time.Second))},
+	})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/ecr"
@@ -52,15 +51,5 @@ func (s *session) gate(ctx context.Context, service string, env apply.Env, waiti
 
 // scanTable writes what a scan found.
 func (a *app) scanTable(r *ecr.ScanReport) {
-	t := tabwriter.NewWriter(a.err, 0, 0, 2, ' ', 0)
-	for _, row := range r.Table() {
-		for i, cell := range row {
-			if i > 0 {
-				fmt.Fprint(t, "\t")
-			}
-			fmt.Fprint(t, cell)
-		}
-		fmt.Fprintln(t)
-	}
-	_ = t.Flush() // to stderr, as every remark
+	_ = columns(a.err, r.Table()) // to stderr, as every remark
 }

@@ -8,14 +8,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/apron-deploy/apron/providers/ssm"
-	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -97,18 +95,9 @@ func (a *app) listSecrets(ctx context.Context) error {
 			all = append(all, line)
 		}
 	}
-	if render.Format(a.format) == render.JSON {
-		return a.encode(struct {
-			FormatVersion string       `json:"format_version"`
-			Secrets       []secretLine `json:"secrets"`
-		}{render.FormatVersion, all})
-	}
-	t := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SERVICE\tKEY\tKEPT IN\tMODIFIED\tHERE\tNOTE")
-	for _, l := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Service, l.Key, l.Source+":"+l.Place, dash(l.Modified), l.here(), l.note())
-	}
-	return t.Flush()
+	return list(a, "secrets", all, []string{"SERVICE", "KEY", "KEPT IN", "MODIFIED", "HERE", "NOTE"}, func(l secretLine) []string {
+		return []string{l.Service, l.Key, l.Source + ":" + l.Place, dash(l.Modified), l.here(), l.note()}
+	})
 }
 
 func lineOf(spec state.Spec, key string, f facts) secretLine {

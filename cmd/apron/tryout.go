@@ -21,7 +21,7 @@ const patienceWithStart = 5 * time.Minute
 // tryOut builds a service's image, starts it on this machine as App Runner would, and
 // requests its health check until it passes, the container ends, or App Runner would have
 // given up.
-func (a *app) tryOut(ctx context.Context, set *manifest.Set, d *manifest.Document, o applyFlags) state.Check {
+func (a *app) tryOut(ctx context.Context, set *manifest.Set, d *manifest.Document, o builderFlags) state.Check {
 	c := state.Check{Service: d.Spec.Service, Path: "run", Verdict: state.Unchecked}
 	if d.Spec.Image.Build == nil {
 		c.Text = "image.from is not run: apron runs what it builds"

@@ -12,7 +12,7 @@ import (
 
 func (a *app) verifyCommand() *cobra.Command {
 	var o preflightOptions
-	b := applyFlags{timeout: 1, parallelism: 1} // are not asked for
+	var b builderFlags
 	var run bool
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -38,7 +38,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) runVerify(ctx context.Context, o preflightOptions, b applyFlags, run bool) error {
+func (a *app) runVerify(ctx context.Context, o preflightOptions, b builderFlags, run bool) error {
 	s, err := a.open(ctx, true)
 	if err != nil {
 		return err

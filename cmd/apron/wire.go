@@ -73,7 +73,7 @@ func (s *session) wire(o applyFlags) wiring {
 		out, _ := env.Lookup(apprunner.Service(service))
 		return w.apprunner.Verify(ctx, service, out.URL)
 	}
-	images := image.NewProvider(registry, s.a.imageOptions(s.set, o, hidden))
+	images := image.NewProvider(registry, s.a.imageOptions(s.set, o.builderFlags, hidden))
 	w.registry = registry
 	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg)),
 		wafv2.New(wafsdk.NewFromConfig(s.cfg), wafv2.Options{ARNs: w.apprunner.ARNs, Poll: s.poll()}), w.zones}
@@ -90,7 +90,7 @@ func (s *session) patience() time.Duration {
 }
 
 // imageOptions are those of every build.
-func (a *app) imageOptions(set *manifest.Set, o applyFlags, hidden []string) image.ProviderOptions {
+func (a *app) imageOptions(set *manifest.Set, o builderFlags, hidden []string) image.ProviderOptions {
 	p := image.ProviderOptions{Exclude: set.EnvFiles, Builder: o.builder, NoCache: o.noCache, Withhold: hidden,
 		SecretLooking: manifest.SecretLooking, Signature: manifest.Signature}
 	if a.cache != "" { // of digests, which are the same for every manifest

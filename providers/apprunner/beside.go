@@ -54,7 +54,7 @@ func (r run) deleteShared(ctx context.Context, remove func() error) error {
 			return deleted(r.a.Have.ID, err)
 		}
 		r.progress("waiting for App Runner to know that nothing uses it")
-		if err := sleep(ctx, r.p.o.Poll); err != nil {
+		if err := awsapi.Sleep(ctx, r.p.o.Poll); err != nil {
 			return err
 		}
 	}

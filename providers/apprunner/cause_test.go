@@ -11,6 +11,7 @@ import (
 	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -212,7 +213,7 @@ func TestExplain_leavesOutWhatTheOldVersionLogs(t *testing.T) {
 				Timestamp: aws.Int64(time.Now().Add(after).UnixMilli()), Message: &text})
 		}
 		log("instance/old", "listening on :9999", 0)
-		require.NoError(t, sleep(t.Context(), time.Hour))
+		require.NoError(t, awsapi.Sleep(t.Context(), time.Hour))
 		f.ends = []types.OperationStatus{types.OperationStatusRollbackSucceeded}
 		f.says["service"] = []string{"[AppRunner] Health check failed on protocol `TCP` [Port: '8000']."}
 		log("instance/old", "still listening on :9999", time.Minute)

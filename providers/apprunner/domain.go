@@ -110,7 +110,7 @@ func (r run) associate(ctx context.Context) (state.Outcome, error) {
 			return state.Outcome{ID: arn}, nil
 		}
 		r.progress("waiting for the validation records")
-		if err := sleep(ctx, r.p.o.Poll); err != nil {
+		if err := awsapi.Sleep(ctx, r.p.o.Poll); err != nil {
 			return state.Outcome{}, err
 		}
 	}
@@ -142,7 +142,7 @@ func (r run) untilGone(ctx context.Context, arn string, enough func(*CustomDomai
 			return err
 		}
 		r.progress("disassociating")
-		if err := sleep(ctx, r.p.o.Poll); err != nil {
+		if err := awsapi.Sleep(ctx, r.p.o.Poll); err != nil {
 			return err
 		}
 	}
@@ -204,7 +204,7 @@ func (r run) active(ctx context.Context) (state.Outcome, error) {
 		}
 		late.Waits = d.pending()
 		r.progress(strings.ReplaceAll(strings.ToLower(string(d.Status)), "_", " "))
-		if err := sleep(ctx, r.p.o.Poll); err != nil {
+		if err := awsapi.Sleep(ctx, r.p.o.Poll); err != nil {
 			return state.Outcome{}, err
 		}
 	}
@@ -239,7 +239,7 @@ func (p *Provider) Required(ctx context.Context, arn, domain string) (*CustomDom
 		if d := all[i]; d.known() || d.Status == types.CustomDomainAssociationStatusCreateFailed {
 			return &d, nil
 		}
-		if err := sleep(ctx, p.o.Poll); err != nil {
+		if err := awsapi.Sleep(ctx, p.o.Poll); err != nil {
 			return nil, err
 		}
 	}

@@ -33,7 +33,7 @@ func (p *Provider) gather(ctx context.Context, arn string, op types.OperationSum
 	since := aws.ToTime(op.StartedAt)
 	for try := 1; ; try++ {
 		e.service, _ = p.tail(ctx, group+"/service", "deployment/"+strings.ReplaceAll(aws.ToString(op.Id), "-", ""), since, serviceLines, nil)
-		if len(failures(e.service)) > 0 || try == lateLogs || sleep(ctx, min(time.Second, p.o.Poll)) != nil {
+		if len(failures(e.service)) > 0 || try == lateLogs || awsapi.Sleep(ctx, min(time.Second, p.o.Poll)) != nil {
 			break
 		}
 	}

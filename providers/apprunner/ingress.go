@@ -98,7 +98,7 @@ func (r run) ingressIdle(ctx context.Context, arn string) (*state.Observed, erro
 			return o, err
 		}
 		r.progress(strings.ReplaceAll(strings.ToLower(o.Note), "_", " "))
-		if err := sleep(ctx, r.p.o.Poll); err != nil {
+		if err := awsapi.Sleep(ctx, r.p.o.Poll); err != nil {
 			return nil, err
 		}
 	}

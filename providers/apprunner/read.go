@@ -151,12 +151,9 @@ func (p *Provider) describe(ctx context.Context, arn string, hidden func(string)
 		}
 		return gone(arn, "describe", err)
 	})
-	g.Go(func() error {
-		out, err := p.api.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceArn: &arn})
-		if err == nil {
-			tags = out.Tags
-		}
-		return gone(arn, "list tags", err)
+	g.Go(func() (err error) {
+		tags, err = p.tagsOf(ctx, arn)
+		return err
 	})
 	g.Go(func() error {
 		// Back to the one behind the running deployment, which daily pauses and
@@ -176,6 +173,15 @@ func (p *Provider) describe(ctx context.Context, arn string, hidden func(string)
 	}
 	o := observed(service, tags, ops, p.scope(), hidden)
 	return &o, nil
+}
+
+// tagsOf reads the tags of a resource; there are none of one that is deleted by now.
+func (p *Provider) tagsOf(ctx context.Context, arn string) ([]types.Tag, error) {
+	out, err := p.api.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceArn: &arn})
+	if err != nil {
+		return nil, gone(arn, "list tags", err)
+	}
+	return out.Tags, nil
 }
 
 // gone turns "not found" into no error.
@@ -274,12 +280,9 @@ func (p *Provider) describeScaling(ctx context.Context, arn string, services map
 		}
 		return gone(arn, "describe", err)
 	})
-	g.Go(func() error {
-		out, err := p.api.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceArn: &arn})
-		if err == nil {
-			tags = out.Tags
-		}
-		return gone(arn, "list tags", err)
+	g.Go(func() (err error) {
+		tags, err = p.tagsOf(ctx, arn)
+		return err
 	})
 	g.Go(func() error {
 		out, err := p.api.ListServicesForAutoScalingConfiguration(ctx, &sdk.ListServicesForAutoScalingConfigurationInput{AutoScalingConfigurationArn: &arn})

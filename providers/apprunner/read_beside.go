@@ -140,12 +140,9 @@ func (l looks) alike(c types.VpcConnector) bool {
 // uses it beside those of this plan.
 func (p *Provider) sharedOf(ctx context.Context, arn string, wanted bool, users func() (map[string][]string, error)) (tags []types.Tag, by []string, err error) {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		out, err := p.api.ListTagsForResource(ctx, &sdk.ListTagsForResourceInput{ResourceArn: &arn})
-		if err == nil {
-			tags = out.Tags
-		}
-		return gone(arn, "list tags", err)
+	g.Go(func() (err error) {
+		tags, err = p.tagsOf(ctx, arn)
+		return err
 	})
 	if !wanted {
 		g.Go(func() error {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -54,7 +55,7 @@ func (r run) readBack(ctx context.Context, arn string, want state.Resource) (*st
 		case try == staleReads:
 			return nil, &MismatchError{Service: r.name(), Paths: differs}
 		}
-		if err := sleep(ctx, min(time.Duration(try)*time.Second, r.p.o.Poll)); err != nil {
+		if err := awsapi.Sleep(ctx, min(time.Duration(try)*time.Second, r.p.o.Poll)); err != nil {
 			return nil, err
 		}
 	}

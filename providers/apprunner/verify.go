@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -75,7 +76,7 @@ func (p *Provider) probe(ctx context.Context, service, base string, probe state.
 		case ctx.Err() == nil:
 			failed.Got = err.Error()
 		}
-		if err := sleep(ctx, min(time.Second, p.o.Poll)); errors.Is(err, errProbeTime) {
+		if err := awsapi.Sleep(ctx, min(time.Second, p.o.Poll)); errors.Is(err, errProbeTime) {
 			return failed
 		} else if err != nil {
 			return err

@@ -183,7 +183,7 @@ func (p *Provider) wait(ctx context.Context, arn, op string, w *watch) (types.Op
 		if time.Now().After(deadline) {
 			return summary, p.late(ctx, arn, op, last, time.Since(start))
 		}
-		if err := sleep(ctx, p.pause(time.Since(start))); err != nil {
+		if err := awsapi.Sleep(ctx, p.pause(time.Since(start))); err != nil {
 			return summary, &LeftError{Service: serviceName(arn), ID: op, Type: last.Type, Err: err}
 		}
 	}
@@ -296,20 +296,9 @@ func (p *Provider) idle(ctx context.Context, arn string, progress func(string)) 
 		if time.Now().After(deadline) {
 			return nil, p.late(ctx, arn, "", types.OperationSummary{}, p.o.Timeout)
 		}
-		if err := sleep(ctx, p.o.Poll); err != nil {
+		if err := awsapi.Sleep(ctx, p.o.Poll); err != nil {
 			return nil, err
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

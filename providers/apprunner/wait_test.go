@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile/plan"
 )
 
@@ -45,11 +46,11 @@ func TestWait_looksForItsOwnOperation(t *testing.T) {
 		f, p := running(t)
 		f.ends = []types.OperationStatus{types.OperationStatusRollbackSucceeded}
 		op := f.begin(types.OperationTypeUpdateService, *f.s)
-		require.NoError(t, sleep(t.Context(), 10*time.Minute))
+		require.NoError(t, awsapi.Sleep(t.Context(), 10*time.Minute))
 		_, err := f.ListOperations(t.Context(), &sdk.ListOperationsInput{})
 		require.NoError(t, err)
 		f.begin(types.OperationTypeStartDeployment, *f.s)
-		require.NoError(t, sleep(t.Context(), 10*time.Minute))
+		require.NoError(t, awsapi.Sleep(t.Context(), 10*time.Minute))
 		summary, err := p.wait(t.Context(), fakeARN, *op, nil)
 		require.NoError(t, err)
 		require.Equal(t, *op, *summary.Id)
@@ -131,7 +132,7 @@ func TestDeployment_isWhenItsOperationStarted(t *testing.T) {
 		_, live := planned(t.Context(), t, p, plain(), plan.Options{})
 		require.Equal(t, *f.ops[0].StartedAt, live[Service("web")].Detail.(Live).DeployedAt,
 			"a secret that changes during the rollout may have been read before")
-		require.NoError(t, sleep(t.Context(), time.Hour))
+		require.NoError(t, awsapi.Sleep(t.Context(), time.Hour))
 		f.ends = []types.OperationStatus{types.OperationStatusRollbackSucceeded}
 		require.Error(t, converge(t.Context(), t, p, plain(bigger), plan.Options{}))
 		_, live = planned(t.Context(), t, p, plain(), plan.Options{})

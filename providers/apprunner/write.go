@@ -200,7 +200,7 @@ func (r run) whenRolesReady(ctx context.Context, call func() error) error {
 			return r.roleError(err)
 		}
 		r.progress("waiting for IAM to know the new role everywhere")
-		if err := sleep(ctx, pause); err != nil {
+		if err := awsapi.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}

@@ -271,9 +271,9 @@ func TestExecute_givesUpWithTheReason(t *testing.T) {
 		f.roles[a.Name].profile = true
 		start := time.Now()
 		_, err := New(f).Execute(t.Context(), plan.Action{Op: plan.Delete, Target: a, Have: observe(t, f, s)[a]}, apply.Env{})
-		require.ErrorIs(t, err, errNotSettled)
+		require.ErrorIs(t, err, consistency.Never)
 		require.ErrorContains(t, err, "instance profile")
-		require.Equal(t, patience, time.Since(start))
+		require.Equal(t, consistency.Patience, time.Since(start))
 	})
 }
 

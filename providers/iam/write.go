@@ -25,27 +25,18 @@ type writer interface {
 	DeleteRolePolicy(context.Context, *sdk.DeleteRolePolicyInput, ...func(*sdk.Options)) (*sdk.DeleteRolePolicyOutput, error)
 }
 
-// How long to wait for IAM to show what was written, and how often to look.
-const (
-	patience  = 2 * time.Minute
-	firstLook = 250 * time.Millisecond
-	lastLook  = 4 * time.Second
-)
-
-// errNotSettled is the cause of giving up on IAM's eventual consistency.
-var errNotSettled = errors.New("IAM does not show it as written")
-
-// settling are the errors that IAM's eventual consistency causes and time heals: the
-// role just made is not there yet, the role just deleted still is.
-func settling(err error) bool {
-	return awsapi.Is(err, codeAbsent, "EntityAlreadyExists", "ConcurrentModification", "DeleteConflict")
-}
+// consistency is IAM's: the role just made is not there yet, the role just deleted still is.
+var consistency = awsapi.Consistency{Patience: 2 * time.Minute, FirstLook: 250 * time.Millisecond, LastLook: 4 * time.Second,
+	Never: errors.New("IAM does not show it as written"),
+	Heals: func(err error) bool {
+		return awsapi.Is(err, codeAbsent, "EntityAlreadyExists", "ConcurrentModification", "DeleteConflict")
+	}}
 
 // ensure makes a role look as wanted: it reads, writes what differs, and reads again
 // until nothing does. So it does not matter what an earlier, interrupted call has done.
 // A role of somebody else is changed only if adopt is set.
 func ensure(ctx context.Context, api api, want role, adopt bool, say func(string)) (arn string, err error) {
-	err = settle(ctx, want.name, func(ctx context.Context) (bool, error) {
+	err = consistency.Settle(ctx, fmt.Sprintf("role %q", want.name), func(ctx context.Context) (bool, error) {
 		live, err := read(ctx, api, want.name)
 		if err != nil {
 			return false, err
@@ -73,34 +64,6 @@ func ensure(ctx context.Context, api api, want role, adopt bool, say func(string
 		return len(writes) == 0 && live.arn != "", nil
 	})
 	return arn, err
-}
-
-// settle calls step until it is done: a second time at once, to see what the first has
-// done, and from then on after longer and longer waits.
-func settle(ctx context.Context, name string, step func(context.Context) (done bool, err error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNotSettled)
-	defer cancel()
-	var last error
-	for look, wait := 0, time.Duration(0); ; look++ {
-		if look >= 2 {
-			wait = min(max(2*wait, firstLook), lastLook)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("role %q: %w", name, errors.Join(context.Cause(ctx), last))
-		case <-time.After(wait):
-		}
-		done, err := step(ctx)
-		switch {
-		case done:
-			return nil
-		case err != nil && ctx.Err() != nil: // reported above, with its cause
-		case err != nil && !settling(err):
-			return fmt.Errorf("role %q: %w", name, err)
-		default:
-			last = err
-		}
-	}
 }
 
 func create(ctx context.Context, api writer, want role) error {
@@ -180,7 +143,7 @@ func excess(api writer, want, live role) []func(context.Context) error {
 // remove deletes a role of a service with everything that hangs on it, and returns when
 // it is gone.
 func remove(ctx context.Context, api api, name, service string, say func(string)) error {
-	return settle(ctx, name, func(ctx context.Context) (bool, error) {
+	return consistency.Settle(ctx, fmt.Sprintf("role %q", name), func(ctx context.Context) (bool, error) {
 		live, err := read(ctx, api, name)
 		if err != nil || live == nil {
 			return err == nil, err

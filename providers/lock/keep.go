@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
 )
 
 // LostError says that a lock that this run holds is not its own any more, or could not be
@@ -40,7 +42,7 @@ func (l *Locker) Keep(ctx context.Context, services []string, lost func(*LostErr
 	go func() {
 		defer close(ended)
 		mine := slices.Clone(services)
-		for len(mine) > 0 && sleep(ctx, l.life/3) == nil {
+		for len(mine) > 0 && awsapi.Sleep(ctx, l.life/3) == nil {
 			mine = slices.DeleteFunc(mine, func(service string) bool {
 				e := l.renew(ctx, service)
 				if e == nil || ctx.Err() != nil {

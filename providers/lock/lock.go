@@ -158,7 +158,7 @@ func (l *Locker) Acquire(ctx context.Context, service string) error {
 			}
 			last = &HeldError{*found}
 		}
-		if err := sleep(ctx, pause<<try); err != nil {
+		if err := awsapi.Sleep(ctx, pause<<try); err != nil {
 			return err
 		}
 	}
@@ -324,16 +324,4 @@ func (l *Locker) drop(ctx context.Context, claims []string) error {
 		return fmt.Errorf("delete %s: %w", claims[0], awsapi.Explain(err))
 	}
 	return nil
-}
-
-// sleep pauses, or returns why ctx ended.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
 )
 
 // TimeoutError says that a lock was not given back in time.
@@ -86,7 +88,7 @@ func (l *Locker) await(ctx context.Context, service string, patience time.Durati
 			waited = true
 			tell(held)
 		}
-		if err := sleep(ctx, min(wait, patience-l.now().Sub(began))); err != nil {
+		if err := awsapi.Sleep(ctx, min(wait, patience-l.now().Sub(began))); err != nil {
 			return waited, err
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
@@ -129,14 +128,14 @@ func (p *Provider) change(ctx context.Context, zone Zone, changes []types.Change
 			return explain(err)
 		}
 		say("waiting for another change of the zone")
-		if err := sleep(ctx, p.o.Poll); err != nil {
+		if err := awsapi.Sleep(ctx, p.o.Poll); err != nil {
 			return err
 		}
 	}
 	info := out.ChangeInfo
 	for info.Status != types.ChangeStatusInsync {
 		say("waiting for the name servers")
-		if err := sleep(ctx, p.o.Poll); err != nil {
+		if err := awsapi.Sleep(ctx, p.o.Poll); err != nil {
 			return err
 		}
 		got, err := p.api.GetChange(ctx, &sdk.GetChangeInput{Id: info.Id})
@@ -155,17 +154,6 @@ func explain(err error) error {
 		return &awsapi.Error{Why: awsapi.Message(err), Err: err, Fix: "nothing was changed, for a batch is all or nothing: somebody else may have changed the zone; plan again"}
 	}
 	return awsapi.Explain(err)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // ApexError says that a zone's own name cannot lead to a service: it can have no CNAME, and

@@ -266,7 +266,7 @@ func TestExecute_waitsUntilTheParameterIsSeen(t *testing.T) {
 
 		f.lag = 1 << 20
 		err := converge(t.Context(), f, spec("TOKEN", topSecret, "LATE", topSecret))
-		require.ErrorIs(t, err, errNotSettled)
+		require.ErrorIs(t, err, consistency.Never)
 	})
 }
 

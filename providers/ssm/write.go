@@ -24,28 +24,20 @@ type writer interface {
 	DeleteParameters(context.Context, *sdk.DeleteParametersInput, ...func(*sdk.Options)) (*sdk.DeleteParametersOutput, error)
 }
 
-// How long to wait for Parameter Store to show what was written, and how often to look.
-const (
-	patience  = time.Minute
-	firstLook = 200 * time.Millisecond
-	lastLook  = 4 * time.Second
-)
-
-// errNotSettled is the cause of giving up on Parameter Store's eventual consistency.
-var errNotSettled = errors.New("not shown by Parameter Store as it was written")
-
-// settling are the errors that time heals: somebody writes at the same moment, or what
-// was just written is not seen everywhere yet.
-func settling(err error) bool {
-	return awsapi.Is(err, "ParameterAlreadyExists", "TooManyUpdates", "InvalidResourceId")
-}
+// consistency is Parameter Store's: somebody writes at the same moment, or what was just
+// written is not seen everywhere yet.
+var consistency = awsapi.Consistency{Patience: time.Minute, FirstLook: 200 * time.Millisecond, LastLook: 4 * time.Second,
+	Never: errors.New("not shown by Parameter Store as it was written"),
+	Heals: func(err error) bool {
+		return awsapi.Is(err, "ParameterAlreadyExists", "TooManyUpdates", "InvalidResourceId")
+	}}
 
 // ensure makes a parameter look as wanted: it reads, writes what differs, and reads
 // again until nothing does. So it does not matter what an earlier, interrupted call has
 // done. A parameter of somebody else is changed only if adopt is set.
 func (p *Provider) ensure(ctx context.Context, want parameter, adopt bool) (out state.Outcome, err error) {
 	var wrote int64 // the version that holds the wanted value, once written
-	err = settle(ctx, want.name, func(ctx context.Context) (bool, error) {
+	err = consistency.Settle(ctx, fmt.Sprintf("parameter %q", want.name), func(ctx context.Context) (bool, error) {
 		live, err := readOne(ctx, p.api, want.name)
 		switch {
 		case err != nil:
@@ -86,34 +78,6 @@ func (p *Provider) ensure(ctx context.Context, want parameter, adopt bool) (out 
 		return done, nil
 	})
 	return out, err
-}
-
-// settle calls step until it is done: a second time at once, to see what the first has
-// done, and from then on after longer and longer waits.
-func settle(ctx context.Context, name string, step func(context.Context) (done bool, err error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNotSettled)
-	defer cancel()
-	var last error
-	for look, wait := 0, time.Duration(0); ; look++ {
-		if look >= 2 {
-			wait = min(max(2*wait, firstLook), lastLook)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("parameter %q: %w", name, errors.Join(context.Cause(ctx), last))
-		case <-time.After(wait):
-		}
-		done, err := step(ctx)
-		switch {
-		case done:
-			return nil
-		case err != nil && ctx.Err() != nil: // reported above, with its cause
-		case err != nil && !settling(err):
-			return fmt.Errorf("parameter %q: %w", name, err)
-		default:
-			last = err
-		}
-	}
 }
 
 // put writes the value and returns the version that holds it. A new parameter gets its
@@ -159,7 +123,7 @@ func (p *Provider) tag(ctx context.Context, name string, tags map[string]string)
 
 // remove deletes a parameter of a service, and returns when it is gone.
 func (p *Provider) remove(ctx context.Context, name, service string) error {
-	return settle(ctx, name, func(ctx context.Context) (bool, error) {
+	return consistency.Settle(ctx, fmt.Sprintf("parameter %q", name), func(ctx context.Context) (bool, error) {
 		live, err := readOne(ctx, p.api, name)
 		if err != nil || live == nil {
 			return err == nil, err
