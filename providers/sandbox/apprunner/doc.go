@@ -1,6 +1,6 @@
-// Package apprunner is the sandbox's AWS App Runner. It answers the API as AWS does,
-// down to codes and texts, and it means it: an operation pulls the image, resolves the
-// secrets as the instance role, starts instances of the new revision beside the old,
+// Package apprunner is the sandbox's AWS App Runner: an API that answers as AWS does, down
+// to codes and texts, and services that really run. An operation pulls the image, resolves
+// the secrets as the instance role, starts instances of the new revision beside the old,
 // checks their health as configured, routes, drains, and rolls back if that fails.
 //
 // The nouns, from the outside in:

@@ -1,4 +1,5 @@
-// Package logs is the sandbox's CloudWatch Logs.
+// Package logs is the sandbox's CloudWatch Logs: what its services and their containers say,
+// in groups and streams that the API reads back.
 //
 // Events are appended to one file per stream, a line each; groups and streams are kept
 // in a document. What is in memory does not grow with the number of events: reads go

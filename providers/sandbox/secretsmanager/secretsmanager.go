@@ -1,4 +1,6 @@
-// Package secretsmanager is the sandbox's Secrets Manager. Values are kept sealed.
+// Package secretsmanager is the sandbox's Secrets Manager: secrets with their versions and
+// stages, which services read as the references in their settings say. Values are kept
+// sealed.
 package secretsmanager
 
 import (

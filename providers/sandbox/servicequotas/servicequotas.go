@@ -1,6 +1,6 @@
-// Package servicequotas is the sandbox's Service Quotas. It lists the quotas that the
-// sandbox's services enforce, with the numbers that they enforce, and no others. Nobody
-// has raised one, so an account's quota is AWS's default.
+// Package servicequotas is the sandbox's Service Quotas: the quotas that its services
+// enforce, with the numbers that they enforce, and no others. Nobody has raised one, so an
+// account's quota is AWS's default.
 package servicequotas
 
 import (

@@ -1,5 +1,6 @@
-// Package ssm is the sandbox's Parameter Store. Values of every type are kept sealed;
-// what GetParameter shows of a SecureString without decryption is not the value.
+// Package ssm is the sandbox's Parameter Store: parameters with a version that each write
+// counts up, within AWS's rates. Values of every type are kept sealed; what GetParameter
+// shows of a SecureString without decryption is not the value.
 package ssm
 
 import (

@@ -1,4 +1,5 @@
-// Package sts is the sandbox's Security Token Service. It knows one caller.
+// Package sts is the sandbox's Security Token Service: it says who calls, and knows one
+// caller.
 package sts
 
 import (
