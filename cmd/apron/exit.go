@@ -8,10 +8,10 @@ import (
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
-	"github.com/apron-deploy/apron/providers/github"
 	"github.com/apron-deploy/apron/providers/iam"
 	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/providers/image/origin"
+	"github.com/apron-deploy/apron/providers/jsonapi"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -103,7 +103,7 @@ func exitCodeOf(err error) int {
 		from       *origin.Error
 		dockerfile *build.ParseError
 		comment    *commentError
-		hub        *github.Error
+		forum      *jsonapi.Error
 	)
 	if blame, ok := blameOf(err); ok {
 		return codeOfBlame[blame]
@@ -120,7 +120,7 @@ func exitCodeOf(err error) int {
 	case errors.As(err, &unapproved):
 		return exitUnapproved
 	case errors.As(err, &account), errors.As(err, &api) && api.Credentials, errors.As(err, &from) && from.Credentials,
-		errors.As(err, &hub) && hub.Credentials():
+		errors.As(err, &forum) && forum.Credentials():
 		return exitCredentials
 	case errors.As(err, &refused) && refused.Policy, errors.As(err, &policy) && policy.PolicyRefused():
 		return exitPolicy
