@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -28,7 +26,8 @@ type Query struct {
 type Provider interface {
 	// Types are the address types it handles, such as "ecr/repository".
 	Types() []string
-	// Observe reads what is live. Absence is not an error.
+	// Observe reads what is live. Absence is not an error. What it could not read while the
+	// rest went well is a [ReadError], or several in a multierror.
 	Observe(ctx context.Context, q Query) (state.Live, []state.Note, error)
 	apply.Executor
 }
@@ -40,18 +39,19 @@ type Providers []Provider
 var _ apply.Executor = Providers(nil)
 
 // Observe asks every provider at once and joins what they found. Two providers that
-// report the same address are a mistake of ours.
+// report the same address are a mistake of ours. What could not be read is the error, as
+// [Unread] takes it apart, once everything else was read.
 func (ps Providers) Observe(ctx context.Context, q Query) (state.Live, []state.Note, error) {
 	lives := make([]state.Live, len(ps))
 	notes := make([][]state.Note, len(ps))
-	g, ctx := errgroup.WithContext(ctx)
+	reads, ctx := NewReads(ctx)
 	for i, p := range ps {
-		g.Go(func() (err error) {
+		reads.Go(func() (err error) {
 			lives[i], notes[i], err = p.Observe(ctx, q)
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := reads.Wait(); err != nil {
 		return nil, nil, err
 	}
 	live := state.Live{}

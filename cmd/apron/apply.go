@@ -103,13 +103,13 @@ func (a *app) fallback(name, otherwise string) string {
 }
 
 func (a *app) runApply(ctx context.Context, flags planFlags, o applyFlags) error {
-	s, err := a.openEach(ctx)
+	s, err := a.openEach(ctx, true)
 	if err != nil {
 		return err
 	}
 	w := s.wire(o)
 	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
-		return s.planEach(ctx, func(ctx context.Context) (planned, error) {
+		return goOn(ctx, s, func(ctx context.Context) (planned, error) {
 			f, err := s.settled(ctx, w, false)
 			if err != nil {
 				return planned{}, err

@@ -36,7 +36,7 @@ func (a *app) destroyCommand() *cobra.Command {
 }
 
 func (a *app) runDestroy(ctx context.Context, o applyFlags, images, logGroups bool) error {
-	s, err := a.open(ctx, false)
+	s, err := a.openEach(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -51,18 +51,20 @@ func (a *app) runDestroy(ctx context.Context, o applyFlags, images, logGroups bo
 		return ""
 	}
 	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
-		f, err := s.settled(ctx, w, true)
-		if err != nil {
-			return planned{}, err
-		}
-		s.release(f.live)
-		p, err := plan.Build(nil, f.live, plan.Options{Keep: keep})
-		return planned{plan: p, facts: f, destroy: true, recording: &recording{kind: release.Destroy}}, err
+		return goOn(ctx, s, func(ctx context.Context) (planned, error) {
+			f, err := s.settled(ctx, w, true)
+			if err != nil {
+				return planned{}, err
+			}
+			s.release(f.live)
+			p, err := plan.Build(nil, f.live, plan.Options{Keep: keep})
+			return planned{plan: p, facts: f, destroy: true, recording: &recording{kind: release.Destroy}}, err
+		})
 	})
 	if err != nil {
 		return err
 	}
-	return s.execute(ctx, w, p, o)
+	return s.failures(s.execute(ctx, w, p, o))
 }
 
 // release takes the services that are destroyed out of the users of what they share.

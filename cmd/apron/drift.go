@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/reconcile"
@@ -72,7 +73,7 @@ func (a *app) driftCommand() *cobra.Command {
 }
 
 func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) error {
-	s, err := a.open(ctx, false)
+	s, err := a.openEach(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -81,20 +82,23 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 		return err
 	}
 	w := s.wire(o)
-	recent, f, err := s.released(ctx, w)
+	f, err := goOn(ctx, s, func(ctx context.Context) (facts, error) { return s.released(ctx, w) })
+	if err != nil {
+		return err
+	}
+	differences, err := goOn(ctx, s, func(ctx context.Context) (map[string]difference, error) { return s.differences(ctx, w, f) })
 	if err != nil {
 		return err
 	}
 	v := render.NewDrift(s.header(f.live), s.unsettled(f))
 	found := map[string][]plan.Action{}
 	for _, spec := range s.specs {
-		success := recent[spec.Service].Success
-		actions, compared, err := s.drifted(ctx, w, spec, success, f)
-		if err != nil {
-			return err
-		}
-		v.Add(spec.Service, success, actions, compared)
-		found[spec.Service] = actions
+		d := differences[spec.Service]
+		v.Add(spec.Service, f.recent[spec.Service].Success, d.actions, d.compared)
+		found[spec.Service] = d.actions
+	}
+	for _, o := range s.out {
+		v.LeaveOut(o.service, o.result, o.err)
 	}
 	if flags.explain == "who" {
 		s.explainWho(ctx, v, f)
@@ -109,18 +113,18 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 			}
 		}
 		if !v.Drifted {
-			return nil
+			return s.failures(nil)
 		}
 		a.notify(ctx, flags.notify, v)
 		if flags.accept {
 			if complete, err := s.accept(found); err != nil || complete {
-				return err
+				return s.failures(err)
 			}
 		}
-		return errChanges
+		return s.failures(errChanges)
 	}
-	if success := recent[place.Service].Success; success != nil {
-		if err := s.imageKept(ctx, w, place, *success, recent[place.Service].Attempts); err != nil {
+	if success := f.recent[place.Service].Success; success != nil {
+		if err := s.imageKept(ctx, w, place, *success, f.recent[place.Service].Attempts); err != nil {
 			return err
 		}
 		back, err := s.as(*success)
@@ -133,35 +137,61 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 }
 
 // released reads the last releases and, of what they wanted, what is live.
-func (s *session) released(ctx context.Context, w wiring) (map[string]release.Recent, facts, error) {
+func (s *session) released(ctx context.Context, w wiring) (facts, error) {
 	recent, damaged, err := s.recent(ctx, w)
 	if err != nil {
-		return nil, facts{}, interruptible(ctx, err)
+		return facts{}, interruptible(ctx, s.unread(err, nil))
 	}
 	for _, d := range damaged {
 		s.a.warn("the release record %s cannot be read: %v", d.Tag, d.Err)
 	}
 	q := reconcile.Query{Account: s.id.Account, Region: s.cfg.Region, Specs: s.specs, Want: s.addresses()}
-	for _, r := range recent {
+	recorded := map[string][]state.Address{}
+	var damage *multierror.Error
+	for service, r := range recent {
 		if r.Success == nil {
 			continue
 		}
 		wanted, err := r.Success.Wanted()
 		if err != nil {
-			return nil, facts{}, err
+			damage = multierror.Append(damage, &serviceError{service, err})
 		}
 		for _, res := range wanted {
+			recorded[service] = append(recorded[service], res.Address)
 			if !slices.Contains(q.Want, res.Address) {
 				q.Want = append(q.Want, res.Address)
 			}
 		}
 	}
+	if err := damage.ErrorOrNil(); err != nil {
+		return facts{}, err
+	}
 	live, notes, err := w.all.Observe(ctx, q)
 	if err != nil {
-		return nil, facts{}, interruptible(ctx, err)
+		return facts{}, interruptible(ctx, s.unread(err, recorded))
 	}
 	s.a.hide(live)
-	return recent, facts{live: live, notes: notes, recent: recent}, nil
+	return facts{live: live, notes: notes, recent: recent}, nil
+}
+
+// difference is what of a service is not as it should be, and how much was compared.
+type difference struct {
+	actions  []plan.Action
+	compared int
+}
+
+// differences are those of all services that the run is about.
+func (s *session) differences(ctx context.Context, w wiring, f facts) (map[string]difference, error) {
+	all := map[string]difference{}
+	var errs *multierror.Error
+	for _, spec := range s.specs {
+		actions, compared, err := s.drifted(ctx, w, spec, f.recent[spec.Service].Success, f)
+		if err != nil {
+			errs = multierror.Append(errs, err)
+		}
+		all[spec.Service] = difference{actions, compared}
+	}
+	return all, errs.ErrorOrNil()
 }
 
 // drifted says what of a service differs from its last release, or from the manifest.
@@ -169,7 +199,7 @@ func (s *session) drifted(ctx context.Context, w wiring, spec state.Spec, succes
 	if success != nil {
 		wanted, err := success.Wanted()
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, &serviceError{spec.Service, err}
 		}
 		return plan.Drifted(wanted, f.live), len(wanted), nil
 	}
@@ -190,7 +220,7 @@ func (s *session) drifted(ctx context.Context, w wiring, spec state.Spec, succes
 	}
 	p, err := one.plan(all, plan.Options{Resume: true, Replace: true, Adopt: true, AllowWildcard: true}, false, everything)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, &serviceError{spec.Service, err}
 	}
 	var actions []plan.Action
 	for _, a := range p.plan.Actions {

@@ -149,8 +149,8 @@ func (a *app) showRelease(ctx context.Context, n int) error {
 
 // onlyPlace is where the records of the one service of the run are.
 func (s *session) onlyPlace(command string) (records.Place, error) {
-	if len(s.specs) > 1 {
-		return records.Place{}, &usageError{err: fmt.Errorf("the manifests hold %d services, and this is about one: name its manifest with -f", len(s.specs)), command: command}
+	if n := len(s.specs) + len(s.out); n > 1 {
+		return records.Place{}, &usageError{err: fmt.Errorf("the manifests hold %d services, and this is about one: name its manifest with -f", n), command: command}
 	}
 	return records.PlaceOf(s.specs[0]), nil
 }

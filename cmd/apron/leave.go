@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/lock"
+	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -37,13 +37,21 @@ func (e *serviceError) Error() string { return e.err.Error() }
 func (e *serviceError) Unwrap() error { return e.err }
 
 // dependsError says that a service needs the URL of one that is left out.
-type dependsError struct{ service, path, on string }
+type dependsError struct {
+	service, path, on string
+	unread            error // why the other one cannot be read; nil if it is left out
+}
 
 var _ error = (*dependsError)(nil)
 
 func (e *dependsError) Error() string {
-	return fmt.Sprintf("service %q is skipped: %s refers to the URL of service %q, which is left out and not live", e.service, e.path, e.on)
+	why := "is left out and not live"
+	if e.unread != nil {
+		why = "cannot be read: " + e.unread.Error()
+	}
+	return fmt.Sprintf("service %q is skipped: %s refers to the URL of service %q, which %s", e.service, e.path, e.on, why)
 }
+func (e *dependsError) Unwrap() error { return e.unread }
 
 // Hint says what would let it go on.
 func (e *dependsError) Hint() string { return "mend what keeps the other service out, and run again" }
@@ -80,6 +88,9 @@ func outcome(err error) string {
 	if _, ok := errors.AsType[*lock.HeldError](err); ok {
 		return render.Locked
 	}
+	if _, ok := errors.AsType[*reconcile.ReadError](err); ok {
+		return render.Unread
+	}
 	if _, ok := errors.AsType[*dependsError](err); ok {
 		return render.Skipped
 	}
@@ -101,7 +112,7 @@ func (s *session) without(err error) error {
 		wrong[service] = multierror.Append(wrong[service], e)
 	}
 	if !s.isolates || len(wrong) == len(s.specs) {
-		return s.failures(err)
+		return s.failures(once(err))
 	}
 	for _, spec := range s.specs {
 		if errs, ok := wrong[spec.Service]; ok {
@@ -130,19 +141,6 @@ func (s *session) failures(err error) error {
 	return all
 }
 
-// planEach plans, and where that fails for some of the services goes on without them.
-func (s *session) planEach(ctx context.Context, make func(context.Context) (planned, error)) (planned, error) {
-	for {
-		p, err := make(ctx)
-		if err == nil {
-			return p, nil
-		}
-		if err := s.without(err); err != nil {
-			return planned{}, interruptible(ctx, err)
-		}
-	}
-}
-
 // refusals says of what a plan is refused for which services want it.
 func (s *session) refusals(err error, wanted map[string][]state.Resource) error {
 	var all *multierror.Error
@@ -156,7 +154,7 @@ func (s *session) refusals(err error, wanted map[string][]state.Resource) error 
 			told = true
 			why := e
 			if slices.ContainsFunc(s.out, func(o leftOut) bool { return refused.Lacks != "" && o.service == refused.Lacks }) {
-				why = &dependsError{spec.Service, refused.Path, refused.Lacks}
+				why = &dependsError{spec.Service, refused.Path, refused.Lacks, nil}
 			}
 			all = multierror.Append(all, &serviceError{spec.Service, why})
 		}

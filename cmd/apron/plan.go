@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -67,12 +68,12 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bool, explain, out string) error {
-	s, err := a.openEach(ctx)
+	s, err := a.openEach(ctx, true)
 	if err != nil {
 		return err
 	}
 	w := s.wire(applyFlags{})
-	p, err := s.planEach(ctx, func(ctx context.Context) (planned, error) {
+	p, err := goOn(ctx, s, func(ctx context.Context) (planned, error) {
 		f, err := s.observe(ctx, w, false)
 		if err != nil {
 			return planned{}, err
@@ -93,12 +94,21 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 	if explain == "inputs" {
 		s.explainInputs(p)
 	}
-	if out != "" {
+	unread := s.unreadServices()
+	switch {
+	case out == "":
+	case len(unread) > 0:
+		p.wrong = multierror.Append(p.wrong, &unsavedError{out, unread})
+	default:
 		if err := s.save(out, p, flags); err != nil {
 			return err
 		}
 	}
-	if err := errors.Join(a.output("changes", strconv.FormatBool(!p.plan.Empty())), a.output("fingerprint", s.fingerprint(p).String())); err != nil {
+	fingerprint := ""
+	if len(unread) == 0 { // else it would approve what nobody has seen the whole of
+		fingerprint = s.fingerprint(p).String()
+	}
+	if err := errors.Join(a.output("changes", strconv.FormatBool(!p.plan.Empty())), a.output("fingerprint", fingerprint)); err != nil {
 		return err
 	}
 	if comment {

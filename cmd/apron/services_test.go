@@ -18,6 +18,7 @@ import (
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/lock"
+	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -126,6 +127,8 @@ func TestSession_goesOnWithoutSome(t *testing.T) {
 		"two, one of them held": {err: multierror.Append(nil, web, &lock.HeldError{Found: lock.Found{Service: "job"}}), left: []string{"api"}, out: []string{"web refused", "job locked"}},
 		"a check":               {err: &checkError{check: state.Check{Service: "api"}}, left: []string{"web", "job"}, out: []string{"api refused"}},
 		"what it needs":         {err: &serviceError{"api", &dependsError{}}, left: []string{"web", "job"}, out: []string{"api skipped"}},
+		"what cannot be read":   {err: &serviceError{"api", &reconcile.ReadError{Err: errors.New("denied")}}, left: []string{"web", "job"}, out: []string{"api unread"}},
+		"nor what it needs":     {err: &serviceError{"api", &dependsError{unread: &reconcile.ReadError{Err: errors.New("denied")}}}, left: []string{"web", "job"}, out: []string{"api unread"}},
 		"all":                   {err: multierror.Append(nil, web, api, &serviceError{"job", errors.New("job is wrong")}), left: []string{"web", "api", "job"}, want: "job is wrong"},
 		"the run":               {err: multierror.Append(nil, web, errors.New("no credentials")), left: []string{"web", "api", "job"}, want: "no credentials"},
 		"another's":             {err: &serviceError{"gone", errors.New("gone is wrong")}, left: []string{"web", "api", "job"}, want: "gone is wrong"},

@@ -160,7 +160,7 @@ func (a *app) open(ctx context.Context, identify bool) (*session, error) {
 
 // openEach is open for a command that goes on without the services that something is wrong
 // with, as long as there are others.
-func (a *app) openEach(ctx context.Context) (*session, error) {
+func (a *app) openEach(ctx context.Context, identify bool) (*session, error) {
 	set, err := a.loadEach()
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func (a *app) openEach(ctx context.Context) (*session, error) {
 	if len(set.Documents) == 0 {
 		return nil, set.Mistakes()
 	}
-	return a.openSet(ctx, set, true, true)
+	return a.openSet(ctx, set, identify, true)
 }
 
 func (a *app) openSet(ctx context.Context, set *manifest.Set, identify, isolates bool) (*session, error) {

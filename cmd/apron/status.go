@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
 	cwsdk "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -45,14 +46,15 @@ func (a *app) statusCommand() *cobra.Command {
 }
 
 func (a *app) runStatus(ctx context.Context, wait bool, timeout time.Duration) error {
-	s, err := a.open(ctx, false)
+	s, err := a.openEach(ctx, false)
 	if err != nil {
 		return err
 	}
 	w := s.wire(applyFlags{timeout: timeout})
 	w.all = reconcile.Providers{w.apprunner} // nothing else is shown, so nothing else is read
 	w.records = nil
-	f, err := s.observe(ctx, w, false)
+	look := func(ctx context.Context) (facts, error) { return s.observe(ctx, w, false) }
+	f, err := goOn(ctx, s, look)
 	if err != nil {
 		return err
 	}
@@ -62,24 +64,35 @@ func (a *app) runStatus(ctx context.Context, wait bool, timeout time.Duration) e
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if f, err = s.observe(ctx, w, false); err != nil {
+		if f, err = goOn(ctx, s, look); err != nil {
 			return err
 		}
 	}
 	var all []render.ServiceStatus
+	var errs *multierror.Error
 	for _, spec := range s.specs {
 		st := statusOf(spec, f.live, time.Now(), a.sandbox.on)
 		if st.ARN != "" {
 			if err := s.complete(ctx, w, spec, &st); err != nil {
-				return interruptible(ctx, err)
+				st.Unknown = append(st.Unknown, "image: "+err.Error())
+				errs = multierror.Append(errs, err)
 			}
 		}
 		all = append(all, st)
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, o := range s.out {
+		all = append(all, render.UnknownStatus(o.service, o.err))
+	}
 	if err := a.write(render.NewStatus(s.id.Account, s.cfg.Region, all)); err != nil {
 		return err
 	}
-	return verdict
+	if verdict != nil {
+		errs = multierror.Append(errs, verdict)
+	}
+	return s.failures(errs.ErrorOrNil())
 }
 
 // statusOf is what the service itself tells. In a sandbox, a rehearsal, operations take

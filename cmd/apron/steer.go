@@ -60,32 +60,39 @@ func (a *app) steerCommand(op plan.Op, cmd *cobra.Command) *cobra.Command {
 }
 
 func (a *app) runSteer(ctx context.Context, op plan.Op, o applyFlags, wait bool) error {
-	s, err := a.open(ctx, false)
+	s, err := a.openEach(ctx, false)
 	if err != nil {
 		return err
 	}
 	w := s.wire(o)
-	var all []state.Address
-	for _, spec := range s.specs {
-		all = append(all, serviceAddress(spec))
-	}
 	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
-		live, err := s.services(ctx, w)
-		if err == nil && wait && s.busy(live) {
-			if err = s.idle(ctx, w, live); err == nil {
-				live, err = s.services(ctx, w)
+		return goOn(ctx, s, func(ctx context.Context) (planned, error) {
+			live, err := s.services(ctx, w)
+			if err == nil && wait && s.busy(live) {
+				if err = s.idle(ctx, w, live); err == nil {
+					live, err = s.services(ctx, w)
+				}
 			}
-		}
-		if err != nil {
-			return planned{}, err
-		}
-		p, err := plan.Steer(op, all, live, plan.SteerOptions{Wait: wait})
-		return planned{plan: p, facts: facts{live: live}, verb: string(op)}, err
+			if err != nil {
+				return planned{}, err
+			}
+			var all []state.Address
+			wanted := map[string][]state.Resource{}
+			for _, spec := range s.specs {
+				all = append(all, serviceAddress(spec))
+				wanted[spec.Service] = []state.Resource{{Address: serviceAddress(spec)}}
+			}
+			p, err := plan.Steer(op, all, live, plan.SteerOptions{Wait: wait})
+			if err != nil {
+				return planned{}, s.refusals(err, wanted)
+			}
+			return planned{plan: p, facts: facts{live: live}, verb: string(op)}, nil
+		})
 	})
 	if err != nil {
 		return err
 	}
-	return s.execute(ctx, w, p, o)
+	return s.failures(s.execute(ctx, w, p, o))
 }
 
 // services observes the services of the manifests and what App Runner has beside them, and
@@ -99,7 +106,7 @@ func (s *session) services(ctx context.Context, w wiring) (state.Live, error) {
 	}
 	live, _, err := w.apprunner.Observe(ctx, q)
 	if err != nil {
-		return nil, interruptible(ctx, err)
+		return nil, interruptible(ctx, s.unread(err, nil))
 	}
 	s.seen = live
 	return live, nil

@@ -16,10 +16,10 @@ import (
 	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	wafsdk "github.com/aws/aws-sdk-go-v2/service/wafv2"
 	"github.com/hashicorp/go-multierror"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/apprunner"
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/providers/iam"
 	"github.com/apron-deploy/apron/providers/image"
@@ -154,49 +154,57 @@ func (s *session) observe(ctx context.Context, w wiring, users bool) (facts, err
 			named, by = append(named, r), append(by, spec.Service)
 		}
 	}
-	none := make([]error, len(named))
+	wrong := make([]error, len(named))
 	roles := make([]iam.Resolved, len(named))
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
+	reads, gctx := reconcile.NewReads(ctx)
+	reads.Go(func() (err error) {
 		f.live, f.notes, err = w.all.Observe(gctx, q)
 		return err
 	})
 	planning := slices.ContainsFunc(w.all, func(p reconcile.Provider) bool { return p == w.zones })
 	if planning { // who only looks has no use for them
-		g.Go(func() (err error) {
+		reads.Go(func() (err error) {
 			f.zones, err = w.zones.Zones(gctx, s.specs)
 			return err
 		})
 	}
-	g.Go(func() (err error) {
+	reads.Go(func() (err error) {
 		f.parameters, err = w.ssm.Resolve(gctx, parameters)
 		return err
 	})
-	g.Go(func() (err error) {
+	reads.Go(func() (err error) {
 		f.secrets, err = w.secrets.Resolve(gctx, secrets)
 		return err
 	})
 	var damaged []records.Damage
 	if w.records != nil {
-		g.Go(func() (err error) {
+		reads.Go(func() (err error) {
 			f.recent, damaged, err = s.recent(gctx, w)
 			return err
 		})
 	}
 	for i, r := range named {
-		g.Go(func() (err error) {
+		reads.Go(func() (err error) {
 			roles[i], err = w.iam.Resolve(gctx, r.name, r.purpose)
-			if _, ok := errors.AsType[*iam.NotFoundError](err); ok { // what is wrong with one service
-				none[i], err = &serviceError{by[i], err}, nil
+			_, none := errors.AsType[*iam.NotFoundError](err)
+			if !none {
+				err = awsapi.Unread(state.Address{Target: "iam", Kind: "role", Name: r.name}, err)
+			}
+			if _, unread := reconcile.Unread(err); none || unread { // what is wrong with one service
+				wrong[i], err = &serviceError{by[i], err}, nil
 			}
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
+	err := s.unread(reads.Wait(), nil)
+	if ctx.Err() != nil {
 		return facts{}, interruptible(ctx, err)
 	}
-	if none = slices.DeleteFunc(none, func(err error) bool { return err == nil }); len(none) > 0 {
-		return facts{}, multierror.Append(nil, none...)
+	if wrong = slices.DeleteFunc(wrong, func(err error) bool { return err == nil }); len(wrong) > 0 {
+		err = multierror.Append(err, wrong...)
+	}
+	if err != nil {
+		return facts{}, err
 	}
 	s.a.hide(f.live)
 	s.leaveAlone(f.live)
@@ -263,20 +271,8 @@ func namedRoles(spec state.Spec) []namedRole {
 func (s *session) addresses() []state.Address {
 	seen := map[state.Address]bool{}
 	for _, spec := range s.specs {
-		image, service := s.imageAddress(spec), serviceAddress(spec)
-		if image.Name != "" {
-			seen[image] = true
-		}
-		if !spec.Image.InPlace {
-			for _, r := range ecr.Desired(spec, image, service, nil) {
-				seen[r.Address] = true
-			}
-			for _, a := range ecr.Candidates(spec) {
-				seen[a] = true
-			}
-		}
-		for _, r := range apprunner.Desired(spec, apprunner.Inputs{Image: image}) {
-			seen[r.Address] = true
+		for _, addr := range s.wanted(spec) {
+			seen[addr] = true
 		}
 		for _, v := range spec.Env {
 			for _, name := range state.SoftRefs(v.Template) {
@@ -285,6 +281,25 @@ func (s *session) addresses() []state.Address {
 		}
 	}
 	return slices.SortedFunc(maps.Keys(seen), state.Address.Compare)
+}
+
+// wanted are the addresses of one service's desired state, but for what it only refers to.
+func (s *session) wanted(spec state.Spec) []state.Address {
+	var all []state.Address
+	image := s.imageAddress(spec)
+	if image.Name != "" {
+		all = append(all, image)
+	}
+	if !spec.Image.InPlace {
+		for _, r := range ecr.Desired(spec, image, serviceAddress(spec), nil) {
+			all = append(all, r.Address)
+		}
+		all = append(all, ecr.Candidates(spec)...)
+	}
+	for _, r := range apprunner.Desired(spec, apprunner.Inputs{Image: image}) {
+		all = append(all, r.Address)
+	}
+	return all
 }
 
 func (s *session) imageAddress(spec state.Spec) state.Address {

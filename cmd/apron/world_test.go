@@ -43,6 +43,8 @@ type world struct {
 	// manifest is the file or directory that the runs are about; default deploy.yaml.
 	manifest string
 	vars     map[string]string // environment of the runs
+	// port is that of a proxy that the runs reach the sandbox by; 0 for none.
+	port int
 }
 
 func newWorld(t testing.TB, c *checkout, dir string, latency time.Duration) *world {
@@ -107,7 +109,11 @@ func (w *world) run(ctx context.Context, args ...string) (int, string) {
 		return v, ok
 	}
 	a.cache = ""
-	a.connect = func(context.Context, string, string, string) (sandbox.Info, error) { return w.Info(), nil }
+	a.connect = func(context.Context, string, string, string) (sandbox.Info, error) {
+		info := w.Info()
+		info.Port = cmp.Or(w.port, info.Port)
+		return info, nil
+	}
 	code := a.run(ctx, append(args, "--sandbox", "--file", filepath.Join(w.dir, cmp.Or(w.manifest, "deploy.yaml"))))
 	return code, out.String()
 }

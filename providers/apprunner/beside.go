@@ -110,18 +110,16 @@ func (r run) createTracing(ctx context.Context) (*string, error) {
 
 // sharedThere returns the ARN of the wanted resource if apron has made it already.
 func (r run) sharedThere(ctx context.Context) (string, error) {
-	var arn string
 	l := looks{wanted: map[state.Address]bool{r.a.Target: true}}
-	keep := func(o state.Observed) {
-		if o.Address == r.a.Target && o.Owner == state.Shared && len(differences(r.a.Want, o)) == 0 {
-			arn = o.ID
-		}
-	}
+	found := findings{live: state.Live{}}
 	nobody := func() (map[string][]string, error) { return nil, nil }
 	observe := r.p.observeTracing
 	if r.a.Target.Kind == kindConnector {
 		observe = r.p.observeConnectors
 	}
-	err := observe(ctx, l, nobody, keep)
-	return arn, err
+	err := observe(ctx, l, nobody, &found)
+	if o := found.live[r.a.Target]; err == nil && o.Owner == state.Shared && len(differences(r.a.Want, o)) == 0 {
+		return o.ID, nil
+	}
+	return "", err
 }

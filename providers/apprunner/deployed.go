@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile"
 )
 
 // Deployed says which services of the account and Region run which image, whoever made
@@ -37,29 +37,30 @@ func (p *Provider) Deployed(ctx context.Context) (map[string][]string, error) {
 	return deployed, err
 }
 
-// each describes every service of the account and Region, several at a time.
+// each describes every service of the account and Region, several at a time. Its error tells
+// which of them could not be read, as [reconcile.Unread] takes it apart.
 func (p *Provider) each(ctx context.Context, visit func(*types.Service)) error {
-	g, gctx := errgroup.WithContext(ctx)
+	reads, gctx := reconcile.NewReads(ctx)
 	pages := sdk.NewListServicesPaginator(p.api, &sdk.ListServicesInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(gctx)
 		if err != nil {
-			_ = g.Wait() // its errors follow from this one
+			_ = reads.Wait() // one that ended all of them has ended this, too
 			return fmt.Errorf("list services: %w", awsapi.Explain(err))
 		}
 		for _, s := range page.ServiceSummaryList {
 			if s.Status == types.ServiceStatusDeleted {
 				continue
 			}
-			g.Go(func() error {
+			reads.Go(func() error {
 				out, err := p.api.DescribeService(gctx, &sdk.DescribeServiceInput{ServiceArn: s.ServiceArn})
 				if err != nil {
-					return gone(aws.ToString(s.ServiceArn), "describe", err)
+					return awsapi.Unread(Service(aws.ToString(s.ServiceName)), gone(aws.ToString(s.ServiceArn), "describe", err))
 				}
 				visit(out.Service)
 				return nil
 			})
 		}
 	}
-	return g.Wait()
+	return reads.Wait()
 }

@@ -34,40 +34,36 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 	if len(names)+len(scaling) == 0 {
 		return state.Live{}, nil, nil
 	}
-	live := state.Live{}
-	var mu sync.Mutex
-	keep := func(o state.Observed) {
-		mu.Lock()
-		defer mu.Unlock()
-		live[o.Address] = o
-	}
+	found := findings{live: state.Live{}}
+	live, keep := found.live, found.keep
 	hidden := p.hiddenVariables(q.Specs)
 	beside := lookFor(q, names)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
+	reads, ctx := reconcile.NewReads(ctx)
+	reads.Go(func() error {
 		services, err := p.list(ctx, names)
 		if err != nil {
 			return err
 		}
-		g, ctx := errgroup.WithContext(ctx)
+		reads, ctx := reconcile.NewReads(ctx)
 		for _, arn := range services {
-			g.Go(func() error {
+			addr := Service(serviceName(arn))
+			reads.Go(func() error {
 				o, err := p.describe(ctx, arn, hidden)
 				if err != nil || o == nil {
-					return err
+					return awsapi.Unread(addr, err)
 				}
 				keep(*o)
-				return p.observeUsed(ctx, *o, beside.scalings[o.Address.Name], beside.traced[o.Address.Name], keep)
+				return awsapi.Unread(addr, p.observeUsed(ctx, *o, beside.scalings[addr.Name], beside.traced[addr.Name], keep))
 			})
-			if beside.domains[serviceName(arn)] {
-				g.Go(func() error { return p.observeDomains(ctx, arn, keep) })
+			if beside.domains[addr.Name] {
+				reads.Go(func() error { return awsapi.Unread(addr, p.observeDomains(ctx, arn, keep)) })
 			}
 		}
-		return g.Wait()
+		return reads.Wait()
 	})
-	g.Go(func() error { return p.observeScaling(ctx, scaling, names, keep) })
-	g.Go(func() error { return p.observeBeside(ctx, beside, keep) })
-	if err := g.Wait(); err != nil {
+	reads.Go(func() error { return p.observeScaling(ctx, scaling, names, &found) })
+	reads.Go(func() error { return p.observeBeside(ctx, beside, &found) })
+	if err := reads.Wait(); err != nil {
 		return nil, nil, err
 	}
 	beside.forget(live)
@@ -78,7 +74,36 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 		}
 	}
 	belong(live)
-	return live, nil, nil
+	return live, found.notes, nil
+}
+
+// findings are what reads that run at once find.
+type findings struct {
+	whole bool // nothing may be missing
+	mu    sync.Mutex
+	live  state.Live
+	notes []state.Note
+}
+
+func (f *findings) keep(o state.Observed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.live[o.Address] = o
+}
+
+// leave notes of what nobody asks for that it could not be read, so that it stays: who can
+// read it may remove it. Any other error is returned.
+func (f *findings) leave(err error) error {
+	unread, ok := reconcile.Unread(err)
+	if !ok || f.whole {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range unread {
+		f.notes = append(f.notes, state.Note{Target: e.Target, Warning: true, Text: "cannot be read, and is left as it is: " + e.Error()})
+	}
+	return nil
 }
 
 // about reports whether a query is about a service, and does not only look for what its
@@ -199,7 +224,7 @@ const orphanAge = time.Hour
 // observeScaling reports the wanted configurations and the other ones of apron's. There
 // are at most ten names in a Region. The list has the latest revision of each: the SDK
 // cannot ask for the others, because it does not send the false that would.
-func (p *Provider) observeScaling(ctx context.Context, wanted, services map[string]bool, keep func(state.Observed)) error {
+func (p *Provider) observeScaling(ctx context.Context, wanted, services map[string]bool, found *findings) error {
 	var summaries []types.AutoScalingConfigurationSummary
 	pages := sdk.NewListAutoScalingConfigurationsPaginator(p.api, &sdk.ListAutoScalingConfigurationsInput{})
 	for pages.HasMorePages() {
@@ -209,8 +234,7 @@ func (p *Provider) observeScaling(ctx context.Context, wanted, services map[stri
 		}
 		summaries = append(summaries, page.AutoScalingConfigurationSummaryList...)
 	}
-	var mu sync.Mutex
-	g, gctx := errgroup.WithContext(ctx)
+	reads, ctx := reconcile.NewReads(ctx)
 	for _, s := range summaries {
 		name := aws.ToString(s.AutoScalingConfigurationName)
 		if !strings.EqualFold(string(s.Status), "active") || !wanted[name] && !strings.HasPrefix(name, "apron-") {
@@ -220,17 +244,18 @@ func (p *Provider) observeScaling(ctx context.Context, wanted, services map[stri
 		if fresh && !wanted[name] {
 			continue
 		}
-		g.Go(func() error {
-			o, err := p.revision(gctx, s, services)
+		reads.Go(func() error {
+			o, err := p.revision(ctx, s, services)
 			if err == nil && o != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				keep(*o)
+				found.keep(*o)
+			}
+			if err = awsapi.Unread(Scaling(name), err); !wanted[name] {
+				err = found.leave(err)
 			}
 			return err
 		})
 	}
-	return g.Wait()
+	return reads.Wait()
 }
 
 // revision reads the revision of a configuration whose content is what the name says:

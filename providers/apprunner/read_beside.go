@@ -59,24 +59,24 @@ func lookFor(q reconcile.Query, services map[string]bool) looks {
 }
 
 // observeBeside reports what is beside the services.
-func (p *Provider) observeBeside(ctx context.Context, l looks, keep func(state.Observed)) error {
+func (p *Provider) observeBeside(ctx context.Context, l looks, found *findings) error {
 	users := sync.OnceValues(func() (map[string][]string, error) { return p.usersOf(ctx, l.services) })
-	g, gctx := errgroup.WithContext(ctx)
+	reads, ctx := reconcile.NewReads(ctx)
 	if l.connectors {
-		g.Go(func() error { return p.observeConnectors(gctx, l, users, keep) })
+		reads.Go(func() error { return p.observeConnectors(ctx, l, users, found) })
 	}
 	if l.tracing {
-		g.Go(func() error { return p.observeTracing(gctx, l, users, keep) })
+		reads.Go(func() error { return p.observeTracing(ctx, l, users, found) })
 	}
 	if slices.Contains(slices.Collect(maps.Values(l.ingress)), true) {
-		g.Go(func() error { return p.observeIngress(gctx, l, keep) })
+		reads.Go(func() error { return p.observeIngress(ctx, l, found.keep) })
 	}
-	return g.Wait()
+	return reads.Wait()
 }
 
 // observeConnectors reports the wanted connectors, those of the wanted content that
 // somebody else made, and the other ones of apron's. There are ten in a Region.
-func (p *Provider) observeConnectors(ctx context.Context, l looks, users func() (map[string][]string, error), keep func(state.Observed)) error {
+func (p *Provider) observeConnectors(ctx context.Context, l looks, users func() (map[string][]string, error), found *findings) error {
 	var all []types.VpcConnector
 	pages := sdk.NewListVpcConnectorsPaginator(p.api, &sdk.ListVpcConnectorsInput{})
 	for pages.HasMorePages() {
@@ -86,7 +86,7 @@ func (p *Provider) observeConnectors(ctx context.Context, l looks, users func() 
 		}
 		all = append(all, page.VpcConnectors...)
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	reads, ctx := reconcile.NewReads(ctx)
 	for _, c := range all {
 		name := aws.ToString(c.VpcConnectorName)
 		own, wanted := strings.HasPrefix(name, "apron-"), l.wanted[Connector(name)]
@@ -96,17 +96,20 @@ func (p *Provider) observeConnectors(ctx context.Context, l looks, users func() 
 		case !own && !wanted && !l.alike(c):
 			continue
 		}
-		g.Go(func() error {
+		reads.Go(func() error {
 			tags, by, err := p.sharedOf(ctx, aws.ToString(c.VpcConnectorArn), wanted && !l.users, users)
 			if err == nil {
 				o := observedConnector(c, tags, by)
 				o.Detail = age(time.Since(aws.ToTime(c.CreatedAt)))
-				keep(o)
+				found.keep(o)
+			}
+			if err = awsapi.Unread(Connector(name), err); !wanted {
+				err = found.leave(err)
 			}
 			return err
 		})
 	}
-	return g.Wait()
+	return reads.Wait()
 }
 
 // age is how long ago something was made that several services may use.
@@ -147,7 +150,7 @@ func (p *Provider) sharedOf(ctx context.Context, arn string, wanted bool, users 
 	if !wanted {
 		g.Go(func() error {
 			all, err := users()
-			by = all[arn]
+			by = slices.Concat(all[arn], all[anything])
 			return err
 		})
 	}
@@ -156,7 +159,7 @@ func (p *Provider) sharedOf(ctx context.Context, arn string, wanted bool, users 
 
 // usersOf says which services use which VPC connectors and observability configurations,
 // by ARN. App Runner tells it of each service only. services are those of this plan, which
-// says itself what they keep.
+// says itself what they keep. One that cannot be read may use anything.
 func (p *Provider) usersOf(ctx context.Context, services map[string]bool) (map[string][]string, error) {
 	var mu sync.Mutex
 	users := map[string][]string{}
@@ -179,15 +182,27 @@ func (p *Provider) usersOf(ctx context.Context, services map[string]bool) (map[s
 			use(o.ObservabilityConfigurationArn, name)
 		}
 	})
+	if unread, ok := reconcile.Unread(err); ok {
+		err = nil
+		for _, e := range unread {
+			if !services[e.Target.Name] { // those are told by themselves
+				users[anything] = append(users[anything], "service "+e.Target.Name+", which cannot be read")
+			}
+		}
+	}
 	for _, names := range users {
 		slices.Sort(names)
 	}
 	return users, err
 }
 
+// anything stands for every ARN among those that services use.
+const anything = ""
+
 // observeTracing reports apron's observability configuration. Its latest revision is the
 // only one: nobody adds another to it.
-func (p *Provider) observeTracing(ctx context.Context, l looks, users func() (map[string][]string, error), keep func(state.Observed)) error {
+func (p *Provider) observeTracing(ctx context.Context, l looks, users func() (map[string][]string, error), found *findings) error {
+	wanted := l.wanted[Tracing(tracingName)]
 	pages := sdk.NewListObservabilityConfigurationsPaginator(p.api, &sdk.ListObservabilityConfigurationsInput{
 		ObservabilityConfigurationName: aws.String(tracingName), LatestOnly: true})
 	for pages.HasMorePages() {
@@ -199,50 +214,64 @@ func (p *Provider) observeTracing(ctx context.Context, l looks, users func() (ma
 			if aws.ToString(s.ObservabilityConfigurationName) != tracingName {
 				continue
 			}
-			arn := aws.ToString(s.ObservabilityConfigurationArn)
-			out, err := p.api.DescribeObservabilityConfiguration(ctx, &sdk.DescribeObservabilityConfigurationInput{ObservabilityConfigurationArn: &arn})
-			if err := gone(arn, "describe", err); err != nil {
-				return err
+			o, err := p.describeTracing(ctx, aws.ToString(s.ObservabilityConfigurationArn), wanted && !l.users, users)
+			if err == nil && o != nil {
+				found.keep(*o)
 			}
-			if err != nil || upper(out.ObservabilityConfiguration.Status) != types.ObservabilityConfigurationStatusActive {
-				continue
+			if err = awsapi.Unread(Tracing(tracingName), err); !wanted {
+				err = found.leave(err)
 			}
-			tags, by, err := p.sharedOf(ctx, arn, l.wanted[Tracing(tracingName)] && !l.users, users)
 			if err != nil {
 				return err
 			}
-			o := observedTracing(out.ObservabilityConfiguration, tags, by)
-			o.Detail = age(time.Since(aws.ToTime(out.ObservabilityConfiguration.CreatedAt)))
-			keep(o)
 		}
 	}
 	return nil
 }
 
+// describeTracing reads one configuration. It returns nil for one that is deleted by now.
+func (p *Provider) describeTracing(ctx context.Context, arn string, wanted bool, users func() (map[string][]string, error)) (*state.Observed, error) {
+	out, err := p.api.DescribeObservabilityConfiguration(ctx, &sdk.DescribeObservabilityConfigurationInput{ObservabilityConfigurationArn: &arn})
+	if err != nil {
+		return nil, gone(arn, "describe", err)
+	}
+	if upper(out.ObservabilityConfiguration.Status) != types.ObservabilityConfigurationStatusActive {
+		return nil, nil
+	}
+	tags, by, err := p.sharedOf(ctx, arn, wanted, users)
+	if err != nil {
+		return nil, err
+	}
+	o := observedTracing(out.ObservabilityConfiguration, tags, by)
+	o.Detail = age(time.Since(aws.ToTime(out.ObservabilityConfiguration.CreatedAt)))
+	return &o, nil
+}
+
 // observeIngress reports the VPC ingress connections of the services.
 func (p *Provider) observeIngress(ctx context.Context, l looks, keep func(state.Observed)) error {
-	g, gctx := errgroup.WithContext(ctx)
+	reads, ctx := reconcile.NewReads(ctx)
 	pages := sdk.NewListVpcIngressConnectionsPaginator(p.api, &sdk.ListVpcIngressConnectionsInput{})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(gctx)
+		page, err := pages.NextPage(ctx)
 		if err != nil {
-			_ = g.Wait() // its errors follow from this one
+			_ = reads.Wait() // one that ended all of them has ended this, too
 			return fmt.Errorf("list VPC ingress connections: %w", awsapi.Explain(err))
 		}
 		for _, s := range page.VpcIngressConnectionSummaryList {
-			if !l.ingress[serviceName(aws.ToString(s.ServiceArn))] {
+			service := serviceName(aws.ToString(s.ServiceArn))
+			if !l.ingress[service] {
 				continue
 			}
-			g.Go(func() error {
-				o, err := p.describeIngress(gctx, aws.ToString(s.VpcIngressConnectionArn))
+			reads.Go(func() error {
+				o, err := p.describeIngress(ctx, aws.ToString(s.VpcIngressConnectionArn))
 				if err == nil && o != nil {
 					keep(*o)
 				}
-				return err
+				return awsapi.Unread(Service(service), err)
 			})
 		}
 	}
-	return g.Wait()
+	return reads.Wait()
 }
 
 // describeIngress reads one connection. It returns nil for one that is deleted by now.

@@ -68,15 +68,14 @@ func onlyThrottled(o *sdk.Options) {
 
 // scalingThere returns the ARN of the wanted configuration if apron has made it already.
 func (r run) scalingThere(ctx context.Context) (string, error) {
-	var arn string
-	want := r.a.Want
-	err := r.p.observeScaling(ctx, map[string]bool{r.name(): true}, nil, func(o state.Observed) {
-		same := o.Value("min") == want.Value("min") && o.Value("max") == want.Value("max") && o.Value("concurrency") == want.Value("concurrency")
-		if o.Address == r.a.Target && o.Owner == state.Shared && same {
-			arn = o.ID
-		}
-	})
-	return arn, err
+	found := findings{live: state.Live{}}
+	err := r.p.observeScaling(ctx, map[string]bool{r.name(): true}, nil, &found)
+	o, want := found.live[r.a.Target], r.a.Want
+	same := o.Value("min") == want.Value("min") && o.Value("max") == want.Value("max") && o.Value("concurrency") == want.Value("concurrency")
+	if err == nil && o.Owner == state.Shared && same {
+		return o.ID, nil
+	}
+	return "", err
 }
 
 // deleteScaling deletes a scaling configuration. App Runner tells what is deleted already

@@ -3,7 +3,6 @@ package apprunner
 import (
 	"context"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
@@ -88,13 +87,8 @@ func tracingFor(spec state.Spec, live state.Live) (addr state.Address, own *stat
 // Whole reads a service and all that belongs to it or that it refers to, whatever a
 // manifest would ask. A service that is gone is not in the result.
 func (p *Provider) Whole(ctx context.Context, arn string) (state.Live, error) {
-	live := state.Live{}
-	var mu sync.Mutex
-	keep := func(o state.Observed) {
-		mu.Lock()
-		defer mu.Unlock()
-		live[o.Address] = o
-	}
+	found := findings{live: state.Live{}, whole: true}
+	live, keep := found.live, found.keep
 	name := serviceName(arn)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -118,7 +112,7 @@ func (p *Provider) Whole(ctx context.Context, arn string) (state.Live, error) {
 		own := map[state.Address]bool{stateAddress(o.Value("network.egress")): true}
 		l := looks{wanted: own, ingress: map[string]bool{name: true}, services: map[string]bool{name: true},
 			connectors: uses.Connector != "", tracing: stateAddress(o.Value("tracing")) == Tracing(tracingName)}
-		g.Go(func() error { return p.observeBeside(gctx, l, keep) })
+		g.Go(func() error { return p.observeBeside(gctx, l, &found) })
 		return g.Wait()
 	})
 	g.Go(func() error { return p.observeDomains(gctx, arn, keep) })

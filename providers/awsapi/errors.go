@@ -15,6 +15,18 @@ func Code(err error) string {
 	return ""
 }
 
+// Kind says which call failed and how, such as "ECR DescribeRepositories
+// AccessDeniedException": errors of one kind have one cause, as a rule. It is "" for what AWS
+// has not answered.
+func Kind(err error) string {
+	code := Code(err)
+	op, ok := errors.AsType[*smithy.OperationError](err)
+	if code == "" || !ok {
+		return ""
+	}
+	return op.Service() + " " + op.Operation() + " " + code
+}
+
 // Is reports whether err carries one of the AWS error codes.
 func Is(err error, codes ...string) bool {
 	got := Code(err)

@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
+
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // Error is an AWS error with what to do about it.
@@ -66,6 +70,37 @@ func Explain(err error) error {
 	return err
 }
 
+// Unread is err of a read that is about one thing: a [reconcile.ReadError], so that a run
+// goes on with what it can read. It is err itself where every other call would meet the same:
+// credentials that are no good, an endpoint that cannot be reached, an account that is not
+// signed up, a write where there may be none, or a run that was ended.
+func Unread(target state.Address, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.As(err, new(*WriteError)) {
+		return err
+	}
+	var api smithy.APIError
+	switch {
+	case !errors.As(err, &api):
+		if explainCredentials(err) != nil || explainNetwork(err) != nil {
+			return err
+		}
+	case slices.Contains(everywhere, api.ErrorCode()):
+		return err
+	}
+	return &reconcile.ReadError{Target: target, Err: err}
+}
+
+// everywhere are the codes of what is wrong with whoever calls, whatever the call is.
+var everywhere = slices.Concat(invalidCodes, expiredCodes, clockCodes, subscriptionCodes)
+
+var (
+	invalidCodes = []string{"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure",
+		"MissingAuthenticationToken", "IncompleteSignature"}
+	expiredCodes      = []string{"ExpiredToken", "ExpiredTokenException"}
+	clockCodes        = []string{"RequestExpired", "RequestTimeTooSkewed"}
+	subscriptionCodes = []string{"SubscriptionRequiredException", "OptInRequired"}
+)
+
 // explainCredentials tells of credentials that could not be had; nil if err is another.
 func explainCredentials(err error) error {
 	if e, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
@@ -108,28 +143,28 @@ func explainCode(err error, api smithy.APIError) error {
 	if _, ok := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; ok {
 		e.Fix = "AWS refused the rate of calls even after waiting: try again in a minute"
 	}
-	switch api.ErrorCode() {
-	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized":
+	is := func(codes ...string) bool { return slices.Contains(codes, api.ErrorCode()) }
+	switch {
+	case is("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"):
 		e.Credentials = true
 		e.Fix = "let the identity do this, or use another one; `apron docs permissions` lists what each command needs"
-	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure",
-		"MissingAuthenticationToken", "IncompleteSignature":
+	case is(invalidCodes...):
 		e.Credentials = true
 		e.Fix = "these credentials are not valid here: check AWS_PROFILE, AWS_ACCESS_KEY_ID and the clock"
-	case "ExpiredToken", "ExpiredTokenException":
+	case is(expiredCodes...):
 		e.Credentials = true
 		e.Fix = "sign in again: aws sso login, or renew the session token"
-	case "RequestExpired", "RequestTimeTooSkewed":
+	case is(clockCodes...):
 		e.Credentials = true
 		e.Fix = "AWS takes a request for a few minutes only: check this machine's clock"
-	case "SubscriptionRequiredException", "OptInRequired":
+	case is(subscriptionCodes...):
 		e.Credentials = true
 		e.Fix = "the account is not signed up for this service: a brand-new account is held until AWS has verified it, and some Regions have to be enabled first"
 		if op, ok := errors.AsType[*smithy.OperationError](err); ok && op.Service() == "AppRunner" {
 			e.Fix = "App Runner has been closed to new accounts since 2026-04-30, and a brand-new account is held for verification; " +
 				"AWS points to ECS Express Mode, which is target: ecs-express here: https://docs.aws.amazon.com/apprunner/latest/dg/apprunner-availability-change.html"
 		}
-	case "ServiceQuotaExceededException", "LimitExceededException", "LimitExceeded":
+	case is("ServiceQuotaExceededException", "LimitExceededException", "LimitExceeded"):
 		e.Fix = "raise the quota in Service Quotas, or delete what is not used"
 	}
 	if e.Fix == "" {

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 func TestExplain_saysWhyAndWhatNext(t *testing.T) {
@@ -140,4 +142,28 @@ func TestExplain_tellsOfCredentialsThatCannotBeHad(t *testing.T) {
 		})
 	}
 	require.Zero(t, s.connections.Load())
+}
+
+// TestUnread tells what is wrong with one thing from what every call would meet.
+func TestUnread(t *testing.T) {
+	target := state.Address{Target: "ecr", Kind: "repository", Name: "web"}
+	for code, about := range map[string]bool{
+		"AccessDeniedException": true, "ThrottlingException": true, "ServerException": true, "InvalidParameterException": true,
+		"ExpiredTokenException": false, "UnrecognizedClientException": false, "RequestExpired": false, "OptInRequired": false,
+	} {
+		s := serve(t, refuse(400, code, "no"))
+		err := fmt.Errorf("repository: %w", awsapi.Explain(reads["ECR gives a token"](t.Context(), impatient(load(t, s, awsapi.Options{})))))
+		got, ok := reconcile.Unread(awsapi.Unread(target, err))
+		require.Equal(t, about, ok, code)
+		if ok {
+			require.Equal(t, target, got[0].Target)
+			require.Equal(t, "ECR GetAuthorizationToken "+code, awsapi.Kind(got[0]))
+		}
+	}
+	for _, err := range []error{nil, context.Canceled, &awsapi.WriteError{}, &net.DNSError{IsNotFound: true}, &net.OpError{Op: "dial", Addr: &net.TCPAddr{}, Err: errors.New("refused")}} {
+		_, ok := reconcile.Unread(awsapi.Unread(target, err))
+		require.False(t, ok, "%v", err)
+	}
+	_, ok := reconcile.Unread(awsapi.Unread(target, fmt.Errorf("read: %w", context.DeadlineExceeded)))
+	require.True(t, ok, "a call that took too long is one call")
 }

@@ -36,14 +36,18 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 		defer mu.Unlock()
 		live[o.Address] = o
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	reads, ctx := reconcile.NewReads(ctx)
 	for repository, wanted := range tags {
-		g.Go(func() error { return p.observeRepository(ctx, repository, q.Users, keep) })
+		reads.Go(func() error {
+			return awsapi.Unread(Repository(repository), p.observeRepository(ctx, repository, q.Users, keep))
+		})
 		if len(wanted) > 0 {
-			g.Go(func() error { return p.observeTags(ctx, repository, wanted, q.Want, q.Users, keep) })
+			reads.Go(func() error {
+				return awsapi.Unread(Repository(repository), p.observeTags(ctx, repository, wanted, q.Want, q.Users, keep))
+			})
 		}
 	}
-	if err := g.Wait(); err != nil {
+	if err := reads.Wait(); err != nil {
 		return nil, nil, err
 	}
 	return live, nil, nil

@@ -22,12 +22,12 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
-	"golang.org/x/sync/errgroup"
 )
 
 // Type is the type of the addresses this package handles.
@@ -140,18 +140,18 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 			return nil, nil, err
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
+	reads, ctx := reconcile.NewReads(ctx)
+	reads.SetLimit(parallel)
 	for i := range roles {
 		if !exists(roles[i].address.Name) {
 			continue
 		}
-		g.Go(func() (err error) {
+		reads.Go(func() (err error) {
 			roles[i].role, err = read(ctx, p.api, roles[i].address.Name)
-			return err
+			return awsapi.Unread(roles[i].address, err)
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := reads.Wait(); err != nil {
 		return nil, nil, err
 	}
 	live := state.Live{}

@@ -58,7 +58,7 @@ func read(ctx context.Context, api reader, name string) (*role, error) {
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		return nil, fmt.Errorf("read role %q: %w", name, err)
+		return nil, fmt.Errorf("read role %q: %w", name, awsapi.Explain(err))
 	}
 	if got == nil {
 		return nil, nil
@@ -73,7 +73,7 @@ func read(ctx context.Context, api reader, name string) (*role, error) {
 		}
 		d, err := readInline(ctx, api, name, policy)
 		if err != nil {
-			return nil, fmt.Errorf("read role %q: policy %q: %w", name, policy, err)
+			return nil, fmt.Errorf("read role %q: policy %q: %w", name, policy, awsapi.Explain(err))
 		}
 		if d != nil {
 			got.inline[policy] = *d

@@ -49,39 +49,59 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 	if !q.Users {
 		return live, nil, nil
 	}
+	reads, ctx := reconcile.NewReads(ctx)
+	reads.SetLimit(1) // five calls a second are all there are
 	for _, spec := range q.Specs {
-		prefix := "/aws/apprunner/" + spec.Service + "/"
-		pages := sdk.NewDescribeLogGroupsPaginator(p.api, &sdk.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return nil, nil, fmt.Errorf("list log groups below %s: %w", prefix, awsapi.Explain(err))
-			}
-			for _, g := range page.LogGroups {
-				addr := state.Address{Target: "logs", Kind: "group", Name: aws.ToString(g.LogGroupName)}
-				live[addr] = state.Observed{Resource: state.Resource{Address: addr}, ID: aws.ToString(g.Arn), Owner: state.Ours, Phase: state.Ready}
-			}
-		}
+		reads.Go(func() error { return awsapi.Unread(Below(spec.Service), p.observe(ctx, spec.Service, live)) })
+	}
+	if err := reads.Wait(); err != nil {
+		return nil, nil, err
 	}
 	return live, nil, nil
+}
+
+func (p *Provider) observe(ctx context.Context, service string, live state.Live) error {
+	below := prefix(service)
+	pages := sdk.NewDescribeLogGroupsPaginator(p.api, &sdk.DescribeLogGroupsInput{LogGroupNamePrefix: &below})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list log groups below %s: %w", below, awsapi.Explain(err))
+		}
+		for _, g := range page.LogGroups {
+			addr := group(aws.ToString(g.LogGroupName))
+			live[addr] = state.Observed{Resource: state.Resource{Address: addr}, ID: aws.ToString(g.Arn), Owner: state.Ours, Phase: state.Ready}
+		}
+	}
+	return nil
+}
+
+// prefix is what the names of a service's log groups begin with.
+func prefix(service string) string { return "/aws/apprunner/" + service + "/" }
+
+// Below is the address that stands for all log groups of a service.
+func Below(service string) state.Address { return group(prefix(service)) }
+
+func group(name string) state.Address {
+	return state.Address{Target: "logs", Kind: "group", Name: name}
 }
 
 // Last returns the id of the last service of a name that left log groups behind, or "". It
 // is the one whose groups were made last: they outlive the service, and the next of the
 // same name has another id.
 func (p *Provider) Last(ctx context.Context, service string) (string, error) {
-	prefix := "/aws/apprunner/" + service + "/"
+	below := prefix(service)
 	var id string
 	var made int64
-	pages := sdk.NewDescribeLogGroupsPaginator(p.api, &sdk.DescribeLogGroupsInput{LogGroupNamePrefix: &prefix})
+	pages := sdk.NewDescribeLogGroupsPaginator(p.api, &sdk.DescribeLogGroupsInput{LogGroupNamePrefix: &below})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return "", fmt.Errorf("list log groups below %s: %w", prefix, awsapi.Explain(err))
+			return "", fmt.Errorf("list log groups below %s: %w", below, awsapi.Explain(err))
 		}
 		for _, g := range page.LogGroups {
 			if at := aws.ToInt64(g.CreationTime); id == "" || at > made {
-				id, _, _ = strings.Cut(strings.TrimPrefix(aws.ToString(g.LogGroupName), prefix), "/")
+				id, _, _ = strings.Cut(strings.TrimPrefix(aws.ToString(g.LogGroupName), below), "/")
 				made = at
 			}
 		}

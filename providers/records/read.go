@@ -11,9 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/providers/ecr"
+	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/release"
 )
 
@@ -37,9 +38,9 @@ func (s *Store) Recent(ctx context.Context, places []Place) (map[Place]release.R
 	var mu sync.Mutex
 	all := map[Place]release.Recent{}
 	var damaged []Damage
-	g, ctx := errgroup.WithContext(ctx)
-	for _, of := range byRepository {
-		g.Go(func() error {
+	reads, ctx := reconcile.NewReads(ctx)
+	for repository, of := range byRepository {
+		reads.Go(func() error {
 			found, bad, err := s.recent(ctx, of)
 			mu.Lock()
 			defer mu.Unlock()
@@ -47,10 +48,10 @@ func (s *Store) Recent(ctx context.Context, places []Place) (map[Place]release.R
 				all[p] = r
 			}
 			damaged = append(damaged, bad...)
-			return err
+			return awsapi.Unread(ecr.Repository(repository), err)
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := reads.Wait(); err != nil {
 		return nil, nil, err
 	}
 	slices.SortFunc(damaged, func(a, b Damage) int { return cmp.Compare(a.Tag, b.Tag) })

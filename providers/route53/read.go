@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
@@ -121,17 +120,17 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 	}
 	live := state.Live{}
 	var mu sync.Mutex
-	g, ctx := errgroup.WithContext(ctx)
+	reads, ctx := reconcile.NewReads(ctx)
 	for _, s := range q.Specs {
 		for _, d := range s.Domains {
 			zone, ok := zones[d.Name]
 			if !ok {
 				continue
 			}
-			g.Go(func() error {
+			reads.Go(func() error {
 				sets, err := p.sets(ctx, zone, base(d.Name))
 				if err != nil {
-					return err
+					return awsapi.Unread(Address(d.Name), err)
 				}
 				if o, ok := observed(d, zone, sets, state.Address{Target: "apprunner", Kind: "service", Name: s.Service}); ok {
 					mu.Lock()
@@ -142,7 +141,7 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 			})
 		}
 	}
-	if err := g.Wait(); err != nil {
+	if err := reads.Wait(); err != nil {
 		return nil, nil, err
 	}
 	return live, nil, nil

@@ -8,9 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/apron-deploy/apron/providers/awsapi"
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // api is what this package calls of Secrets Manager.
@@ -61,19 +63,25 @@ type Reference struct {
 // parallel is how many secrets are looked up at once.
 const parallel = 8
 
+// Named is the address of a secret that a manifest refers to.
+func Named(ref string) state.Address {
+	return state.Address{Target: "secretsmanager", Kind: "secret", Name: ref}
+}
+
 // Resolve looks up secrets by name or ARN, with or without a JSON key at the end of the
-// ARN. The result has an entry for every reference.
+// ARN. The result has an entry for every reference. Its error tells which of them could not
+// be looked up, as [reconcile.Unread] takes it apart.
 func (r *Resolver) Resolve(ctx context.Context, refs []string) (map[string]Reference, error) {
 	found := make([]Reference, len(refs))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
+	reads, ctx := reconcile.NewReads(ctx)
+	reads.SetLimit(parallel)
 	for i, ref := range refs {
-		g.Go(func() (err error) {
+		reads.Go(func() (err error) {
 			found[i], err = r.describe(ctx, ref)
-			return err
+			return awsapi.Unread(Named(ref), err)
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := reads.Wait(); err != nil {
 		return nil, err
 	}
 	all := map[string]Reference{}
@@ -96,7 +104,7 @@ func (r *Resolver) describe(ctx context.Context, ref string) (Reference, error) 
 		// An ARN is all that App Runner needs; only a name depends on the look-up.
 		return Reference{ARN: id, Exists: true, Unchecked: true}, nil
 	case err != nil:
-		return Reference{}, fmt.Errorf("look up secret %q: %w", ref, err)
+		return Reference{}, fmt.Errorf("look up secret %q: %w", ref, awsapi.Explain(err))
 	}
 	return reference(out), nil
 }

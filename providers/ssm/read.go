@@ -13,6 +13,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/reconcile"
 )
 
 // reader is what reading parameters calls.
@@ -39,7 +41,7 @@ func readPath(ctx context.Context, api reader, path string) ([]parameter, error)
 		found, err = list(ctx, api, path, false)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read parameters below %s: %w", path, err)
+		return nil, fmt.Errorf("read parameters below %s: %w", path, awsapi.Explain(err))
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
@@ -78,7 +80,7 @@ func readTags(ctx context.Context, api reader, name string) (map[string]string, 
 	case awsapi.Is(err, "InvalidResourceId"):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("read tags of parameter %q: %w", name, err)
+		return nil, fmt.Errorf("read tags of parameter %q: %w", name, awsapi.Explain(err))
 	}
 	return fromTags(out.TagList), nil
 }
@@ -121,7 +123,8 @@ type Reference struct {
 }
 
 // Resolve looks up parameters by name or ARN, and never reads a value. The result has an
-// entry for every name.
+// entry for every name. Its error tells which could not be looked up, as [reconcile.Unread]
+// takes it apart.
 func (p *Provider) Resolve(ctx context.Context, names []string) (map[string]Reference, error) {
 	refs := map[string]Reference{}
 	ask := map[string][]string{} // what to ask for, and the names that mean it
@@ -143,19 +146,15 @@ func (p *Provider) Resolve(ctx context.Context, names []string) (map[string]Refe
 	slices.Sort(all)
 	batches := slices.Collect(slices.Chunk(all, batch))
 	found := make([][]types.Parameter, len(batches))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
+	reads, ctx := reconcile.NewReads(ctx)
+	reads.SetLimit(parallel)
 	for i, b := range batches {
-		g.Go(func() error {
-			out, err := p.api.GetParameters(gctx, &sdk.GetParametersInput{Names: b, WithDecryption: aws.Bool(false)})
-			if err != nil {
-				return fmt.Errorf("look up parameters %s: %w", strings.Join(b, ", "), err)
-			}
-			found[i] = out.Parameters
-			return nil
+		reads.Go(func() (err error) {
+			found[i], err = p.lookUp(ctx, b, ask)
+			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := reads.Wait(); err != nil {
 		return nil, err
 	}
 	for _, got := range slices.Concat(found...) {
@@ -166,6 +165,35 @@ func (p *Provider) Resolve(ctx context.Context, names []string) (map[string]Refe
 		}
 	}
 	return refs, nil
+}
+
+// lookUp asks for parameters at once. A call is denied as a whole, so that each is asked for
+// by itself to find out which of them it is about. names are how they are referred to.
+func (p *Provider) lookUp(ctx context.Context, batch []string, names map[string][]string) ([]types.Parameter, error) {
+	out, err := p.api.GetParameters(ctx, &sdk.GetParametersInput{Names: batch, WithDecryption: aws.Bool(false)})
+	if err == nil {
+		return out.Parameters, nil
+	}
+	err = fmt.Errorf("look up parameters %s: %w", strings.Join(batch, ", "), awsapi.Explain(err))
+	reads, ctx := reconcile.NewReads(ctx)
+	if len(batch) == 1 {
+		for _, name := range names[batch[0]] {
+			reads.Go(func() error { return awsapi.Unread(Named(name), err) })
+		}
+		return nil, reads.Wait()
+	}
+	if _, ok := reconcile.Unread(awsapi.Unread(Named(batch[0]), err)); !ok {
+		return nil, err
+	}
+	found := make([][]types.Parameter, len(batch))
+	for i, name := range batch {
+		reads.Go(func() (err error) {
+			found[i], err = p.lookUp(ctx, []string{name}, names)
+			return err
+		})
+	}
+	err = reads.Wait()
+	return slices.Concat(found...), err
 }
 
 // local turns an ARN into the parameter's name, and says whether it is one that this

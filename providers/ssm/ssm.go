@@ -20,12 +20,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 )
 
@@ -39,6 +39,12 @@ func prefix(service string) string { return "/apron/" + service + "/" }
 
 // Address is the address of the parameter that holds a service's secret.
 func Address(service, key string) state.Address { return address(ParameterName(service, key)) }
+
+// Below is the address that stands for all parameters of a service.
+func Below(service string) state.Address { return address(prefix(service)) }
+
+// Named is the address of a parameter that a manifest refers to by its name or ARN.
+func Named(ref string) state.Address { return address(ref) }
 
 func address(name string) state.Address {
 	return state.Address{Target: "ssm", Kind: "parameter", Name: name}
@@ -108,15 +114,15 @@ const parallel = 8
 // path, so that a secret that left the manifest can be removed.
 func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, []state.Note, error) {
 	found := make([][]parameter, len(q.Specs))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
+	reads, ctx := reconcile.NewReads(ctx)
+	reads.SetLimit(parallel)
 	for i, spec := range q.Specs {
-		g.Go(func() (err error) {
+		reads.Go(func() (err error) {
 			found[i], err = readPath(ctx, p.api, prefix(spec.Service))
-			return err
+			return awsapi.Unread(Below(spec.Service), err)
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := reads.Wait(); err != nil {
 		return nil, nil, err
 	}
 	live := state.Live{}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/wafv2"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
@@ -32,12 +31,12 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 	}
 	live := state.Live{}
 	var mu sync.Mutex
-	g, ctx := errgroup.WithContext(ctx)
+	reads, ctx := reconcile.NewReads(ctx)
 	for name, arn := range arns {
-		g.Go(func() error {
+		reads.Go(func() error {
 			acl, err := p.acl(ctx, arn)
 			if err != nil || acl == "" {
-				return err
+				return awsapi.Unread(Address(name), err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -49,7 +48,7 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := reads.Wait(); err != nil {
 		return nil, nil, err
 	}
 	return live, nil, nil

@@ -9,7 +9,7 @@ import (
 // Comment is what a comment on a pull request says besides the plan.
 type Comment struct {
 	Marker      string // hidden, by which the comment is found again
-	Short       string // the marker of a comment that is cut
+	Short       string // the marker of a comment that is cut, or that lacks what could not be read
 	Fingerprint string
 	Since       *Since // nil in the first version
 	Max         int    // characters
@@ -22,13 +22,18 @@ type Since struct {
 	Gone    []string `json:"gone,omitempty"`
 }
 
-// Body writes the comment. Where the whole is too long, sections are left out, the least
+// Body writes the comment. One of a plan that lacks what could not be read says so, and has
+// the marker of one that approves nothing. Where the whole is too long, sections are left out, the least
 // needed first, and the comment says so.
 func (c Comment) Body(v *Plan) string {
 	head := fmt.Sprintf("**%s**\n\n", v.headline())
 	rest := strings.TrimPrefix(v.markdown(), head)
 	since, graph := c.Since.markdown(), v.graph()
 	whole := c.Marker + "\n" + head + v.caution() + since + rest + "\n" + graph + "Fingerprint: " + code(c.Fingerprint) + "\n"
+	if unread := v.unread(); unread != "" {
+		head += unread
+		whole = c.Short + "\n" + head + v.caution() + since + rest + "\n" + graph
+	}
 	if utf8.RuneCountInString(whole) <= c.Max {
 		return whole
 	}
@@ -44,6 +49,21 @@ func (c Comment) Body(v *Plan) string {
 		}
 	}
 	return c.Short + "\n" + head + note + "all but the summary, also which settings widen access.\n"
+}
+
+// unread is a box that says that there are services of which the plan knows nothing, so that
+// nobody can agree to it.
+func (v *Plan) unread() string {
+	var names []string
+	for _, s := range v.Header.Services {
+		if s.Result == Unread {
+			names = append(names, code(s.Name))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "> [!WARNING]\n> This comment approves nothing: what there is to do for " + list(names, "") + " is not known. Why it cannot be read stands below.\n\n"
 }
 
 // caution is a red box that names every setting that lets somebody do more than before.

@@ -34,6 +34,9 @@ type ServiceDrift struct {
 	// what was released and new what is live.
 	Resources []Action `json:"resources"`
 	Compared  int      `json:"compared"` // resources
+	// Result and Errors say why nothing was compared: unread, refused or skipped.
+	Result string    `json:"result,omitempty"`
+	Errors []Problem `json:"errors,omitempty"`
 }
 
 // NewDrift makes a view of services that are added to it.
@@ -65,6 +68,15 @@ func (v *Drift) Add(service string, success *release.Record, actions []plan.Acti
 	v.Services = append(v.Services, s)
 }
 
+// LeaveOut adds a service of which nothing was compared, and why.
+func (v *Drift) LeaveOut(service, result string, err error) {
+	s := ServiceDrift{Service: service, Resources: []Action{}, Result: result}
+	for _, p := range problems(err) {
+		s.Errors = append(s.Errors, Problem{Why: p.text, Hint: p.hint})
+	}
+	v.Services = append(v.Services, s)
+}
+
 // turned shows a field from the other side: what happened, and not what would undo it.
 func (f Field) turned() Field {
 	f.Old, f.New = f.New, f.Old
@@ -81,6 +93,9 @@ func (f Field) turned() Field {
 // head says how a service is; quote is how foreign text is written.
 func (s ServiceDrift) head(quote func(string) string) string {
 	name, differs := quote(s.Service), len(s.Resources) > 0
+	if len(s.Errors) > 0 {
+		return fmt.Sprintf("%s was not compared, %s: %s", name, s.Result, quote(s.Errors[0].Why))
+	}
 	if s.Release == 0 {
 		than := " is as the manifest says"
 		if differs {
@@ -98,7 +113,11 @@ func (s ServiceDrift) head(quote func(string) string) string {
 // Headline counts what differs.
 func (v *Drift) Headline() string {
 	settings, gone := 0, 0
+	var out []string
 	for _, s := range v.Services {
+		if len(s.Errors) > 0 {
+			out = append(out, inSentence(s.Service))
+		}
 		for _, r := range s.Resources {
 			settings += len(r.Fields)
 			if r.Op == string(plan.Create) {
@@ -107,14 +126,16 @@ func (v *Drift) Headline() string {
 		}
 	}
 	switch {
+	case !v.Drifted && len(out) > 0:
+		return "No drift of the other services." + without(out)
 	case !v.Drifted:
 		return "No drift."
 	case gone == 0:
-		return fmt.Sprintf("Drift: %s changed.", count(settings, "setting"))
+		return fmt.Sprintf("Drift: %s changed.", count(settings, "setting")) + without(out)
 	case settings == 0:
-		return fmt.Sprintf("Drift: %s gone.", count(gone, "resource"))
+		return fmt.Sprintf("Drift: %s gone.", count(gone, "resource")) + without(out)
 	}
-	return fmt.Sprintf("Drift: %s changed, %s gone.", count(settings, "setting"), count(gone, "resource"))
+	return fmt.Sprintf("Drift: %s changed, %s gone.", count(settings, "setting"), count(gone, "resource")) + without(out)
 }
 
 func count(n int, of string) string {

@@ -47,7 +47,7 @@ func (v *Drift) Named(hide func(string) string) *Drift {
 	named.Header, named.Notes, named.Services = v.Header.named(hide), namedNotes(v.Notes, hide), slices.Clone(v.Services)
 	for i := range named.Services {
 		s := &named.Services[i]
-		s.Service, s.By, s.Resources = hide(s.Service), hide(s.By), namedActions(s.Resources, hide)
+		s.Service, s.By, s.Resources, s.Errors = hide(s.Service), hide(s.By), namedActions(s.Resources, hide), namedProblems(s.Errors, hide)
 	}
 	return &named
 }
@@ -59,12 +59,17 @@ func (h Header) named(hide func(string) string) Header {
 	}
 	for i := range h.Services {
 		s := &h.Services[i]
-		s.Name, s.URL, s.Version, s.Errors = hide(s.Name), hide(s.URL), hide(s.Version), slices.Clone(s.Errors)
-		for j := range s.Errors {
-			s.Errors[j].Why, s.Errors[j].Hint = hide(s.Errors[j].Why), hide(s.Errors[j].Hint)
-		}
+		s.Name, s.URL, s.Version, s.Errors = hide(s.Name), hide(s.URL), hide(s.Version), namedProblems(s.Errors, hide)
 	}
 	return h
+}
+
+func namedProblems(problems []Problem, hide func(string) string) []Problem {
+	problems = slices.Clone(problems)
+	for i := range problems {
+		problems[i].Why, problems[i].Hint = hide(problems[i].Why), hide(problems[i].Hint)
+	}
+	return problems
 }
 
 func namedActions(actions []Action, hide func(string) string) []Action {

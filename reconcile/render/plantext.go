@@ -49,10 +49,10 @@ func (v *Plan) text(o Options) string {
 // headline is Terraform's summary line.
 func (v *Plan) headline() string {
 	if len(v.Actions) == 0 && v.Header.Destroy {
-		return "Nothing to destroy."
+		return "Nothing to destroy." + v.Header.without()
 	}
 	if len(v.Actions) == 0 && v.Header.Verb != "" {
-		return "Nothing to " + v.Header.Verb + "."
+		return "Nothing to " + v.Header.Verb + "." + v.Header.without()
 	}
 	without := v.Header.without()
 	warned := slices.ContainsFunc(v.Notes, func(n Note) bool { return n.Warning })

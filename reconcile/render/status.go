@@ -21,7 +21,7 @@ var _ View = (*Status)(nil)
 // ServiceStatus is one service.
 type ServiceStatus struct {
 	Service string `json:"service"`
-	Status  string `json:"status"` // App Runner's own, or ABSENT
+	Status  string `json:"status"` // App Runner's own, ABSENT, or UNKNOWN where it could not be read
 	URL     string `json:"url,omitempty"`
 	Owner   string `json:"owner,omitempty"`
 	ARN     string `json:"arn,omitempty"`
@@ -97,6 +97,15 @@ func NewStatus(account, region string, services []ServiceStatus) *Status {
 		v.Services = append(v.Services, s)
 	}
 	return v
+}
+
+// UnknownStatus is that of a service that could not be read, or whose manifest is not sound.
+func UnknownStatus(service string, err error) ServiceStatus {
+	s := ServiceStatus{Service: service, Status: "UNKNOWN"}
+	for _, p := range problems(err) {
+		s.Unknown = append(s.Unknown, p.text)
+	}
+	return s
 }
 
 // rows are what is known of a service, label by label. A label that is empty continues
@@ -186,7 +195,7 @@ func phaseHue(status string) string {
 	switch {
 	case status == "RUNNING":
 		return green
-	case strings.HasSuffix(status, "_FAILED"), status == "ABSENT":
+	case strings.HasSuffix(status, "_FAILED"), status == "ABSENT", status == "UNKNOWN":
 		return red
 	}
 	return yellow

@@ -15,6 +15,7 @@ const (
 	Changes   = "changes"   // the plan does something to it
 	Unchanged = "unchanged" // there is nothing to do for it
 	Refused   = "refused"   // its manifest or its plan is not sound, and nothing is done to it
+	Unread    = "unread"    // what is live of it, or what it needs, could not be read, and nothing is done to it
 	Locked    = "locked"    // another run writes to it, and this one does nothing
 	Skipped   = "skipped"   // something it needs did not succeed, or is left out
 )
@@ -89,9 +90,15 @@ func inSentence(s string) string {
 
 // without is a sentence that names the services that are left out, or "".
 func (h Header) without() string {
-	names := h.leftOut()
+	if !h.tells() {
+		return ""
+	}
+	return without(h.leftOut())
+}
+
+func without(names []string) string {
 	switch n := len(names); {
-	case !h.tells() || n == 0:
+	case n == 0:
 		return ""
 	case n == 1:
 		return " 1 service is left out: " + names[0] + "."
@@ -173,7 +180,7 @@ func faringColor(result string) string {
 	switch result {
 	case Unchanged:
 		return dim
-	case Refused:
+	case Refused, Unread:
 		return red
 	}
 	return statusColor(result)
