@@ -186,7 +186,7 @@ func (p *Provider) usersOf(ctx context.Context, services map[string]bool) (map[s
 		err = nil
 		for _, e := range unread {
 			if !services[e.Target.Name] { // those are told by themselves
-				users[anything] = append(users[anything], "service "+e.Target.Name+", which cannot be read")
+				users[anything] = append(users[anything], "service "+e.Target.Name+" (which cannot be read)")
 			}
 		}
 	}

@@ -30,6 +30,7 @@ type fake struct {
 	after   bool
 	lag     int               // how many reads a new parameter stays invisible
 	locked  bool              // nothing can be decrypted
+	secret  string            // a parameter that nobody may read; "" for none
 	deny    map[string]string // operation to error code
 	message string            // of a denial
 }
@@ -124,6 +125,9 @@ func (f *fake) GetParameters(_ context.Context, in *sdk.GetParametersInput, _ ..
 		out := &sdk.GetParametersOutput{}
 		for _, name := range in.Names {
 			base, selector, selected := strings.Cut(name, ":")
+			if base == f.secret {
+				return nil, refuse("AccessDeniedException", "not this one")
+			}
 			known := f.params[base]
 			if known != nil && known.hidden > 0 {
 				known.hidden--

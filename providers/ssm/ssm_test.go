@@ -352,7 +352,18 @@ func TestResolve(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, none)
 
-	f.deny = map[string]string{"GetParameters": "AccessDeniedException"}
+	f.secret = "/deep/p07" // one of ten denies the call for all of them
+	_, err = provider(f).Resolve(t.Context(), append(names, "arn:aws:ssm:us-east-1:123456789012:parameter/deep/p07"))
+	unread, ok := reconcile.Unread(err)
+	require.True(t, ok, "%v", err)
+	require.Len(t, unread, 2)
+	require.Equal(t, Named("/deep/p07"), unread[0].Target)
+	require.Equal(t, Named("arn:aws:ssm:us-east-1:123456789012:parameter/deep/p07"), unread[1].Target)
+	require.EqualError(t, unread[0], "look up parameters /deep/p07: AccessDeniedException: not this one")
+
+	f.deny = map[string]string{"GetParameters": "ExpiredTokenException"}
 	_, err = provider(f).Resolve(t.Context(), names)
 	require.ErrorContains(t, err, "look up parameters")
+	_, ok = reconcile.Unread(err)
+	require.False(t, ok)
 }

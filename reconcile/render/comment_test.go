@@ -31,6 +31,21 @@ func TestComment_body(t *testing.T) {
 	}
 }
 
+// TestComment_ofWhatCouldNotBeReadApprovesNothing, and says so whatever there is room for.
+func TestComment_ofWhatCouldNotBeReadApprovesNothing(t *testing.T) {
+	v := commented("v", 30)
+	lost := Service{Name: "a`b"}
+	lost.Refuse(Unread, hinted{"arn:x: describe: AccessDeniedException", ""})
+	v.Header.Services = []Service{{Name: "web", Result: Changes}, lost}
+	for _, max := range []int{65536, 1500, 800} {
+		body := Comment{Marker: "<!-- full -->", Short: "<!-- cut -->", Fingerprint: "apron-1", Max: max}.Body(v)
+		require.LessOrEqual(t, utf8.RuneCountInString(body), max)
+		require.True(t, strings.HasPrefix(body, "<!-- cut -->\n**Plan:"))
+		require.Contains(t, body, "> This comment approves nothing: what there is to do for `\"a\\x60b\"` is not known.")
+		require.NotContains(t, body, "apron-1")
+	}
+}
+
 func TestComment_isCutBySection(t *testing.T) {
 	for _, max := range []int{4000, 1500, 600} {
 		body := Comment{Marker: "<!-- full -->", Short: "<!-- cut -->", Fingerprint: "apron-1", Max: max, Since: &Since{Gone: []string{strings.Repeat("y", 900)}}}.Body(commented("v", 30))

@@ -68,6 +68,11 @@ func TestDrift(t *testing.T) {
 	clean.Add("web", &success, nil, 3)
 	clean.Add("api", nil, nil, 2)
 	everyFormat(t, "drift-none", clean)
+
+	clean.LeaveOut("b|d", Unread, hinted{"repository \"b|d\": describe: AccessDeniedException: no", "let the identity do this"})
+	everyFormat(t, "drift-unread", clean)
+	v.LeaveOut("b|d", Unread, hinted{"no", ""})
+	require.Equal(t, "Drift: 4 settings changed, 1 resource gone. 1 service is left out: `\"b\\x7cd\"`.", v.Headline())
 }
 
 func TestPlan_saysWhatSomebodyElseDid(t *testing.T) {
