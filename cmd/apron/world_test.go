@@ -55,33 +55,38 @@ func newWorld(t testing.TB, c *checkout, dir string, latency time.Duration) *wor
 // newWorldAt is a world whose waits are divided by speed.
 func newWorldAt(t testing.TB, c *checkout, dir string, latency time.Duration, speed float64) *world {
 	t.Helper()
+	return newWorldOf(t, c, sandbox.Options{Dir: dir, Speed: speed, Engine: inProcessEngine, Latency: latency})
+}
+
+// newWorldOf is a world whose sandbox is as the options say.
+func newWorldOf(t testing.TB, c *checkout, o sandbox.Options) *world {
+	t.Helper()
 	w := &world{t: t, dir: c.dir}
 	models, err := apimodel.Load()
 	require.NoError(t, err)
-	w.Server, err = sandbox.New(context.Background(), sandbox.Options{
-		Dir: dir, Account: sandboxAccount, Region: sandboxRegion, Speed: speed, Engine: inProcessEngine, Latency: latency,
-		Faults: func(service, operation string, _ int) sandbox.Fault {
-			call := service + " " + operation
-			w.mu.Lock()
-			hold := w.hold
-			w.mu.Unlock()
-			if hold != nil {
-				hold(call)
-			}
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.calls, w.times = append(w.calls, call), append(w.times, time.Since(w.began))
-			if w.fault == nil {
-				return sandbox.Fault{}
-			}
-			return w.fault(len(w.calls))
-		},
-		Seen: func(x wire.Exchange) {
-			if err := models.Check(x.Service, x.Operation, x.Request, x.Body); err != nil {
-				t.Errorf("AWS's model of its API: %v", err)
-			}
-		},
-	})
+	o.Account, o.Region = sandboxAccount, sandboxRegion
+	o.Faults = func(service, operation string, _ int) sandbox.Fault {
+		call := service + " " + operation
+		w.mu.Lock()
+		hold := w.hold
+		w.mu.Unlock()
+		if hold != nil {
+			hold(call)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.calls, w.times = append(w.calls, call), append(w.times, time.Since(w.began))
+		if w.fault == nil {
+			return sandbox.Fault{}
+		}
+		return w.fault(len(w.calls))
+	}
+	o.Seen = func(x wire.Exchange) {
+		if err := models.Check(x.Service, x.Operation, x.Request, x.Body); err != nil {
+			t.Errorf("AWS's model of its API: %v", err)
+		}
+	}
+	w.Server, err = sandbox.New(context.Background(), o)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -108,7 +108,7 @@ func (s *Server) assemble() (*world, error) {
 	}
 	services, err = apprunner.New(apprunner.Options{
 		Dir: filepath.Join(dir, "apprunner"), Account: o.Account, Region: o.Region, Clock: o.Clock, Endpoint: s.Endpoint,
-		Images: images, Roles: roles, Secrets: values{parameters, secrets}, Logs: events, Engine: s.engine,
+		Images: images, Roles: roles, Secrets: values{parameters, secrets}, Logs: events, Engine: s.engine, Services: o.Services,
 		Resolver: apprunner.Resolvers{names{zones}, elsewhere{s}}, Metrics: measured(metrics),
 	})
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *Server) assemble() (*world, error) {
 			o.Seen(x)
 		}
 	}
-	quotas, err := servicequotas.API(servicequotas.Options{Account: o.Account, Region: o.Region, Values: enforced()})
+	quotas, err := servicequotas.API(servicequotas.Options{Account: o.Account, Region: o.Region, Values: enforced(services)})
 	if err != nil {
 		return nil, err
 	}
@@ -166,8 +166,8 @@ func (s *Server) assemble() (*world, error) {
 }
 
 // enforced are the quotas of all services by their codes.
-func enforced() map[string]int {
-	all := apprunner.Quotas()
+func enforced(services *apprunner.Service) map[string]int {
+	all := services.Quotas()
 	maps.Copy(all, ecr.Quotas())
 	return all
 }

@@ -44,6 +44,8 @@ type Options struct {
 	Build string
 	// Idle is how long without a request the server runs; default for ever.
 	Idle time.Duration
+	// Services is App Runner's quota of services, which AWS raises on request; default 30.
+	Services int
 	// Latency is added to each API call.
 	Latency time.Duration
 	// Limited turns on AWS's default throughput limits where the sandbox has them.

@@ -61,6 +61,9 @@ type Options struct {
 	Logs     Logs
 	Engine   runner.Engine
 
+	// Services is how many there may be, a quota that AWS raises on request; default 30.
+	Services int
+
 	// Resolver validates custom domains; without one they stay pending.
 	Resolver Resolver
 

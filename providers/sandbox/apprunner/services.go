@@ -9,7 +9,7 @@ import (
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
-// maxServices is the quota per account and Region.
+// maxServices is the quota per account and Region, unless it is raised.
 // https://docs.aws.amazon.com/general/latest/gr/apprunner.html
 const maxServices = 30
 
@@ -116,8 +116,8 @@ func (s *Service) admit(st *state, name string) error {
 			return wire.Errorf(invalidRequest, "Service with the provided name already exists: %s.", name)
 		}
 	}
-	if n >= maxServices {
-		return quota(maxServices, "services")
+	if most := s.Quotas()[quotaServices]; n >= most {
+		return quota(most, "services")
 	}
 	return nil
 }
