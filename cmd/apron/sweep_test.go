@@ -14,8 +14,9 @@ import (
 )
 
 // TestSweep_diesAtEveryCall lets a first apply and a following one die at each of their
-// calls to AWS. What the next apply makes of it is what an apply that was never disturbed
-// makes: nothing is missing and nothing is there twice.
+// calls to AWS that has an effect: before AWS takes it, and before its answer is there.
+// What the next apply makes of it is what an apply that was never disturbed makes: nothing
+// is missing and nothing is there twice.
 func TestSweep_diesAtEveryCall(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t, small, built.tiny)
@@ -61,10 +62,10 @@ func sweep(t *testing.T, c *checkout, begin, replaced string) {
 	require.Greater(t, len(calls), 20)
 	require.NotContains(t, want, replaced)
 	for n, call := range calls {
-		whens := map[sandbox.When]string{sandbox.Before: "before", sandbox.After: "after"}
-		if reading.MatchString(call) {
-			delete(whens, sandbox.After) // it has no effect: that is to die before the next call
+		if n > 0 && reading.MatchString(call) {
+			continue // to die before it is to die after the call with an effect that came before it
 		}
+		whens := map[sandbox.When]string{sandbox.Before: "before", sandbox.After: "after"}
 		for when, name := range whens {
 			t.Run(fmt.Sprintf("%s %d %s", name, n+1, call), func(t *testing.T) {
 				t.Parallel()
