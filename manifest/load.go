@@ -49,6 +49,8 @@ type Set struct {
 	// EnvFiles are the absolute paths of the env files that were read and of the files
 	// that are build secrets: never part of an image.
 	EnvFiles []string
+	// Services are the names that the documents claim, sound or not, as far as they say.
+	Services []string
 	// Variables are the names under which the documents and their env files took values from
 	// the environment and from env files, by value: that text need not stand in the
 	// repository. Of several names of one value it is the first in the alphabet.
@@ -196,6 +198,9 @@ func reason(err error) error {
 func (l *loader) document(file, dir string, root *node, text []*Error) {
 	f, m := &findings{}, &Manifest{}
 	defer func() {
+		if m.Service != "" {
+			l.set.Services = append(l.set.Services, m.Service)
+		}
 		if errs := slices.Concat(text, f.errors); len(errs) > 0 {
 			l.refuse(m.Service, file, errs...)
 		}

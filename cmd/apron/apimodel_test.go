@@ -36,6 +36,7 @@ environments:
   one: {service: shop-one, domains: [], network: null, observability: null}
   two: {service: shop-two, domains: [], network: null, observability: null}
 `, built.tiny)
+	c.shared() // so that orphans are looked for
 	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
 	info := w.Info()
 	cfg := aws.Config{Region: info.Region, BaseEndpoint: aws.String(info.Endpoint()),
@@ -98,6 +99,9 @@ environments:
 		}
 		code, out := w.run(t.Context(), args...)
 		require.Contains(t, []int{exitOK, exitChanges}, code, "apron %v\n%s", args, out)
+		if args[0] == "plan" || args[0] == "drift" {
+			require.Contains(t, w.calls, "tagging GetResources")
+		}
 		for n := len(args); n > 0; n-- {
 			seen[strings.Join(args[:n], " ")] = true
 		}

@@ -55,7 +55,7 @@ func BenchmarkPlan(b *testing.B) {
 // names that the sandbox has for APIs; an operation with a pace of its own is not counted
 // among its API's calls.
 var paces = map[string]struct{ rate, burst float64 }{
-	"apprunner": {20, 40}, "ecr": {100, 200}, "iam": {20, 40}, "ssm": {40, 40}, "ecr BatchGetImage": {1000, 200},
+	"apprunner": {20, 40}, "ecr": {100, 200}, "iam": {20, 40}, "ssm": {40, 40}, "ecr BatchGetImage": {1000, 200}, "tagging": {15, 15},
 }
 
 // BenchmarkPlan_directory plans a directory of services that are not live yet, against a

@@ -82,6 +82,9 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 		return err
 	}
 	w := s.wire(o)
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	orphans := s.askForOrphans(asking)
 	f, err := goOn(ctx, s, func(ctx context.Context) (facts, error) { return s.released(ctx, w) })
 	if err != nil {
 		return err
@@ -91,6 +94,7 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 		return err
 	}
 	v := render.NewDrift(s.header(f.live), s.unsettled(f))
+	v.Leftovers = orphans(w)
 	found := map[string][]plan.Action{}
 	for _, spec := range s.specs {
 		d := differences[spec.Service]

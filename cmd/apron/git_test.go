@@ -14,7 +14,7 @@ import (
 )
 
 // runGit runs the real one in a directory, on the settings of nobody.
-func runGit(t *testing.T, dir string, args ...string) string {
+func runGit(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
 		if os.Getenv("APRON_TEST_ENGINES") == "required" {

@@ -73,6 +73,9 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 		return err
 	}
 	w := s.wire(applyFlags{})
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	orphans := s.askForOrphans(asking)
 	p, err := goOn(ctx, s, func(ctx context.Context) (planned, error) {
 		f, err := s.observe(ctx, w, false)
 		if err != nil {
@@ -84,6 +87,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 		return err
 	}
 	p.wrong = s.verified(ctx, w, p, flags)
+	p.left = orphans(w)
 	v := s.view(p)
 	if explain == "who" {
 		s.explainWho(ctx, v, p.facts)
@@ -132,7 +136,9 @@ func (s *session) view(p planned) *render.Plan {
 	h := s.header(p.facts.live)
 	h.Compared, h.Destroy, h.Verb = p.wanted, p.destroy, p.verb
 	h.Services = s.rows(p)
-	return render.NewPlan(p.plan, h)
+	v := render.NewPlan(p.plan, h)
+	v.Leftovers = p.left
+	return v
 }
 
 // busy reports whether an operation is under way on a service of this run.

@@ -184,6 +184,7 @@ func TestApplyApproved_whatHappensBeforeTheMerge(t *testing.T) {
 func TestApplyApproved_aManifestThatIsDeletedDestroysNothing(t *testing.T) {
 	t.Parallel()
 	p := newProposal(t, small)
+	p.c.shared()
 	p.manifest = "all"
 	require.NoError(t, os.CopyFS(filepath.Join(p.c.dir, "all", "app"), os.DirFS(filepath.Join(p.c.dir, "app"))))
 	p.c.write("all/shop.yaml", small)
@@ -194,8 +195,13 @@ func TestApplyApproved_aManifestThatIsDeletedDestroysNothing(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(p.c.dir, "all", "gone.yaml")))
 	p.replace("all/shop.yaml", "max: 2", "max: 3")
 	p.plan(t)
+	shown := p.hub.Comments()[0].Body
+	require.Contains(t, shown, "**1 service has no manifest in this checkout any more. Nothing is done to it.**")
+	require.Contains(t, shown, "made from `all/gone.yaml`, which this checkout does not have")
+	require.NotContains(t, shown, canary)
 	p.hub.Review("bob", "APPROVED")
 	p.hub.Merge("merge-1", 7)
+	p.tag(t, "gone", "apron:manifest", "github.com/acme/shop:all/shop.yaml") // it is one no more, which nobody has to approve
 	code, out = p.apply(t, "merge-1")
 	require.Equal(t, exitOK, code, out)
 	require.Contains(t, p.inventory(), "service RUNNING gone")

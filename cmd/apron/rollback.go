@@ -265,6 +265,7 @@ func (s *session) as(target release.Record) (*session, error) {
 		}
 	}
 	back := s.only(set.Documents[0].Spec)
+	back.specs[0].Origin = current.Origin // the release was perhaps made from another place
 	back.set = set
 	back.existing[target.Service] = target.Image.Tag
 	return back, nil

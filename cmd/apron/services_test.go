@@ -179,6 +179,7 @@ func directory(c *checkout, from, to int) {
 func TestPlan_callsOfLiveServicesAreFixed(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t, patient, built.tiny)
+	c.shared()
 	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
 	w.manifest = "."
 	var before map[string]int
@@ -211,7 +212,7 @@ func TestPlan_callsOfLiveServicesAreFixed(t *testing.T) {
 				"ssm GetParametersByPath": 1, "ssm ListTagsForResource": 1,
 			}, each)
 			require.Equal(t, map[string]int{
-				"sts GetCallerIdentity": 1, "apprunner ListServices": 1, "iam GetAccountAuthorizationDetails": 1,
+				"sts GetCallerIdentity": 1, "apprunner ListServices": 1, "tagging GetResources": 1, "iam GetAccountAuthorizationDetails": 1,
 				// of the one configuration that all of them share
 				"apprunner ListAutoScalingConfigurations": 1, "apprunner DescribeAutoScalingConfiguration": 1,
 				"apprunner ListServicesForAutoScalingConfiguration": 1, "apprunner ListTagsForResource": 1,

@@ -180,6 +180,7 @@ func (a *app) openSet(ctx context.Context, set *manifest.Set, identify, isolates
 			unsupported = multierror.Append(unsupported, &serviceError{d.Spec.Service, &manifest.Error{File: u.File, Line: u.Line, Column: u.Column, Path: u.Path,
 				Msg: "not supported yet", Fix: "take it out: apron does not ignore what it cannot do"}})
 		}
+		d.Spec.Origin = a.originOf(filepath.Join(d.Spec.Dir, filepath.Base(d.Spec.File)))
 		s.specs = append(s.specs, d.Spec)
 	}
 	if err := s.without(unsupported.ErrorOrNil()); err != nil {

@@ -34,6 +34,7 @@ import (
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/release"
+	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -325,8 +326,10 @@ type planned struct {
 	// missing are secrets without a value anywhere: an apply must not start.
 	missing error
 	// wrong is what is known to keep a rollout from succeeding.
-	wrong   error
-	wanted  int // how many resources were compared
+	wrong  error
+	wanted int // how many resources were compared
+	// left are services that are no part of the plan.
+	left    render.Leftovers
 	destroy bool
 	verb    string // of the command, unless it is apply or destroy
 	// recording says what is to be recorded of the plan's execution; nil for nothing.

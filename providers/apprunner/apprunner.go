@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,6 +31,7 @@ import (
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/orphan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -45,6 +47,7 @@ const (
 
 	tagService = "apron:service" // whose a resource is
 	tagManaged = "apron:managed" // any manifest may share it
+	tagOrigin  = orphan.Tag      // where the manifest is
 )
 
 // api is the part of the SDK's client that this package calls.
@@ -134,6 +137,9 @@ type Provider struct {
 	id     awsapi.Identity
 	region string
 	o      Options
+
+	mu     sync.Mutex
+	listed map[string]string // see Listed
 }
 
 var _ reconcile.Provider = (*Provider)(nil)

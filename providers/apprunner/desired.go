@@ -94,6 +94,9 @@ func Desired(spec state.Spec, in Inputs) []state.Resource {
 	for k, v := range spec.Tags {
 		add("tags."+k, v)
 	}
+	if spec.Origin != "" {
+		f = append(f, state.Field{Path: "tags." + tagOrigin, Value: spec.Origin, Provenance: true})
+	}
 	var resources []state.Resource
 	if spec.Scaling != nil {
 		addr, own := scalingFor(spec, in.Live)

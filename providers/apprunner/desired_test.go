@@ -51,6 +51,8 @@ func TestDesired_managesEachSettingThatIsGiven(t *testing.T) {
 			want: []state.Field{{Path: "secrets.KEY", Value: "arn:aws:ssm:us-east-1:123456789012:parameter/x", Restart: true}}},
 		"roles": {in: Inputs{Access: "iam/role/apron-x", Instance: "arn:aws:iam::123456789012:role/own"},
 			want: []state.Field{{Path: "access_role", Value: "iam/role/apron-x", Ref: true}, {Path: "instance_role", Value: "arn:aws:iam::123456789012:role/own"}}},
+		"where the manifest is": {spec: state.Spec{Origin: "github.com/acme/shop:deploy.yaml", Tags: map[string]string{"a": "1"}}, want: []state.Field{
+			{Path: "tags.a", Value: "1"}, {Path: "tags.apron:manifest", Value: "github.com/acme/shop:deploy.yaml", Provenance: true}}},
 		"secrets that changed since": {in: Inputs{Stale: "KEY"}, want: []state.Field{{Path: "deployment.secrets", Value: "current"}}},
 		"health, whole": {spec: state.Spec{Health: whole.Health}, want: []state.Field{
 			{Path: "health.healthy", Value: "2"}, {Path: "health.interval", Value: "20s"}, {Path: "health.path", Value: "/health"},

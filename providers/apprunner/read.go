@@ -3,6 +3,7 @@ package apprunner
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -132,6 +133,7 @@ func (p *Provider) list(ctx context.Context, names map[string]bool) ([]string, e
 	if len(names) == 0 {
 		return nil, nil
 	}
+	listed := map[string]string{}
 	pages := sdk.NewListServicesPaginator(p.api, &sdk.ListServicesInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -139,12 +141,27 @@ func (p *Provider) list(ctx context.Context, names map[string]bool) ([]string, e
 			return nil, fmt.Errorf("list services: %w", awsapi.Explain(err))
 		}
 		for _, s := range page.ServiceSummaryList {
-			if names[aws.ToString(s.ServiceName)] && s.Status != types.ServiceStatusDeleted {
+			if s.Status == types.ServiceStatusDeleted {
+				continue
+			}
+			listed[aws.ToString(s.ServiceArn)] = serviceURL(aws.ToString(s.ServiceUrl))
+			if names[aws.ToString(s.ServiceName)] {
 				arns = append(arns, aws.ToString(s.ServiceArn))
 			}
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listed = listed
 	return arns, nil
+}
+
+// Listed has the URL of every service of the account and Region by its ARN, as they were
+// last observed. It is empty before that.
+func (p *Provider) Listed() map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.listed)
 }
 
 // ARNs finds the ARNs of services by their names, for providers whose API knows no names.

@@ -238,7 +238,7 @@ func (r run) update(ctx context.Context) (done state.Outcome, err error) {
 	defer func() { err = hide(err, want.Fields, r.a.Have.Fields) }()
 	d.displace(want, have)
 	tagged, deploy, change := r.kinds()
-	if tagged {
+	if tagged || r.moved() {
 		if _, err := r.p.api.TagResource(ctx, &sdk.TagResourceInput{ResourceArn: &arn, Tags: d.tags}); err != nil {
 			return r.fail("tag", err)
 		}
@@ -312,6 +312,13 @@ func (r run) kinds() (tagged, deploy, change bool) {
 		}
 	}
 	return tagged, deploy, change
+}
+
+// moved reports whether the manifest is not where the service's tag has it: that is no
+// change by itself, and goes along with one.
+func (r run) moved() bool {
+	want, ok := r.a.Want.Get("tags." + tagOrigin)
+	return ok && !r.a.Second && r.a.Have.Value(want.Path) != want.Value
 }
 
 // current reads the service once nothing is under way. A second pass has no live state

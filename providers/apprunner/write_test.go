@@ -34,6 +34,17 @@ func plain(change ...func(*state.Spec)) state.Resource {
 
 func bigger(s *state.Spec) { s.CPU, s.Memory = ptr(1024), ptr(2048) }
 
+func moved(s *state.Spec) { s.Origin = "github.com/acme/shop:web.yaml" }
+
+// That a manifest has moved is no reason to touch its service.
+func TestUpdate_isNotPlannedForAManifestThatHasMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := running(t)
+		settled(t, p, plain(moved))
+		require.Empty(t, f.calls)
+	})
+}
+
 // running is a fake with the service as plain wants it.
 func running(t *testing.T) (*fake, *Provider) {
 	t.Helper()
@@ -94,6 +105,12 @@ func TestUpdate_sendsWhatItsChangesNeed(t *testing.T) {
 				f, _ := want.Get("secrets.KEY")
 				a.Changes = append(a.Changes, plan.Change{Path: f.Path, Old: &f, New: &f, Restart: true})
 			}},
+		"a setting, of a manifest that has moved": {want: plain(bigger, moved), calls: []string{"TagResource", "UpdateService"}},
+		"a secret's new value, of a manifest that has moved": {want: plain(moved), calls: []string{"TagResource", "StartDeployment"},
+			action: func(want state.Resource, a *plan.Action) {
+				f, _ := want.Get("secrets.KEY")
+				a.Changes = []plan.Change{{Path: f.Path, Old: &f, New: &f, Restart: true}}
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -110,6 +127,10 @@ func TestUpdate_sendsWhatItsChangesNeed(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, tc.calls, f.calls)
 				settled(t, p, tc.want)
+				if f, ok := tc.want.Get("tags.apron:manifest"); ok {
+					_, live := planned(t.Context(), t, p, tc.want, plan.Options{})
+					require.Equal(t, f.Value, live[tc.want.Address].Value(f.Path))
+				}
 			})
 		})
 	}

@@ -20,6 +20,7 @@ type limits map[string]*rate.Limiter
 // https://docs.aws.amazon.com/general/latest/gr/ssm.html
 // https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html
 // https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
+// https://docs.aws.amazon.com/tag-editor/latest/userguide/reference.html
 func newLimits() limits {
 	return limits{
 		"AppRunner": rate.NewLimiter(20, 40),
@@ -34,6 +35,8 @@ func newLimits() limits {
 		"CloudWatch":        rate.NewLimiter(20, 40),
 		"Route 53":          rate.NewLimiter(5, 5),
 		"WAFV2":             rate.NewLimiter(1, 2),
+
+		"Resource Groups Tagging API": rate.NewLimiter(15, 15),
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/apron-deploy/apron/providers/sandbox/ssm"
 	"github.com/apron-deploy/apron/providers/sandbox/store"
 	"github.com/apron-deploy/apron/providers/sandbox/sts"
+	"github.com/apron-deploy/apron/providers/sandbox/tagging"
 	"github.com/apron-deploy/apron/providers/sandbox/wafv2"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
@@ -144,7 +145,10 @@ func (s *Server) assemble() (*world, error) {
 	}
 	mux := wire.NewMux(wire.MuxOptions{Verifier: s.verifier(), Around: s.around, Log: s.logCall, Seen: seen})
 	operations := map[string]map[string]wire.Operation{}
-	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API(), firewall.API(), cryptographic.API(), quotas} {
+	tags := tagging.API(tagging.Options{Sources: map[string]func() map[string]map[string]string{
+		"apprunner": services.Tagged, "ecr": images.Tagged, "ssm": parameters.Tagged, "secretsmanager": secrets.Tagged, "logs": events.Tagged,
+	}})
+	for _, api := range []wire.API{images.API(), services.API(), parameters.API(), secrets.API(), events.API(), firewall.API(), cryptographic.API(), quotas, tags} {
 		mux.Add(api)
 		operations[api.SigningName] = api.Operations
 	}

@@ -44,6 +44,9 @@ func Of(p *plan.Plan, account, region string) Fingerprint {
 		h := sha256.New()
 		write(h, string(a.Op), a.Target.String(), want, a.Have.ID)
 		for _, c := range a.Changes {
+			if c.Old == nil && c.New != nil && c.New.Provenance {
+				continue // of a create, and no part of what is wanted
+			}
 			write(h, c.Path, had(c.Old), fmt.Sprint(c.Unknown, c.Restart, c.Widening))
 		}
 		f.Steps = append(f.Steps, Step{ID: string(a.ID), Target: a.Target.String(), Op: string(a.Op), Want: want, Hash: sum(h)})

@@ -68,18 +68,19 @@ func TestCheck(t *testing.T) {
 		then, now                 world
 		added, changed, forgotten []string
 	}{
-		"the same":                             {then: then, now: then},
-		"a part is done already":               {then: then, now: of(both, web("1024", "2048"), resource(key, secret("old")))},
-		"all is done already":                  {then: then, now: of(both, both...)},
-		"somebody changed what is to change":   {then: then, now: of(both, web("512", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
-		"somebody did half of a change":        {then: then, now: of(both, web("1024", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
-		"the manifest wants something else":    {then: then, now: of([]state.Resource{web("2048", "4096"), both[1]}, web("256", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
-		"another value of the secret":          {then: then, now: of([]state.Resource{both[0], resource(key, secret("newer"))}, web("256", "512"), resource(key, secret("old")))},
-		"something else has to be done":        {then: of(both, web("256", "512"), both[1]), now: then, added: []string{"update ssm/parameter//apron/web/KEY"}},
-		"the manifest does not want it now":    {then: of(both, web("1024", "2048")), now: of(both[:1], web("1024", "2048")), forgotten: []string{"create ssm/parameter//apron/web/KEY"}},
-		"a deletion that is done":              {then: of(both[:1], both...), now: of(both[:1], both[0])},
-		"a deletion that is not wanted now":    {then: of(both[:1], both...), now: of(both, both...), forgotten: []string{"delete ssm/parameter//apron/web/KEY"}},
-		"another commit with the same changes": {then: of([]state.Resource{resource(service, commit("a"), field("cpu", "1"))}, resource(service, commit("0"), field("cpu", "2"))), now: of([]state.Resource{resource(service, commit("b"), field("cpu", "1"))}, resource(service, commit("0"), field("cpu", "2")))},
+		"the same":                               {then: then, now: then},
+		"a part is done already":                 {then: then, now: of(both, web("1024", "2048"), resource(key, secret("old")))},
+		"all is done already":                    {then: then, now: of(both, both...)},
+		"somebody changed what is to change":     {then: then, now: of(both, web("512", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
+		"somebody did half of a change":          {then: then, now: of(both, web("1024", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
+		"the manifest wants something else":      {then: then, now: of([]state.Resource{web("2048", "4096"), both[1]}, web("256", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
+		"another value of the secret":            {then: then, now: of([]state.Resource{both[0], resource(key, secret("newer"))}, web("256", "512"), resource(key, secret("old")))},
+		"something else has to be done":          {then: of(both, web("256", "512"), both[1]), now: then, added: []string{"update ssm/parameter//apron/web/KEY"}},
+		"the manifest does not want it now":      {then: of(both, web("1024", "2048")), now: of(both[:1], web("1024", "2048")), forgotten: []string{"create ssm/parameter//apron/web/KEY"}},
+		"a deletion that is done":                {then: of(both[:1], both...), now: of(both[:1], both[0])},
+		"a deletion that is not wanted now":      {then: of(both[:1], both...), now: of(both, both...), forgotten: []string{"delete ssm/parameter//apron/web/KEY"}},
+		"another commit with the same changes":   {then: of([]state.Resource{resource(service, commit("a"), field("cpu", "1"))}, resource(service, commit("0"), field("cpu", "2"))), now: of([]state.Resource{resource(service, commit("b"), field("cpu", "1"))}, resource(service, commit("0"), field("cpu", "2")))},
+		"a create without what names the commit": {then: of([]state.Resource{resource(service, commit("a"), field("cpu", "1"))}), now: of([]state.Resource{resource(service, field("cpu", "1"))})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			approved := approval.Of(tc.then.plan(t), account, region)

@@ -51,7 +51,7 @@ func (v *Plan) Same(other *Plan) bool {
 	one, two := v.Header, other.Header
 	one.Identity, two.Identity = "", ""
 	return v.Summary == other.Summary && reflect.DeepEqual(one, two) && slices.Equal(v.Notes, other.Notes) &&
-		len(v.Unlike(other)) == 0 && len(other.Unlike(v)) == 0
+		v.sameOrphans(other.Leftovers) && len(v.Unlike(other)) == 0 && len(other.Unlike(v)) == 0
 }
 
 // words are what Markdown says of an action.

@@ -18,6 +18,7 @@ type Drift struct {
 	Drifted       bool           `json:"drifted"`
 	Services      []ServiceDrift `json:"services"`
 	Notes         []Note         `json:"notes"`
+	Leftovers
 }
 
 var _ View = (*Drift)(nil)
@@ -165,6 +166,7 @@ func (v *Drift) text(o Options) string {
 		b.WriteByte('\n')
 	}
 	b.WriteString(p.in(bold, v.Headline()) + "\n")
+	b.WriteString(v.orphanText(p))
 	return b.String()
 }
 
@@ -208,6 +210,7 @@ func (v *Drift) markdown() string {
 		}
 		b.WriteByte('\n')
 	}
+	b.WriteString(v.orphanMarkdown())
 	b.WriteString(v.Header.markdown())
 	return b.String()
 }

@@ -33,6 +33,20 @@ func foreignPlan(s string) (*plan.Plan, Header) {
 	return p, h
 }
 
+// foreignView is the view of that plan, with an orphan.
+func foreignView(s string) *Plan {
+	v := NewPlan(foreignPlan(s))
+	v.Orphans = []Orphan{{Service: s, Live: s, URL: s, Region: s, Repository: s, Manifest: s, Environment: s, Reason: "file", History: s, Delete: s, Keep: s}}
+	return v
+}
+
+// foreignNote is a plan of nothing whose orphans nobody could look for.
+func foreignNote(s string) *Plan {
+	v := NewPlan(&plan.Plan{}, Header{})
+	v.Unchecked = s
+	return v
+}
+
 func foreignReport(s string) *Report {
 	p, h := foreignPlan(s)
 	return NewReport(&apply.Report{Results: []apply.Result{
@@ -65,15 +79,16 @@ func notBlank(s string) string {
 func skeleton(md string) string { return spans.ReplaceAllString(md, "code") }
 
 func TestMarkdown_foreignTextIsInCodeOnly(t *testing.T) {
-	harmless, h := foreignPlan("x")
-	plain := skeleton(NewPlan(harmless, h).markdown())
+	plain, note := skeleton(foreignView("x").markdown()), skeleton(foreignNote("x").markdown())
 	report := oneLine(skeleton(foreignReport("x").markdown()))
-	require.NotContains(t, plain+report, "x", "the test can see what is foreign")
+	require.NotContains(t, plain+note+report, "x", "the test can see what is foreign")
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawForeign(t)
-		p, h := foreignPlan(s)
-		if got := skeleton(NewPlan(p, h).markdown()); got != plain {
+		if got := skeleton(foreignView(s).markdown()); got != plain {
 			t.Fatalf("%q breaks out of the plan:\n%s", s, got)
+		}
+		if got := skeleton(foreignNote(s).markdown()); got != note {
+			t.Fatalf("%q breaks out of the note:\n%s", s, got)
 		}
 		if got := oneLine(skeleton(foreignReport(s).markdown())); got != report {
 			t.Fatalf("%q breaks out of the report:\n%s", s, got)
@@ -98,28 +113,22 @@ func TestMarkdown_codeHasNoPipeAndNoBacktickWithin(t *testing.T) {
 func TestText_noControlCharacterOfForeignTextReachesTheTerminal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawForeign(t)
-		p, h := foreignPlan(s)
 		var errs strings.Builder
 		_ = Error(&errs, errors.New(s), false)
 		for name, out := range map[string]string{
-			"plan": NewPlan(p, h).text(Options{}), "report": foreignReport(s).text(Options{}), "error": errs.String(),
+			"plan": foreignView(s).text(Options{}), "note": foreignNote(s).text(Options{}), "report": foreignReport(s).text(Options{}), "error": errs.String(),
 			"events": foreignEvents(t, Lines, s), "JSON lines": foreignEvents(t, JSONLines, s),
 			"live":     strings.NewReplacer("\x1b[1A\x1b[J", "", "\x1b[2A\x1b[J", "").Replace(foreignEvents(t, Live, s)),
-			"markdown": NewPlan(p, h).markdown() + foreignReport(s).markdown(), "JSON": encoded(t, NewPlan(p, h)) + encoded(t, foreignReport(s)),
+			"markdown": foreignView(s).markdown() + foreignReport(s).markdown(), "JSON": encoded(t, foreignView(s)) + encoded(t, foreignReport(s)),
 		} {
 			if i := strings.IndexFunc(out, controls); i >= 0 || !utf8.ValidString(out) {
 				t.Fatalf("%q as %s: %q", s, name, out)
 			}
 		}
-		if got, want := strings.Count(NewPlan(p, h).text(Options{}), "\n"), strings.Count(harmlessText(), "\n"); got != want {
+		if got, want := strings.Count(foreignView(s).text(Options{}), "\n"), strings.Count(foreignView("x").text(Options{}), "\n"); got != want {
 			t.Fatalf("%q: %d lines instead of %d", s, got, want)
 		}
 	})
-}
-
-func harmlessText() string {
-	p, h := foreignPlan("x")
-	return NewPlan(p, h).text(Options{})
 }
 
 func encoded(t *rapid.T, v any) string {
@@ -188,10 +197,8 @@ func FuzzMarkdown(f *testing.F) {
 	for _, s := range hostile {
 		f.Add(s)
 	}
-	harmless, h := foreignPlan("x")
-	plain := skeleton(NewPlan(harmless, h).markdown())
+	plain := skeleton(foreignView("x").markdown())
 	f.Fuzz(func(t *testing.T, s string) {
-		p, h := foreignPlan(notBlank(s))
-		require.Equal(t, plain, skeleton(NewPlan(p, h).markdown()))
+		require.Equal(t, plain, skeleton(foreignView(notBlank(s)).markdown()))
 	})
 }

@@ -100,9 +100,8 @@ func TestMarkdown_isGFM(t *testing.T) {
 
 func TestComment_isGFMWithTheSameStructureWhateverItHolds(t *testing.T) {
 	body := func(s string) string {
-		p, h := foreignPlan(s)
 		c := Comment{Marker: "<!-- apron:1 -->", Fingerprint: s, Since: &Since{Added: []string{s}, Changed: []string{s}, Gone: []string{s}}, Max: 1 << 20}
-		return c.Body(NewPlan(p, h))
+		return c.Body(foreignView(s))
 	}
 	want, wrong := parsed(body("x"))
 	require.Empty(t, wrong)

@@ -9,6 +9,7 @@ import (
 // Of is the drift of one service alone, with what was said of the whole.
 func (v *Drift) Of(service string) *Drift {
 	one := *v
+	one.Leftovers = Leftovers{} // which are of no service that the run is about
 	one.Services = slices.DeleteFunc(slices.Clone(v.Services), func(s ServiceDrift) bool { return s.Service != service })
 	one.Header.Services = slices.DeleteFunc(slices.Clone(v.Header.Services), func(s Service) bool { return s.Name != service })
 	one.Drifted = slices.ContainsFunc(one.Services, func(s ServiceDrift) bool { return len(s.Resources) > 0 })

@@ -53,6 +53,7 @@ func (v *Plan) markdown() string {
 	for _, a := range shown {
 		b.WriteString(a.details())
 	}
+	b.WriteString(v.orphanMarkdown())
 	b.WriteString(v.Header.markdown())
 	return b.String()
 }

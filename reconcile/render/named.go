@@ -38,6 +38,7 @@ func Names(names map[string]string) func(string) string {
 func (v *Plan) Named(hide func(string) string) *Plan {
 	named := *v
 	named.Header, named.Actions, named.Notes = v.Header.named(hide), namedActions(v.Actions, hide), namedNotes(v.Notes, hide)
+	named.Leftovers = v.namedOrphans(hide)
 	return &named
 }
 
@@ -45,6 +46,7 @@ func (v *Plan) Named(hide func(string) string) *Plan {
 func (v *Drift) Named(hide func(string) string) *Drift {
 	named := *v
 	named.Header, named.Notes, named.Services = v.Header.named(hide), namedNotes(v.Notes, hide), slices.Clone(v.Services)
+	named.Leftovers = v.namedOrphans(hide)
 	for i := range named.Services {
 		s := &named.Services[i]
 		s.Service, s.By, s.Resources, s.Errors = hide(s.Service), hide(s.By), namedActions(s.Resources, hide), namedProblems(s.Errors, hide)

@@ -18,6 +18,7 @@ type Plan struct {
 	Summary       Summary  `json:"summary"`
 	Actions       []Action `json:"actions"` // in an order in which they can be done
 	Notes         []Note   `json:"notes"`
+	Leftovers
 }
 
 var _ View = (*Plan)(nil)

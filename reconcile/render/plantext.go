@@ -43,6 +43,7 @@ func (v *Plan) text(o Options) string {
 	if v.Header.tells() {
 		b.WriteString("\n" + table(p, v.Header.Services, v.columns(), v.cells))
 	}
+	b.WriteString(v.orphanText(p))
 	return b.String()
 }
 

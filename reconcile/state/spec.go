@@ -8,6 +8,7 @@ import "time"
 type Spec struct {
 	File    string // the manifest, as the user named it
 	Dir     string // the manifest's directory, absolute
+	Origin  string // where others find the manifest, as a tag has it; empty if unknown
 	Service string
 	Region  string // may be empty: then the environment's
 	Account string // guard: refuse any other account; empty for none

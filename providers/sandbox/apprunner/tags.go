@@ -132,3 +132,19 @@ func (s *Service) listTags(_ context.Context, in tagInput) (out tagsOutput, err 
 	})
 	return out, err
 }
+
+// Tagged are the tags of every resource that is there, by its ARN.
+func (s *Service) Tagged() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	s.doc.View(func(st *state) {
+		for arn, tags := range st.tagged() {
+			all[arn] = maps.Clone(tags)
+		}
+		for _, r := range st.Services {
+			if r.Status != deleted {
+				all[r.ARN] = maps.Clone(r.Tags)
+			}
+		}
+	})
+	return all
+}

@@ -75,3 +75,14 @@ func (s *Service) listTagsForResource(_ context.Context, in tagged) (*tagList, e
 		return out, nil
 	})
 }
+
+// Tagged are the tags of every repository, by its ARN.
+func (s *Service) Tagged() map[string]map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]map[string]string{}
+	for name, r := range s.repositories {
+		all[s.arn(name)] = maps.Clone(r.Tags)
+	}
+	return all
+}

@@ -225,3 +225,14 @@ func (s *Service) listTags(_ context.Context, in tagIn) (out tagsOut, err error)
 	})
 	return out, err
 }
+
+// Tagged are the tags of every log group, by its ARN.
+func (s *Service) Tagged() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	s.doc.View(func(g *groups) {
+		for name, found := range g.ByName {
+			all[s.groupARN(name)] = maps.Clone(found.Tags)
+		}
+	})
+	return all
+}

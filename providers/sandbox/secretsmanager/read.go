@@ -236,3 +236,16 @@ func (s *Service) policy(_ context.Context, in secretIn) (out policyOut, err err
 	})
 	return out, err
 }
+
+// Tagged are the tags of every secret, by its ARN.
+func (s *Service) Tagged() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	s.doc.View(func(state *secrets) {
+		for _, x := range state.ByName {
+			if !x.gone(s.now()) {
+				all[x.ARN] = maps.Clone(x.Tags)
+			}
+		}
+	})
+	return all
+}

@@ -112,3 +112,14 @@ func (s *Service) listTags(_ context.Context, in resource) (out listTagsOut, err
 	})
 	return out, err
 }
+
+// Tagged are the tags of every parameter, by its ARN.
+func (s *Service) Tagged() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	s.doc.View(func(p *parameters) {
+		for name, found := range p.ByName {
+			all[s.arn(name)] = maps.Clone(found.Tags)
+		}
+	})
+	return all
+}

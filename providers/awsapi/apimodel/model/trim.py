@@ -23,6 +23,7 @@ OPERATIONS = {
     "service-quotas": None,
     "kms": ["DescribeKey", "ListAliases", "ListKeys", "GetKeyPolicy"],
     "cloudtrail": ["LookupEvents"],
+    "resourcegroupstaggingapi": ["GetResources"],
     "cloudwatch": ["GetMetricData", "GetMetricStatistics", "ListMetrics"],
     "logs": ["DescribeLogGroups", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents", "DeleteLogGroup", "PutRetentionPolicy",
              "StartLiveTail", "TagResource", "ListTagsForResource"],

@@ -4,6 +4,7 @@
 //	HEAD, refs, packed-refs   commit, branch and tags
 //	objects                   loose and packed, for tags and the tree of a commit
 //	index                     what is tracked, and how it was when git last looked
+//	config                    the remote, by which others know the repository
 //
 // What cannot be read is not known, and never made up: every question has that answer,
 // too. Not read are reftables, split and sparse indexes, and what a partial clone left
