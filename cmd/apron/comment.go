@@ -86,17 +86,24 @@ func (s *session) tellOn(ctx context.Context, f forum, p planned, hide func(stri
 	}
 	var id int64
 	var before *told
+	tell := func(since *told) told {
+		t := s.tell(p, hide, since)
+		if before != nil && !p.asked { // what nobody has looked for again stays
+			t.Plan.Leftovers = before.Plan.Leftovers
+		}
+		return t
+	}
 	for _, r := range remarks {
 		if was, found := s.marked(r.body); found && r.own {
 			id, before = r.id, was
-			if now := s.tell(p, hide, nil); r.kept && was != nil && was.same(now) && s.intact(*was, r.body, f.room()) {
+			if now := tell(nil); r.kept && was != nil && was.same(now) && s.intact(*was, r.body, f.room()) {
 				s.a.say("The plan is shown in %s, as before", r.url)
 				return nil
 			}
 			break
 		}
 	}
-	text, err := s.compose(s.tell(p, hide, before), f.room())
+	text, err := s.compose(tell(before), f.room())
 	if err != nil {
 		return err
 	}

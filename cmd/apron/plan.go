@@ -87,7 +87,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 		return err
 	}
 	p.wrong = s.verified(ctx, w, p, flags)
-	p.left = orphans(w)
+	p.left, p.asked = orphans(w), true
 	v := s.view(p)
 	if explain == "who" {
 		s.explainWho(ctx, v, p.facts)

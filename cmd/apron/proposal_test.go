@@ -199,8 +199,11 @@ func TestApplyApproved_aManifestThatIsDeletedDestroysNothing(t *testing.T) {
 	require.Contains(t, shown, "**1 service has no manifest in this checkout any more. Nothing is done to it.**")
 	require.Contains(t, shown, "made from `all/gone.yaml`, which this checkout does not have")
 	require.NotContains(t, shown, canary)
-	p.hub.Review("bob", "APPROVED")
 	p.hub.Merge("merge-1", 7)
+	code, out = p.apply(t, "merge-1")
+	require.Equal(t, exitUnapproved, code, out)
+	require.Equal(t, shown, p.hub.Comments()[0].Body, "who refuses takes nothing out of it")
+	p.hub.Review("bob", "APPROVED")
 	p.tag(t, "gone", "apron:manifest", "github.com/acme/shop:all/shop.yaml") // it is one no more, which nobody has to approve
 	code, out = p.apply(t, "merge-1")
 	require.Equal(t, exitOK, code, out)

@@ -25,6 +25,7 @@ var later = [][]string{{"logs"}, {"logs", "--deployment"}}
 func TestReads_startNoProcess(t *testing.T) {
 	c := newCheckout(t, small, built.tiny)
 	c.replace("deploy.yaml", "build: {context: app}", "build: {context: app, before: {run: [touch, ran], inputs: [Dockerfile], outputs: [ran]}}")
+	c.shared()
 	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
 	for _, args := range reads {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

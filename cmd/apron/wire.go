@@ -328,8 +328,9 @@ type planned struct {
 	// wrong is what is known to keep a rollout from succeeding.
 	wrong  error
 	wanted int // how many resources were compared
-	// left are services that are no part of the plan.
+	// left are services that are no part of the plan, if somebody has asked for them.
 	left    render.Leftovers
+	asked   bool
 	destroy bool
 	verb    string // of the command, unless it is apply or destroy
 	// recording says what is to be recorded of the plan's execution; nil for nothing.
