@@ -2,10 +2,11 @@ package orphan
 
 import (
 	"io/fs"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // Tag is the key of the tag in which a service has its [Origin].
@@ -22,7 +23,7 @@ type Origin struct {
 // https://docs.aws.amazon.com/tag-editor/latest/userguide/reference.html
 const maxTag = 256
 
-var environment = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$`)
+var environment = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$`)
 
 // String is the origin as a tag has it:
 //
@@ -61,7 +62,7 @@ func Parse(text string) (Origin, bool) {
 func (o Origin) sound() bool {
 	return o.Repository != "" && plain(o.Repository) && !strings.Contains(o.Repository, " ") &&
 		o.File != "." && fs.ValidPath(o.File) && plain(o.File) &&
-		(o.Environment == "" || environment.MatchString(o.Environment))
+		(o.Environment == "" || environment().MatchString(o.Environment))
 }
 
 // plain reports whether text is of characters that every tag may have, but for the colon.

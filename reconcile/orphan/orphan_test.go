@@ -101,5 +101,5 @@ func FuzzParse(f *testing.F) {
 func TestPackage_isPure(t *testing.T) {
 	p, err := build.ImportDir(".", 0)
 	require.NoError(t, err)
-	require.Equal(t, []string{"cmp", "io/fs", "regexp", "slices", "strings", "unicode", "unicode/utf8"}, p.Imports)
+	require.Equal(t, []string{"cmp", "github.com/apron-deploy/apron/reconcile/pattern", "io/fs", "slices", "strings", "unicode", "unicode/utf8"}, p.Imports)
 }

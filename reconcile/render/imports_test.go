@@ -18,6 +18,7 @@ func TestPackage_importsOnlyWhatItShows(t *testing.T) {
 		"github.com/apron-deploy/apron/reconcile/state",
 		"github.com/apron-deploy/apron/reconcile/plan",
 		"github.com/apron-deploy/apron/reconcile/orphan",
+		"github.com/apron-deploy/apron/reconcile/pattern",
 		"github.com/apron-deploy/apron/reconcile/apply",
 		"github.com/apron-deploy/apron/reconcile/release",
 		"github.com/apron-deploy/apron/reconcile/render",

@@ -4,9 +4,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // Name is what everybody calls the repository: the host and path of its remote, such as
@@ -30,7 +31,7 @@ func (r *Repository) Name() string {
 	return ""
 }
 
-var remoteSection = regexp.MustCompile(`^\[\s*([A-Za-z0-9.-]+)(?:\s+"([^"\\]*)")?\s*\]`)
+var remoteSection = pattern.Lazy(`^\[\s*([A-Za-z0-9.-]+)(?:\s+"([^"\\]*)")?\s*\]`)
 
 // remotes are the first URLs of all remotes, by name. What git reads by more rules than
 // these, such as a value that goes on in the next line, makes them unknown.
@@ -44,7 +45,7 @@ func (r *Repository) remotes() (map[string]string, bool) {
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "[") {
-			m := remoteSection.FindStringSubmatch(line)
+			m := remoteSection().FindStringSubmatch(line)
 			if m == nil {
 				return nil, false
 			}
@@ -69,8 +70,8 @@ func (r *Repository) remotes() (map[string]string, bool) {
 }
 
 var (
-	hostName    = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$`)
-	pathSegment = regexp.MustCompile(`^[A-Za-z0-9_.+-]+$`)
+	hostName    = pattern.Lazy(`^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$`)
+	pathSegment = pattern.Lazy(`^[A-Za-z0-9_.+-]+$`)
 	protocols   = []string{"https", "http", "ssh", "git", "git+ssh", "ssh+git", "git+https"}
 )
 
@@ -97,11 +98,11 @@ func nameOf(remote string) string {
 	}
 	host = strings.ToLower(host)
 	path = strings.TrimSuffix(strings.TrimSuffix(path, "/"), ".git")
-	if !hostName.MatchString(host) || len(host)+len(path) > 200 {
+	if !hostName().MatchString(host) || len(host)+len(path) > 200 {
 		return ""
 	}
 	for segment := range strings.SplitSeq(path, "/") {
-		if !pathSegment.MatchString(segment) || segment == "." || segment == ".." {
+		if !pathSegment().MatchString(segment) || segment == "." || segment == ".." {
 			return ""
 		}
 	}
