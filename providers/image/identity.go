@@ -87,6 +87,7 @@ func identify(ctx context.Context, c *source.Context, b state.Build, o Options) 
 	go func() { opened <- statcache.Open(o.Cache, c.Dockerfile+"\x00"+c.Dir, statcache.Options{}) }()
 	files, err := c.Files(ctx, before.Outputs...)
 	cache := <-opened
+	defer cache.Close()
 	if err != nil {
 		return Identity{}, fmt.Errorf("read the build context: %w", err)
 	}

@@ -11,14 +11,16 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/image/ignore"
+	"github.com/apron-deploy/apron/providers/image/statcache"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // File is one file or symlink.
 type File struct {
-	Path string // relative to the context, slash-separated; an input may start with ../
-	Link bool   // a symlink
-	Exec bool   // its owner may execute it
+	Path string          // relative to the context, slash-separated; an input may start with ../
+	Link bool            // a symlink
+	Exec bool            // its owner may execute it
+	seen *statcache.Stat // when it was listed; nil if that is not known
 }
 
 // Mode is the file's mode as git writes it.

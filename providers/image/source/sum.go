@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -19,8 +20,8 @@ import (
 
 // Sums returns what identifies each file: its mode as git writes it and the SHA-256 of
 // its content, "100644:9f86…". That of a symlink is of its target's text. What the cache
-// knows is not read; nil knows nothing, and saving it is the caller's. No two files may
-// have the same path.
+// knows is not read if it was the same when it was listed; nil knows nothing, and saving
+// it is the caller's. No two files may have the same path.
 func (c *Context) Sums(ctx context.Context, cache *statcache.Cache, files []File) ([]string, error) {
 	sums := make([]string, len(files))
 	workers, ctx := errgroup.WithContext(ctx)
@@ -37,16 +38,17 @@ func (c *Context) Sums(ctx context.Context, cache *statcache.Cache, files []File
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
-				text := make([]byte, 0, stretch*len(sumText{}))
 				to := min(from+stretch, len(files))
+				var text strings.Builder
+				text.Grow((to - from) * len(sumText{}))
 				for _, f := range files[from:to] {
 					sum, err := c.sum(h, f)
 					if err != nil {
 						return err
 					}
-					text = append(text, sum[:]...)
+					text.Write(sum[:])
 				}
-				for i, all := from, string(text); i < to; i++ { // one string that they share
+				for i, all := from, text.String(); i < to; i++ { // one string that they share
 					sums[i], all = all[:len(sumText{})], all[len(sumText{}):]
 				}
 			}
@@ -79,7 +81,7 @@ func (c *Context) sum(h *statcache.Hasher, f File) (text sumText, err error) {
 
 func (c *Context) content(h *statcache.Hasher, f File) (statcache.Sum, error) {
 	if !f.Link {
-		return h.Sum(f.Path)
+		return h.Sum(f.Path, f.seen)
 	}
 	target, err := c.Target(f)
 	return sha256.Sum256([]byte(target)), err

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/providers/image/ignore"
+	"github.com/apron-deploy/apron/providers/image/statcache"
 )
 
 // walk lists directories with several workers. Everything in it is relative to base.
@@ -25,9 +26,11 @@ type walk struct {
 	skip    [2]*ignore.Matcher // nil ones skip nothing
 	want    *ignore.Matcher    // nil wants everything
 
-	workers *errgroup.Group
-	mu      sync.Mutex
-	found   [][]File // of one directory each, sorted
+	mu    sync.Mutex
+	more  *sync.Cond // there is more to do, or nothing any more
+	todo  []place
+	busy  int      // workers that may come upon more
+	found [][]File // of one directory each, sorted
 }
 
 // place is a directory the walk has come to, and what the patterns say of it.
@@ -39,6 +42,7 @@ type place struct {
 
 func (c *Context) walk(base string) *walk {
 	w := &walk{base: base, tracked: c.tracked, never: map[string]bool{}}
+	w.more = sync.NewCond(&w.mu)
 	if rel, _ := filepath.Rel(c.Root, base); rel != "." {
 		w.prefix = filepath.ToSlash(rel) + "/"
 	}
@@ -52,16 +56,19 @@ func (c *Context) walk(base string) *walk {
 
 // list returns the files at and below paths, sorted.
 func (w *walk) list(ctx context.Context, paths []string) ([]File, error) {
-	w.workers, ctx = errgroup.WithContext(ctx)
-	w.workers.SetLimit(max(2, runtime.GOMAXPROCS(0)))
 	var index sync.WaitGroup
 	index.Go(func() { w.tracked() })
+	defer index.Wait()
 	for _, p := range paths {
-		w.workers.Go(func() error { return w.from(ctx, p) })
+		if err := w.from(p); err != nil {
+			return nil, err
+		}
 	}
-	err := w.workers.Wait()
-	index.Wait()
-	if err != nil {
+	workers, ctx := errgroup.WithContext(ctx)
+	for range max(2, runtime.GOMAXPROCS(0)) {
+		workers.Go(func() error { return w.work(ctx) })
+	}
+	if err := workers.Wait(); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(w.found, func(a, b []File) int { return byPath(a[0], b[0]) })
@@ -93,6 +100,8 @@ func (w *walk) modes(files []File) error {
 				case f.Link:
 				case at < len(tracked) && tracked[at].path[len(w.prefix):] == f.Path:
 					f.Exec = tracked[at].exec
+				case f.seen != nil:
+					f.Exec = f.seen.Executable()
 				case runtime.GOOS != "windows":
 					info, err := os.Lstat(filepath.Join(w.base, filepath.FromSlash(f.Path)))
 					if err != nil {
@@ -108,87 +117,130 @@ func (w *walk) modes(files []File) error {
 }
 
 // from goes down to rel from base, so that patterns are asked on the way.
-func (w *walk) from(ctx context.Context, rel string) error {
-	var p place
+func (w *walk) from(rel string) error {
 	if rel == "." {
-		return w.dir(ctx, p)
+		w.todo = append(w.todo, place{})
+		return nil
 	}
+	var in place
 	for i, c := range rel {
 		if c == '/' {
 			var ok bool
-			if p, ok = w.enter(p, rel[:i]); !ok {
+			if in, ok = w.enter(in, rel[:i]); !ok {
 				return nil
 			}
 		}
 	}
-	info, err := os.Lstat(filepath.Join(w.base, filepath.FromSlash(rel)))
+	info, err := os.Lstat(w.abs(rel))
 	if err != nil {
 		return err
 	}
-	var found []File
-	if err := w.entry(ctx, p, fs.FileInfoToDirEntry(info), &found); err != nil {
-		return err
-	}
-	w.add(found)
-	return nil
-}
-
-func (w *walk) dir(ctx context.Context, p place) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	f, err := os.Open(filepath.Join(w.base, filepath.FromSlash(p.rel)))
+	dir, err := statcache.OpenDir(w.abs(in.rel))
 	if err != nil {
 		return err
 	}
-	entries, err := f.ReadDir(-1)
-	f.Close()
-	if err != nil {
-		return err
-	}
-	var found []File
-	for _, e := range entries {
-		if err := w.entry(ctx, p, e, &found); err != nil {
-			return err
-		}
-	}
-	w.add(found)
+	defer dir.Close()
+	w.add(w.read(in, dir, []fs.DirEntry{fs.FileInfoToDirEntry(info)}))
 	return nil
 }
 
-// entry adds a file to found, or hands a directory to a worker that is free.
-func (w *walk) entry(ctx context.Context, in place, e fs.DirEntry, found *[]File) error {
-	name := e.Name()
-	rel := name
-	if in.rel != "" {
-		rel = in.rel + "/" + name
-	}
-	switch kind := e.Type(); {
-	case unlisted(name) || w.never[rel]:
-	case kind.IsDir():
-		if p, ok := w.enter(in, rel); ok && !w.workers.TryGo(func() error { return w.dir(ctx, p) }) {
-			return w.dir(ctx, p)
-		}
-	case kind == fs.ModeSymlink:
-		if w.takes(in, rel) {
-			*found = append(*found, File{Path: rel, Link: true})
-		}
-	case kind.IsRegular():
-		if w.takes(in, rel) {
-			*found = append(*found, File{Path: rel})
-		}
-	}
-	return nil
-}
-
-func (w *walk) add(found []File) {
-	if len(found) == 0 {
-		return
-	}
-	slices.SortFunc(found, byPath)
+// work looks into directories until there are no more.
+func (w *walk) work(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.found = append(w.found, found)
+	for {
+		for len(w.todo) == 0 && w.busy > 0 {
+			w.more.Wait()
+		}
+		if len(w.todo) == 0 {
+			w.more.Broadcast()
+			return nil
+		}
+		last := len(w.todo) - 1 // the nearest, so that few wait
+		in := w.todo[last]
+		w.todo = w.todo[:last]
+		w.busy++
+		w.mu.Unlock()
+		files, below, err := w.dir(ctx, in)
+		w.mu.Lock()
+		w.busy--
+		if err != nil {
+			w.todo = nil
+			w.more.Broadcast()
+			return err
+		}
+		w.add(files, below)
+	}
+}
+
+func (w *walk) add(files []File, below []place) {
+	if len(files) > 0 {
+		w.found = append(w.found, files)
+	}
+	w.todo = append(w.todo, below...)
+	for range below {
+		w.more.Signal()
+	}
+}
+
+func (w *walk) abs(rel string) string { return filepath.Join(w.base, filepath.FromSlash(rel)) }
+
+func (w *walk) dir(ctx context.Context, in place) ([]File, []place, error) {
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	dir, err := statcache.OpenDir(w.abs(in.rel))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	files, below := w.read(in, dir, entries)
+	return files, below, nil
+}
+
+// read returns what the walk takes of a directory's entries: files, sorted, and the
+// directories to go on with.
+func (w *walk) read(in place, dir *os.File, entries []fs.DirEntry) (files []File, below []place) {
+	prefix := in.rel
+	if prefix != "" {
+		prefix += "/"
+	}
+	size := len(entries) * len(prefix)
+	for _, e := range entries {
+		size += len(e.Name())
+	}
+	var paths strings.Builder // one memory for all of them, as for what is seen
+	paths.Grow(size)
+	seen := make([]statcache.Stat, 0, len(entries))
+	files = make([]File, 0, len(entries))
+	for _, e := range entries {
+		name, from := e.Name(), paths.Len()
+		paths.WriteString(prefix)
+		paths.WriteString(name)
+		rel := paths.String()[from:]
+		switch kind := e.Type(); {
+		case unlisted(name) || w.never[rel]:
+		case kind.IsDir():
+			if p, ok := w.enter(in, rel); ok {
+				below = append(below, p)
+			}
+		case kind == fs.ModeSymlink && w.takes(in, rel):
+			files = append(files, File{Path: rel, Link: true})
+		case kind.IsRegular() && w.takes(in, rel):
+			f := File{Path: rel}
+			if s, ok := statcache.Look(dir, name); ok {
+				seen = append(seen, s)
+				f.seen = &seen[len(seen)-1]
+			}
+			files = append(files, f)
+		}
+	}
+	slices.SortFunc(files, byPath)
+	return files, below
 }
 
 // enter returns the place at rel, or false when nothing in it can be listed.

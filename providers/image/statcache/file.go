@@ -93,9 +93,9 @@ func (k kept) key(i int) []byte {
 	return r[fixed : fixed+int(binary.LittleEndian.Uint32(r[fixed-4:]))]
 }
 
-func (k kept) stat(i int) stat {
+func (k kept) stat(i int) Stat {
 	le, r := binary.LittleEndian, k.data[k.at[i]:]
-	return stat{
+	return Stat{
 		dev: le.Uint64(r), ino: le.Uint64(r[8:]), size: int64(le.Uint64(r[16:])),
 		mtime: int64(le.Uint64(r[24:])), ctime: int64(le.Uint64(r[32:])), mode: le.Uint32(r[40:]),
 	}

@@ -58,8 +58,28 @@ func (d *dir) leave() {
 	d.open = false
 }
 
+// OpenDir opens a directory, without the system calls of [os.Open] that find out whether
+// it can be polled.
+func OpenDir(name string) (*os.File, error) {
+	fd := -1
+	err := retry(func() (err error) {
+		fd, err = unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// Look asks for what is called name in a directory. It returns false if that is no
+// regular file, or if it cannot tell.
+func Look(dir *os.File, name string) (Stat, bool) {
+	return lstat(file{fd: int(dir.Fd()), name: name})
+}
+
 // lstat returns false for what is not a regular file.
-func lstat(f file) (stat, bool) {
+func lstat(f file) (Stat, bool) {
 	var st unix.Stat_t
 	err := unix.Fstatat(f.fd, f.name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	for errors.Is(err, unix.EINTR) {
@@ -68,8 +88,8 @@ func lstat(f file) (stat, bool) {
 	return statOf(&st), err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
-func statOf(st *unix.Stat_t) stat {
-	return stat{
+func statOf(st *unix.Stat_t) Stat {
+	return Stat{
 		dev: uint64(st.Dev), ino: uint64(st.Ino), mode: uint32(st.Mode), size: st.Size,
 		mtime: unix.TimespecToNsec(st.Mtim), ctime: unix.TimespecToNsec(st.Ctim),
 	}

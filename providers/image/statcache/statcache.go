@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/apron-deploy/apron/providers/image/mapped"
 )
 
 // Sum is the SHA-256 of a file's content.
@@ -30,40 +32,45 @@ type Cache struct {
 	settle    int64 // ns
 	known     kept
 	used      []bool // by index into known
+	done      func() // with what known is made of; nil if that is nothing
 
 	probe sync.Once
-	clock stat // of a file written before the first of the others was read; zero if it could not be
+	clock Stat // of a file written before the first of the others was read; zero if it could not be
 
 	mu    sync.Mutex
 	fresh []entry
 
-	blur func(stat) stat // for tests: as a file system with a coarser clock tells it
+	blur func(Stat) Stat // for tests: as a file system with a coarser clock tells it
 }
 
 type entry struct {
 	key  string
-	stat stat
+	stat Stat
 	sum  Sum
 }
 
-// stat is what has to be the same for the content to be the same.
-type stat struct {
+// Stat is what a file system tells of a regular file, and what has to be the same for
+// the content to be the same.
+type Stat struct {
 	dev, ino           uint64
 	mode               uint32
 	size, mtime, ctime int64 // bytes, and ns since 1970
 }
 
+// Executable reports whether its owner may execute the file.
+func (s *Stat) Executable() bool { return s.mode&0o100 != 0 }
+
 // Open reads the cache of that name in dir, which need not exist. An empty dir is no
-// cache at all.
+// cache at all. Close it in the end.
 func Open(dir, name string, o Options) *Cache {
 	if dir == "" || !supported {
 		return nil
 	}
 	id := sha256.Sum256([]byte(name))
 	c := &Cache{dir: dir, file: filepath.Join(dir, "files-"+hex.EncodeToString(id[:8])),
-		settle: int64(cmp.Or(o.Settle, Settle)), blur: func(s stat) stat { return s }}
-	if data, err := os.ReadFile(c.file); err == nil {
-		c.known = decode(data)
+		settle: int64(cmp.Or(o.Settle, Settle)), blur: func(s Stat) Stat { return s }}
+	if data, done, err := mapped.Read(c.file); err == nil {
+		c.known, c.done = decode(data), done
 	}
 	c.used = make([]bool, c.known.len())
 	return c
@@ -91,6 +98,15 @@ func (c *Cache) Save() error {
 	return Write(c.file, encode(all))
 }
 
+// Close forgets everything. Save first.
+func (c *Cache) Close() {
+	if c != nil && c.done != nil {
+		c.known = kept{}
+		c.done()
+		c.done = nil
+	}
+}
+
 // Hasher hashes files for one goroutine.
 type Hasher struct {
 	c     *Cache
@@ -108,18 +124,19 @@ func (c *Cache) Hasher(root string) *Hasher {
 
 // Sum returns the sum of a regular file. Its path is relative to root, slash-separated,
 // and what the cache knows it by. Files that come in order are found faster. A symlink is
-// an error.
-func (h *Hasher) Sum(path string) (Sum, error) {
+// an error. What was seen of the file by [Look] may save reading it: the sum is then of
+// what the file was at that time. Nil has it read.
+func (h *Hasher) Sum(path string, seen *Stat) (Sum, error) {
+	if h.c != nil && seen != nil {
+		if i, found := h.find(path); found && h.c.known.stat(i) == h.c.blur(*seen) {
+			h.c.used[i] = true
+			return h.c.known.sum(i), nil
+		}
+	}
 	at := h.dir.enter(h.root, path)
 	if h.c == nil {
 		r, err := read(at, h.buf)
 		return r.sum, err
-	}
-	if now, ok := lstat(at); ok {
-		if i, found := h.find(path); found && h.c.known.stat(i) == h.c.blur(now) {
-			h.c.used[i] = true
-			return h.c.known.sum(i), nil
-		}
 	}
 	h.c.probe.Do(h.c.askClock)
 	r, err := read(at, h.buf)
@@ -155,7 +172,7 @@ func (h *Hasher) find(key string) (int, bool) {
 }
 
 // settled reports whether whatever is written from now on will have another time than s.
-func (c *Cache) settled(s stat) bool {
+func (c *Cache) settled(s Stat) bool {
 	return c.clock.dev == s.dev && max(s.mtime, s.ctime) < c.clock.mtime-c.settle
 }
 
@@ -182,5 +199,5 @@ func (c *Cache) askClock() {
 // reading is what was read, and what was told of the file before and after that.
 type reading struct {
 	sum           Sum
-	before, after stat
+	before, after Stat
 }

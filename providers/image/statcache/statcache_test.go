@@ -19,7 +19,7 @@ type place struct {
 	files string
 	cache string
 	o     Options
-	blur  func(stat) stat
+	blur  func(Stat) Stat
 }
 
 func newPlace(t *testing.T) *place {
@@ -48,9 +48,15 @@ func (p *place) open() *Cache {
 // sums hashes the files of those names, saves, and returns how many came from the cache.
 func (p *place) sums(names ...string) (sums []Sum, hits int) {
 	c := p.open()
+	defer c.Close()
+	dir, err := OpenDir(p.files)
+	require.NoError(p.t, err)
+	defer dir.Close()
 	h := c.Hasher(p.files)
 	for _, name := range names {
-		sum, err := h.Sum(name)
+		seen, ok := Look(dir, name)
+		require.True(p.t, ok, name)
+		sum, err := h.Sum(name, &seen)
 		require.NoError(p.t, err)
 		sums = append(sums, sum)
 	}
@@ -66,7 +72,7 @@ func (p *place) sums(names ...string) (sums []Sum, hits int) {
 
 // pass waits until the file system's clock is past all that was written so far.
 func (p *place) pass() {
-	var start, now stat
+	var start, now Stat
 	name := filepath.Join(p.files, "..", "clock")
 	for now.mtime <= start.mtime || start.mtime == 0 {
 		require.NoError(p.t, os.WriteFile(name, []byte("x"), 0o644))
@@ -141,7 +147,7 @@ func TestSum_seesEveryEdit(t *testing.T) {
 
 // coarse is a file system whose clock has steps of a second, such as HFS+, that keeps no
 // inodes either.
-func coarse(s stat) stat {
+func coarse(s Stat) Stat {
 	s.mtime -= s.mtime % int64(time.Second)
 	s.ctime -= s.ctime % int64(time.Second)
 	s.ino = 0
@@ -219,7 +225,7 @@ func TestSum_remembersNothingThatMayHaveChangedMeanwhile(t *testing.T) {
 	p.sums("a")
 	require.Len(t, p.open().known.at, 1)
 	clock := true
-	p.blur = func(s stat) stat { // what is read first is the clock, which is in the cache's directory
+	p.blur = func(s Stat) Stat { // what is read first is the clock, which is in the cache's directory
 		if !clock {
 			s.dev++
 		}
@@ -261,7 +267,7 @@ func TestDecode_findsWhatWasEncoded(t *testing.T) {
 		key := ""
 		for range rapid.IntRange(0, 5).Draw(t, "entries") {
 			key += rapid.StringN(1, 9, -1).Draw(t, "key")
-			e := entry{key: key, stat: stat{
+			e := entry{key: key, stat: Stat{
 				dev: rapid.Uint64().Draw(t, "dev"), ino: rapid.Uint64().Draw(t, "ino"), mode: rapid.Uint32().Draw(t, "mode"),
 				size: rapid.Int64().Draw(t, "size"), mtime: rapid.Int64().Draw(t, "mtime"), ctime: rapid.Int64().Draw(t, "ctime")}}
 			e.sum[rapid.IntRange(0, 31).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
@@ -325,12 +331,12 @@ func TestCache_needsNoDirectory(t *testing.T) {
 	for dir, fails := range map[string]bool{"": false, inTheWay: true} {
 		c := Open(dir, "test", Options{Settle: 1})
 		h := c.Hasher(p.files)
-		sum, err := h.Sum("a")
+		sum, err := h.Sum("a", nil)
 		require.NoError(t, err)
 		require.Equal(t, sumOf("1"), sum)
-		_, err = h.Sum("none")
+		_, err = h.Sum("none", nil)
 		require.ErrorIs(t, err, os.ErrNotExist)
-		_, err = h.Sum("link")
+		_, err = h.Sum("link", nil)
 		require.ErrorContains(t, err, "no regular file any more", "nobody follows it")
 		h.Done()
 		require.NoError(t, c.Save(), "there is nothing to save")

@@ -41,6 +41,7 @@ func (r *Repository) Dirty(ctx context.Context) (bool, error) {
 				entries = make([]Entry, 0, count)
 			}
 			dirty = dirty || e.Stage != 0 || e.Intended
+			e.ID = bytes.Clone(e.ID)
 			entries = append(entries, e)
 		})
 	}

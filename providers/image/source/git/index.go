@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/apron-deploy/apron/providers/image/mapped"
 )
 
 // Modes of entries.
@@ -38,14 +40,16 @@ type Entry struct {
 var ErrIndex = errors.New("not a git index that can be read")
 
 // Index calls yield for each of the index's entries, of which there are count, in the
-// order of paths; what it is given is valid until Index returns. The formats are versions 2 to 4. It returns [ErrIndex],
-// perhaps after some calls, and also for a split index, the rest of which is elsewhere.
+// order of paths; an ID is valid until yield returns. The formats are versions 2 to 4. It
+// returns [ErrIndex], perhaps after some calls, and also for a split index, the rest of
+// which is elsewhere.
 // https://git-scm.com/docs/index-format
 func (r *Repository) Index(yield func(e Entry, count int)) error {
-	data, err := os.ReadFile(filepath.Join(r.dir, "index"))
+	data, done, err := mapped.Read(filepath.Join(r.dir, "index"))
 	if err != nil {
 		return err
 	}
+	defer done()
 	hash := sha1.Size
 	if r.setting("extensions", "objectformat") == "sha256" {
 		hash = sha256.Size
@@ -65,6 +69,7 @@ func parseIndex(data []byte, hash int, yield func(e Entry, count int)) error {
 	}
 	body := data[:len(data)-hash]
 	var name, next []byte
+	var paths strings.Builder // many share one
 	at := 12
 	for range count {
 		start := at
@@ -106,7 +111,13 @@ func parseIndex(data []byte, hash int, yield func(e Entry, count int)) error {
 		default:
 			return ErrIndex
 		}
-		e.Path = string(name)
+		if paths.Cap()-paths.Len() < len(name) {
+			paths = strings.Builder{}
+			paths.Grow(max(len(name), 64<<10))
+		}
+		from := paths.Len()
+		paths.Write(name)
+		e.Path = paths.String()[from:]
 		yield(e, int(count))
 	}
 	for at+8 <= len(body) { // extensions
