@@ -16,7 +16,7 @@ import (
 )
 
 // answerTimeout is how long an engine may take to say that it is there.
-const answerTimeout = 5 * time.Second
+const answerTimeout = 20 * time.Second
 
 // openDocker returns the docker engine if its daemon is on this machine and really
 // runs a container.
