@@ -192,6 +192,8 @@ func FuzzRewrite(f *testing.F) {
 	f.Add("service: shop\nenv: {A: 1}\n", "env.A", "2", false)
 	f.Add("service: shop\nenv:\n  A: |\n   x\n", "env.B", "a: b", true)
 	f.Add("{service: shop, port: 80}", "port", "81", true)
+	f.Add("service: shop\nimage:\n  tags:\n  # of it\n  - a # one\n  -\n    b\n", "image.tags", "[a, c]", false)
+	f.Add("service: shop\nverify:\n- path: /\n  status: 200\n- {path: /b}", "verify", "[{path: /b}, {path: '/#'}]", false)
 	f.Fuzz(func(t *testing.T, text, path, value string, remove bool) {
 		_, _, _ = manifest.Rewrite("deploy.yaml", []byte(text), manifest.EditOptions{}, []manifest.Edit{{Path: path, Value: value, Remove: remove}})
 	})
