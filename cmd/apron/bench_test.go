@@ -124,17 +124,10 @@ func BenchmarkPlan_liveDirectory(b *testing.B) {
 // least is how many seconds the last run had to take for the pace of its slowest API, each
 // call taking latency.
 func (w *world) least(latency time.Duration) float64 {
-	count := map[string]float64{}
-	for _, call := range w.calls {
-		if _, ok := paces[call]; !ok {
-			call, _, _ = strings.Cut(call, " ")
-		}
-		count[call]++
-	}
 	least := latency.Seconds()
-	for api, n := range count {
+	for api, n := range w.paced() {
 		if p, ok := paces[api]; ok {
-			least = max(least, (n-p.burst)/p.rate+latency.Seconds())
+			least = max(least, (float64(n)-p.burst)/p.rate+latency.Seconds())
 		}
 	}
 	return least
