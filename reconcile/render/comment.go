@@ -38,10 +38,14 @@ func (c Comment) Body(v *Plan) string {
 		return whole
 	}
 	const note = "> [!WARNING]\n> This comment is cut, and approves nothing: the whole would be longer than a comment may be. `apron plan` shows what is left out: "
+	out := "the order of the actions, the settings"
+	if len(v.Orphans) > 0 {
+		out += ", the orphans"
+	}
 	for _, try := range []struct{ kept, out string }{
 		{v.caution() + since + rest + "\n", "the order of the actions"},
-		{v.caution() + since, "the order of the actions, the settings"},
-		{v.caution(), "the order of the actions, the settings, what changed since the last version"},
+		{v.caution() + since, out},
+		{v.caution(), out + ", what changed since the last version"},
 	} {
 		cut := c.Short + "\n" + head + try.kept + note + try.out + ".\n"
 		if utf8.RuneCountInString(cut) <= c.Max {

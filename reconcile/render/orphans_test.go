@@ -53,6 +53,15 @@ func TestOrphans_areShownAsFarAsThereIsRoom(t *testing.T) {
 	require.Contains(t, written(t, p, Options{Format: JSON}), "web-24")
 }
 
+func TestOrphans_areNamedWhereACommentIsCut(t *testing.T) {
+	p := NewPlan(first(t), header())
+	p.Leftovers = leftovers()
+	c := Comment{Max: 1000}
+	require.Contains(t, c.Body(p), "left out: the order of the actions, the settings, the orphans.\n")
+	p.Leftovers = Leftovers{}
+	require.Contains(t, c.Body(p), "left out: the order of the actions, the settings.\n")
+}
+
 func TestOrphans_makeAnotherComment(t *testing.T) {
 	with, without := NewPlan(first(t), header()), NewPlan(first(t), header())
 	require.True(t, with.Displayed().Same(without.Displayed()))
