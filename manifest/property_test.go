@@ -120,7 +120,7 @@ func TestProperty_whatIsRenderedMeansTheSame(t *testing.T) {
 			if v.Hidden {
 				v.Value = "(sensitive)"
 			}
-			v.Provenance = false
+			v.Provenance, v.Source = false, ""
 			d.Spec.Env[name] = v
 		}
 		if b := d.Spec.Image.Build; b != nil {

@@ -62,6 +62,9 @@ func (m *Manifest) spec(file, dir string, vars *expander) state.Spec {
 func (v Value) spec(name string, secrets []string) state.EnvValue {
 	e := v.node.value
 	out := state.EnvValue{Value: e.plain(), Provenance: e.commit}
+	if e.commit {
+		out.Source = v.node.text
+	}
 	for _, s := range e.soft {
 		out.Template = e.template()
 		out.Omit = out.Omit || !s.hasOr

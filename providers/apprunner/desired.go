@@ -75,7 +75,7 @@ func Desired(spec state.Spec, in Inputs) []state.Resource {
 		service.Whole = append(service.Whole, "env.")
 		for name, v := range spec.Env {
 			f = append(f, state.Field{Path: "env." + name, Value: v.Value, Template: v.Template, Omit: v.Omit,
-				Provenance: v.Provenance, Secret: v.Hidden})
+				Provenance: v.Provenance, Source: v.Source, Secret: v.Hidden})
 		}
 	}
 	if spec.Secrets != nil {

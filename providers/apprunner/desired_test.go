@@ -38,10 +38,10 @@ func TestDesired_managesEachSettingThatIsGiven(t *testing.T) {
 		"memory":                  {spec: state.Spec{Memory: ptr(2048)}, want: []state.Field{{Path: "memory", Value: "2048"}}},
 		"tags":                    {spec: state.Spec{Tags: map[string]string{"b": "2", "a": ""}}, want: []state.Field{{Path: "tags.a"}, {Path: "tags.b", Value: "2"}}},
 		"env": {spec: state.Spec{Env: map[string]state.EnvValue{
-			"PLAIN": {Value: "x"}, "TOKEN": {Value: "y", Hidden: true}, "SHA": {Value: "z", Provenance: true},
+			"PLAIN": {Value: "x"}, "TOKEN": {Value: "y", Hidden: true}, "SHA": {Value: "z", Provenance: true, Source: "${git.sha}"},
 			"URL": {Template: "${services.api.url}/v1", Omit: true}}},
 			want: []state.Field{
-				{Path: "env.PLAIN", Value: "x"}, {Path: "env.SHA", Value: "z", Provenance: true},
+				{Path: "env.PLAIN", Value: "x"}, {Path: "env.SHA", Value: "z", Provenance: true, Source: "${git.sha}"},
 				{Path: "env.TOKEN", Value: "y", Secret: true}, {Path: "env.URL", Template: "${services.api.url}/v1", Omit: true}}},
 		"a secret that apron keeps": {
 			spec: state.Spec{Secrets: map[string]state.SecretRef{"KEY": {}}}, in: Inputs{Secrets: map[string]string{"KEY": "ssm/parameter//apron/web/KEY"}},

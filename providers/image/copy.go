@@ -24,8 +24,10 @@ func Copied(spec state.Spec, pin *origin.Pin, o origin.Options) state.Resource {
 	repository := cmp.Or(spec.Image.Repository, spec.Service)
 	fields := []state.Field{
 		{Path: "repository", Value: state.Address{Target: "ecr", Kind: "repository", Name: repository}.String(), Ref: true, Order: true},
-		// The tag covers these, and ECR does not tell them: shown, never compared.
-		{Path: "from", Value: pin.Reference, Provenance: true},
+		// The tag covers these, and ECR does not tell them: shown, never compared. It has
+		// twelve digits of the digest, which whoever makes images can have two of agree in: an
+		// approval is for all of them.
+		{Path: "from", Value: pin.Reference, Provenance: true, Source: pin.Digest},
 		{Path: "platform", Value: platformsOf(pin), Provenance: true},
 	}
 	if pin.Manifest != "" {

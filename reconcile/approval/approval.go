@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apron-deploy/apron/reconcile/orphan"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -44,8 +45,8 @@ func Of(p *plan.Plan, account, region string) Fingerprint {
 		h := sha256.New()
 		write(h, string(a.Op), a.Target.String(), want, a.Have.ID)
 		for _, c := range a.Changes {
-			if c.Old == nil && c.New != nil && c.New.Provenance {
-				continue // of a create, and no part of what is wanted
+			if c.Path == origin && c.Old == nil {
+				continue // a checkout without a remote asks for the same, but for this tag
 			}
 			write(h, c.Path, had(c.Old), fmt.Sprint(c.Unknown, c.Restart, c.Widening))
 		}
@@ -87,11 +88,14 @@ func (f Fingerprint) Since(before Fingerprint) (added, changed, gone []string) {
 	return added, changed, gone
 }
 
+// origin is the tag that says where a service's manifest is.
+const origin = "tags." + orphan.Tag
+
 // wanted hashes the values of a resource that may be compared.
 func wanted(r state.Resource) string {
 	h := sha256.New()
 	for _, f := range r.Fields {
-		if !f.Provenance {
+		if !f.Provenance || f.Source != "" {
 			write(h, f.Path, had(&f))
 		}
 	}
@@ -106,7 +110,7 @@ func had(f *state.Field) string {
 	case f.Secret:
 		return "secret"
 	case f.Provenance:
-		return "commit"
+		return "commit" + f.Source
 	}
 	return "=" + cmp.Or(f.Template, f.Value)
 }

@@ -58,6 +58,14 @@ func commit(sha string) state.Field {
 	return state.Field{Path: "env.SHA", Value: sha, Provenance: true}
 }
 
+// made is a variable that the manifest makes from the commit and other text.
+func made(value, source string) state.Field {
+	return state.Field{Path: "env.SHA", Value: value, Provenance: true, Source: source}
+}
+
+// tag says where the manifest of a service is.
+var tag = state.Field{Path: "tags.apron:manifest", Value: "github.com/acme/shop:deploy.yaml", Provenance: true}
+
 func TestCheck(t *testing.T) {
 	web := func(cpu, memory string) state.Resource {
 		return resource(service, field("cpu", cpu), field("memory", memory))
@@ -68,19 +76,24 @@ func TestCheck(t *testing.T) {
 		then, now                 world
 		added, changed, forgotten []string
 	}{
-		"the same":                               {then: then, now: then},
-		"a part is done already":                 {then: then, now: of(both, web("1024", "2048"), resource(key, secret("old")))},
-		"all is done already":                    {then: then, now: of(both, both...)},
-		"somebody changed what is to change":     {then: then, now: of(both, web("512", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
-		"somebody did half of a change":          {then: then, now: of(both, web("1024", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
-		"the manifest wants something else":      {then: then, now: of([]state.Resource{web("2048", "4096"), both[1]}, web("256", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
-		"another value of the secret":            {then: then, now: of([]state.Resource{both[0], resource(key, secret("newer"))}, web("256", "512"), resource(key, secret("old")))},
-		"something else has to be done":          {then: of(both, web("256", "512"), both[1]), now: then, added: []string{"update ssm/parameter//apron/web/KEY"}},
-		"the manifest does not want it now":      {then: of(both, web("1024", "2048")), now: of(both[:1], web("1024", "2048")), forgotten: []string{"create ssm/parameter//apron/web/KEY"}},
-		"a deletion that is done":                {then: of(both[:1], both...), now: of(both[:1], both[0])},
-		"a deletion that is not wanted now":      {then: of(both[:1], both...), now: of(both, both...), forgotten: []string{"delete ssm/parameter//apron/web/KEY"}},
-		"another commit with the same changes":   {then: of([]state.Resource{resource(service, commit("a"), field("cpu", "1"))}, resource(service, commit("0"), field("cpu", "2"))), now: of([]state.Resource{resource(service, commit("b"), field("cpu", "1"))}, resource(service, commit("0"), field("cpu", "2")))},
-		"a create without what names the commit": {then: of([]state.Resource{resource(service, commit("a"), field("cpu", "1"))}), now: of([]state.Resource{resource(service, field("cpu", "1"))})},
+		"the same":                              {then: then, now: then},
+		"a part is done already":                {then: then, now: of(both, web("1024", "2048"), resource(key, secret("old")))},
+		"all is done already":                   {then: then, now: of(both, both...)},
+		"somebody changed what is to change":    {then: then, now: of(both, web("512", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
+		"somebody did half of a change":         {then: then, now: of(both, web("1024", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
+		"the manifest wants something else":     {then: then, now: of([]state.Resource{web("2048", "4096"), both[1]}, web("256", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
+		"another value of the secret":           {then: then, now: of([]state.Resource{both[0], resource(key, secret("newer"))}, web("256", "512"), resource(key, secret("old")))},
+		"something else has to be done":         {then: of(both, web("256", "512"), both[1]), now: then, added: []string{"update ssm/parameter//apron/web/KEY"}},
+		"the manifest does not want it now":     {then: of(both, web("1024", "2048")), now: of(both[:1], web("1024", "2048")), forgotten: []string{"create ssm/parameter//apron/web/KEY"}},
+		"a deletion that is done":               {then: of(both[:1], both...), now: of(both[:1], both[0])},
+		"a deletion that is not wanted now":     {then: of(both[:1], both...), now: of(both, both...), forgotten: []string{"delete ssm/parameter//apron/web/KEY"}},
+		"another commit with the same changes":  {then: of([]state.Resource{resource(service, commit("a"), field("cpu", "1"))}, resource(service, commit("0"), field("cpu", "2"))), now: of([]state.Resource{resource(service, commit("b"), field("cpu", "1"))}, resource(service, commit("0"), field("cpu", "2")))},
+		"a checkout without a remote":           {then: of([]state.Resource{resource(service, tag, field("cpu", "1"))}), now: of([]state.Resource{resource(service, field("cpu", "1"))})},
+		"a variable more that names the commit": {then: of([]state.Resource{resource(service, field("cpu", "1"))}), now: of([]state.Resource{resource(service, commit("a"), field("cpu", "1"))}), changed: []string{"create apprunner/service/web"}},
+		"another commit in the same text":       {then: of([]state.Resource{resource(service, made("--v a", "--v ${git.sha}"))}), now: of([]state.Resource{resource(service, made("--v b", "--v ${git.sha}"))})},
+		"another text around the commit":        {then: of([]state.Resource{resource(service, made("--v a", "--v ${git.sha}"))}), now: of([]state.Resource{resource(service, made("--x a", "--x ${git.sha}"))}), changed: []string{"create apprunner/service/web"}},
+		"another text around it, in an update": {then: of([]state.Resource{resource(service, made("a", "${git.sha}"), field("cpu", "1"))}, resource(service, made("0", ""), field("cpu", "2"))),
+			now: of([]state.Resource{resource(service, made("x a", "x ${git.sha}"), field("cpu", "1"))}, resource(service, made("0", ""), field("cpu", "2"))), changed: []string{"update apprunner/service/web"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			approved := approval.Of(tc.then.plan(t), account, region)

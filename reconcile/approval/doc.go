@@ -3,8 +3,9 @@
 //
 // A [Fingerprint] is what a plan is reduced to for that: a hash for each action, over what
 // it does, to what, which values it sets and which it replaces, together with the account
-// and the Region. Values that are secret, and what only names the commit, are left out:
-// nothing that is derived from a secret leaves the process, and a merge is another commit.
+// and the Region. Values that are secret are left out: nothing that is derived from a secret
+// leaves the process. Of a value that names the commit only what the manifest makes it from is
+// in it, as a merge is another commit; and nothing of the tag that says where the manifest is.
 //
 //	the new plan's action    the approved plan
 //	is in it                 fine

@@ -36,8 +36,10 @@ type Field struct {
 	// Later says that the value is made by a resource that this one refers to: until that
 	// exists, Value is empty and nothing is compared.
 	Later bool
-	// Provenance is sent when something else changes and is never itself a change.
+	// Provenance is sent when something else changes and is never itself a change. Source,
+	// with Provenance, is what an approval compares in the place of Value; empty for nothing.
 	Provenance bool
+	Source     string
 	// Grant says that the field's presence widens what somebody may do.
 	Grant bool
 	// Wildcard, with Grant, says that it grants every action or every resource.

@@ -119,6 +119,8 @@ type EnvValue struct {
 	// Provenance says that the value names the commit (git.*): sent when something
 	// else changes, never itself a change.
 	Provenance bool
+	// Source, with Provenance, is the text of the manifest that Value was made from.
+	Source string
 	// Hidden says that the value must be masked wherever it is shown.
 	Hidden bool
 }
