@@ -145,7 +145,8 @@ func (s *session) disagree(ctx context.Context, e evidence, p planned, hide func
 	if err := s.explainRefusal(e, p, hide, refused); err != nil {
 		return err
 	}
-	if err := s.a.output("fingerprint", s.fingerprint(p).String()); err != nil {
+	fingerprint := s.approvable(p)
+	if err := s.a.output("fingerprint", fingerprint); err != nil {
 		return err
 	}
 	if e.number != 0 {
@@ -157,8 +158,11 @@ func (s *session) disagree(ctx context.Context, e evidence, p planned, hide func
 	if e.number != 0 {
 		why = fmt.Sprintf("%s#%d: %s", e.repository, e.number, why)
 	}
-	return &unapprovedError{why: why + "; nothing was changed",
-		fix: refused.Fix + "; or, in a job whose environment has required reviewers: apron apply" + s.sameFlags() + " --approved=" + s.fingerprint(p).String()}
+	fix := refused.Fix
+	if fingerprint != "" {
+		fix += "; or, in a job whose environment has required reviewers: apron apply" + s.sameFlags() + " --approved=" + fingerprint
+	}
+	return &unapprovedError{why: why + "; nothing was changed", fix: fix}
 }
 
 // explainRefusal shows what differs, or else the plan that nobody has agreed to.

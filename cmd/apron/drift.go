@@ -146,9 +146,6 @@ func (s *session) released(ctx context.Context, w wiring) (facts, error) {
 	if err != nil {
 		return facts{}, interruptible(ctx, s.unread(err, nil))
 	}
-	for _, d := range damaged {
-		s.a.warn("the release record %s cannot be read: %v", d.Tag, d.Err)
-	}
 	q := reconcile.Query{Account: s.id.Account, Region: s.cfg.Region, Specs: s.specs, Want: s.addresses()}
 	recorded := map[string][]state.Address{}
 	var damage *multierror.Error
@@ -175,6 +172,9 @@ func (s *session) released(ctx context.Context, w wiring) (facts, error) {
 		return facts{}, interruptible(ctx, s.unread(err, recorded))
 	}
 	s.a.hide(live)
+	for _, d := range damaged {
+		s.a.warn("the release record %s cannot be read: %v", d.Tag, d.Err)
+	}
 	return facts{live: live, notes: notes, recent: recent}, nil
 }
 

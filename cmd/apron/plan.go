@@ -108,11 +108,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 			return err
 		}
 	}
-	fingerprint := ""
-	if len(unread) == 0 { // else it would approve what nobody has seen the whole of
-		fingerprint = s.fingerprint(p).String()
-	}
-	if err := errors.Join(a.output("changes", strconv.FormatBool(!p.plan.Empty())), a.output("fingerprint", fingerprint)); err != nil {
+	if err := errors.Join(a.output("changes", strconv.FormatBool(!p.plan.Empty())), a.output("fingerprint", s.approvable(p))); err != nil {
 		return err
 	}
 	if comment {

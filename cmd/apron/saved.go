@@ -36,6 +36,15 @@ func (s *session) fingerprint(p planned) approval.Fingerprint {
 	return approval.Of(p.plan, s.id.Account, s.cfg.Region)
 }
 
+// approvable is the fingerprint as what `apply --approved` takes. There is none of a plan that
+// lacks what could not be read: it would approve what nobody has seen the whole of.
+func (s *session) approvable(p planned) string {
+	if len(s.unreadServices()) > 0 {
+		return ""
+	}
+	return s.fingerprint(p).String()
+}
+
 // save writes a plan into a file.
 func (s *session) save(file string, p planned, flags planFlags) error {
 	f := s.fingerprint(p)

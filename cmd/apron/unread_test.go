@@ -144,6 +144,7 @@ func TestServices_oneThatCannotBeReadStopsNoOther(t *testing.T) {
 	code, out := p.apply(t, "merge-1")
 	require.Equal(t, exitCredentials, code, out) // which is graver
 	require.Contains(t, out, "the comment that shows the plan is cut, lacks a service that could not be read")
+	require.NotContains(t, out, "--approved=apron-", "nor does what is planned without it")
 	gate.pass()
 	code, out = p.apply(t, "merge-1")
 	require.Equal(t, exitUnapproved, code, out)
@@ -172,6 +173,11 @@ func TestServices_oneThatCannotBeReadStopsNoOther(t *testing.T) {
 	require.Contains(t, run(exitCredentials, "drift"), "Drift: 2 settings changed. 1 service is left out: other.")
 	out = run(exitCredentials, "status")
 	require.Regexp(t, `(?s)service +shop\nstatus +RUNNING.*service +other\nstatus +UNKNOWN.*unknown +arn:.*no \w+ for you`, out)
+	p.replace("third.yaml", `"env:KEY"`, `"env:KEY", T: "ssm:/team/t"`)
+	gate.deny(denied("AccessDeniedException", "/team/t"))
+	require.NotContains(t, run(exitOK, "status"), "UNKNOWN", "a secret is nothing that it shows")
+	p.replace("third.yaml", `, T: "ssm:/team/t"`, "")
+	gate.deny(denied("AccessDeniedException", "service/other/"))
 	out = run(exitCredentials, "pause", "--yes")
 	for _, want := range []string{`other +unread`, `third +done`, `shop +done`} {
 		require.Regexp(t, want, out)

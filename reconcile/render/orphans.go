@@ -61,7 +61,7 @@ const most = 20
 
 func (v Leftovers) fewOrphans() []Orphan { return v.Orphans[:min(len(v.Orphans), most)] }
 
-// rest says that there are more.
+// moreOrphans says that there are more.
 func (v Leftovers) moreOrphans() string {
 	if n := len(v.Orphans) - most; n > 0 {
 		return fmt.Sprintf("And %d more: --json has all of them.\n", n)
@@ -157,7 +157,7 @@ func (v Leftovers) namedOrphans(hide func(string) string) Leftovers {
 	return v
 }
 
-// same reports whether people are told the same. Why nobody could check is said in the
+// sameOrphans reports whether people are told the same. Why nobody could check is said in the
 // words of whoever refused, which may number them.
 func (v Leftovers) sameOrphans(other Leftovers) bool {
 	return slices.Equal(v.Orphans, other.Orphans) && (v.Unchecked == "") == (other.Unchecked == "")
