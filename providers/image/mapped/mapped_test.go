@@ -29,3 +29,32 @@ func TestRead_isWhatWasInTheFile(t *testing.T) {
 	_, _, err = mapped.Read(t.TempDir())
 	require.Error(t, err)
 }
+
+func TestGuard_isToldOfAFileThatIsCutShort(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "x")
+	require.NoError(t, os.WriteFile(name, make([]byte, 100_000), 0o600))
+	data, done, err := mapped.Read(name)
+	require.NoError(t, err)
+	defer done()
+	last := func() error {
+		if data[len(data)-1] != 0 {
+			return os.ErrInvalid
+		}
+		return nil
+	}
+	require.NoError(t, mapped.Guard(last))
+	require.NoError(t, os.Truncate(name, 0))
+	if err := mapped.Guard(last); err != nil { // else it is a copy
+		require.ErrorIs(t, err, mapped.ErrGone)
+	} else {
+		require.NotContains(t, []string{"linux", "darwin"}, runtime.GOOS)
+	}
+	require.Equal(t, os.ErrInvalid, mapped.Guard(func() error { return os.ErrInvalid }))
+	require.Panics(t, func() {
+		_ = mapped.Guard(func() error {
+			var none *int
+			*none = 1
+			return nil
+		})
+	}, "a mistake of ours is none of the file's")
+}

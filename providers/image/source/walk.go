@@ -136,10 +136,9 @@ func (w *walk) from(rel string) error {
 		return err
 	}
 	dir, err := statcache.OpenDir(w.abs(in.rel))
-	if err != nil {
-		return err
+	if err == nil { // else it may still let its files be opened
+		defer dir.Close()
 	}
-	defer dir.Close()
 	w.add(w.read(in, dir, []fs.DirEntry{fs.FileInfoToDirEntry(info)}))
 	return nil
 }

@@ -73,8 +73,11 @@ func OpenDir(name string) (*os.File, error) {
 }
 
 // Look asks for what is called name in a directory. It returns false if that is no
-// regular file, or if it cannot tell.
+// regular file, or if it cannot tell, as without a directory.
 func Look(dir *os.File, name string) (Stat, bool) {
+	if dir == nil {
+		return Stat{}, false
+	}
 	return lstat(file{fd: int(dir.Fd()), name: name})
 }
 

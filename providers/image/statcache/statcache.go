@@ -70,7 +70,11 @@ func Open(dir, name string, o Options) *Cache {
 	c := &Cache{dir: dir, file: filepath.Join(dir, "files-"+hex.EncodeToString(id[:8])),
 		settle: int64(cmp.Or(o.Settle, Settle)), blur: func(s Stat) Stat { return s }}
 	if data, done, err := mapped.Read(c.file); err == nil {
-		c.known, c.done = decode(data), done
+		c.done = done
+		_ = mapped.Guard(func() error { // one that is cut short is an empty one
+			c.known = decode(data)
+			return nil
+		})
 	}
 	c.used = make([]bool, c.known.len())
 	return c
@@ -88,10 +92,16 @@ func (c *Cache) Save() error {
 		return nil
 	}
 	all := c.fresh
-	for i, used := range c.used {
-		if used {
-			all = append(all, entry{key: string(c.known.key(i)), stat: c.known.stat(i), sum: c.known.sum(i)})
+	err := mapped.Guard(func() error {
+		for i, used := range c.used {
+			if used {
+				all = append(all, entry{key: string(c.known.key(i)), stat: c.known.stat(i), sum: c.known.sum(i)})
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
 	all = slices.CompactFunc(all, func(a, b entry) bool { return a.key == b.key })
@@ -128,9 +138,8 @@ func (c *Cache) Hasher(root string) *Hasher {
 // what the file was at that time. Nil has it read.
 func (h *Hasher) Sum(path string, seen *Stat) (Sum, error) {
 	if h.c != nil && seen != nil {
-		if i, found := h.find(path); found && h.c.known.stat(i) == h.c.blur(*seen) {
-			h.c.used[i] = true
-			return h.c.known.sum(i), nil
+		if sum, ok := h.recall(path, *seen); ok {
+			return sum, nil
 		}
 	}
 	at := h.dir.enter(h.root, path)
@@ -158,6 +167,17 @@ func (h *Hasher) Done() {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	h.c.fresh, h.fresh = append(h.c.fresh, h.fresh...), nil
+}
+
+// recall is the sum of a file that is still as it was, if that is known.
+func (h *Hasher) recall(path string, seen Stat) (sum Sum, ok bool) {
+	err := mapped.Guard(func() error {
+		if i, found := h.find(path); found && h.c.known.stat(i) == h.c.blur(seen) {
+			h.c.used[i], sum, ok = true, h.c.known.sum(i), true
+		}
+		return nil
+	})
+	return sum, ok && err == nil
 }
 
 func (h *Hasher) find(key string) (int, bool) {

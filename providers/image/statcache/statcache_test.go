@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/apron-deploy/apron/providers/image/mapped"
 )
 
 // place is a directory of files with a cache beside it.
@@ -364,4 +366,39 @@ func TestWrite_sweepsWhatIsLeftOfKilledProcesses(t *testing.T) {
 	ignored, err := os.ReadFile(filepath.Join(dir, ".gitignore"))
 	require.NoError(t, err)
 	require.Equal(t, "*\n", string(ignored))
+}
+
+// TestSum_readsFilesWhereTheCacheIsCutShortMeanwhile overwrites a cache file that is in use,
+// as cp does.
+func TestSum_readsFilesWhereTheCacheIsCutShortMeanwhile(t *testing.T) {
+	p := newPlace(t)
+	var names []string
+	for i := range 1000 {
+		names = append(names, fmt.Sprintf("%04d", i))
+		p.write(names[i], "1")
+	}
+	p.pass()
+	p.sums(names...)
+	c := p.open()
+	defer c.Close()
+	require.Len(t, c.known.at, len(names))
+	dir, err := OpenDir(p.files)
+	require.NoError(t, err)
+	defer dir.Close()
+	h := c.Hasher(p.files)
+	sum := func(name string) Sum {
+		seen, ok := Look(dir, name)
+		require.True(t, ok)
+		sum, err := h.Sum(name, &seen)
+		require.NoError(t, err)
+		return sum
+	}
+	require.Equal(t, sumOf("1"), sum(names[0]))
+	require.True(t, c.used[0])
+	require.NoError(t, os.Truncate(c.file, 0))
+	for _, name := range names {
+		require.Equal(t, sumOf("1"), sum(name))
+	}
+	h.Done()
+	require.ErrorIs(t, c.Save(), mapped.ErrGone)
 }

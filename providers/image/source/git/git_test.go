@@ -307,3 +307,25 @@ func TestDirty_isTheSameAsGitsWhateverIsEdited(t *testing.T) {
 	})
 	require.NotZero(t, found)
 }
+
+// TestIndex_isDamagedWhereItIsCutShortMeanwhile writes the index in place while it is read,
+// as go-git does. https://pkg.go.dev/github.com/go-git/go-git/v5/storage/filesystem
+func TestIndex_isDamagedWhereItIsCutShortMeanwhile(t *testing.T) {
+	p := newPlace(t)
+	for i := range 2000 {
+		p.write(fmt.Sprintf("file-of-a-longer-name-%04d", i), "1")
+	}
+	p.git("add", ".")
+	index := filepath.Join(p.dir, ".git", "index")
+	seen := 0
+	err := p.open().Index(func(git.Entry, int) {
+		if seen++; seen == 1 {
+			require.NoError(t, os.Truncate(index, 0))
+		}
+	})
+	if seen < 2000 { // else it was not read in place
+		require.ErrorIs(t, err, git.ErrIndex)
+	} else {
+		require.NoError(t, err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -54,7 +55,11 @@ func (r *Repository) Index(yield func(e Entry, count int)) error {
 	if r.setting("extensions", "objectformat") == "sha256" {
 		hash = sha256.Size
 	}
-	return parseIndex(data, hash, yield)
+	err = mapped.Guard(func() error { return parseIndex(data, hash, yield) })
+	if errors.Is(err, mapped.ErrGone) {
+		return fmt.Errorf("%w: %w", ErrIndex, err)
+	}
+	return err
 }
 
 // parseIndex reads entries whose object names have the given length.
