@@ -292,12 +292,22 @@ func flat(y *yaml.Node) string {
 	if y.Kind == yaml.ScalarNode {
 		return y.Value
 	}
-	c := *y
+	c := uncommented(y)
 	c.Style |= yaml.FlowStyle
-	c.HeadComment, c.LineComment, c.FootComment = "", "", ""
-	b, err := yaml.Marshal(&c)
+	b, err := yaml.Marshal(c)
 	if err != nil {
 		return "…"
 	}
 	return strings.Join(strings.Fields(string(b)), " ")
+}
+
+// uncommented is a value without the comments in it.
+func uncommented(y *yaml.Node) *yaml.Node {
+	c := *y
+	c.HeadComment, c.LineComment, c.FootComment = "", "", ""
+	c.Content = nil
+	for _, part := range y.Content {
+		c.Content = append(c.Content, uncommented(part))
+	}
+	return &c
 }

@@ -108,6 +108,13 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
+func TestRewrite_tellsOfValuesWithoutTheComments(t *testing.T) {
+	text := "service: shop\nverify: # of it\n  # the first\n  - path: / # root\n    # at all\n    status: 200\n"
+	_, changes, err := manifest.Rewrite("deploy.yaml", []byte(text), manifest.EditOptions{}, []manifest.Edit{{Path: "verify", Value: "[{path: /, status: 200}, {path: /b}]"}})
+	require.NoError(t, err)
+	require.Equal(t, []manifest.Change{{Path: "verify", Line: 4, Old: "[{path: /, status: 200}]", New: "[{path: /, status: 200}, {path: /b}]"}}, changes)
+}
+
 func TestRewrite_refusesWithThePlace(t *testing.T) {
 	text := strings.Join([]string{
 		"service: shop",

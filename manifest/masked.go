@@ -10,7 +10,7 @@ func (d *Document) Masked() []string {
 	walk = func(n *node, path string) {
 		switch {
 		case n == nil || strings.HasPrefix(path, "image.build"):
-		case n.kind == scalar && n.text == masked:
+		case n.masked():
 			paths = append(paths, path)
 		default:
 			for i, item := range n.items {

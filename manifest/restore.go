@@ -45,6 +45,9 @@ func (r *restorer) key(now, then *node, t reflect.Type, path string, around pos)
 	if now != nil {
 		around = now.at
 	}
+	if then != nil && then.kind == list {
+		then = unmasked(then, now.itemsOf())
+	}
 	switch {
 	case then == nil && now != nil:
 		r.edits = append(r.edits, Edit{Path: path, Remove: true})
@@ -62,7 +65,9 @@ func (r *restorer) key(now, then *node, t reflect.Type, path string, around pos)
 				r.edits = append(r.edits, Edit{Path: join(path, f.key), Remove: true})
 			}
 		}
-	case then.kind == scalar && then.text == masked:
+	case slices.ContainsFunc(then.items, (*node).masked):
+		r.fail(around, path, "write it there", "is missing, and its value was masked")
+	case then.masked():
 		name, isEnv := strings.CutPrefix(path, "env.")
 		if _, back := r.then.Spec.Env[name]; now == nil && (back || !isEnv) {
 			r.fail(around, path, "write it there, or better a reference under secrets", "is missing, and its value was masked")
@@ -70,6 +75,21 @@ func (r *restorer) key(now, then *node, t reflect.Type, path string, around pos)
 	case now == nil || !equal(now, then, t, path):
 		r.edits = append(r.edits, Edit{Path: path, Value: then.oneLine()})
 	}
+}
+
+// masked reports whether a value was one that [Render] does not write.
+func (n *node) masked() bool { return n.kind == scalar && n.text == masked }
+
+// unmasked is a list whose masked items are those that stand in their places now, if any do.
+func unmasked(then *node, now []*node) *node {
+	list := *then
+	list.items = slices.Clone(then.items)
+	for i, item := range list.items {
+		if item.masked() && i < len(now) {
+			list.items[i] = now[i]
+		}
+	}
+	return &list
 }
 
 // equal reports whether two values mean the same.

@@ -100,6 +100,11 @@ func plannable(s state.Spec) state.Spec {
 	return s
 }
 
+// masking is a build with words of a command, some of which are a secret.
+func masking(words string) string {
+	return "secrets: {S: 'env:S'}\nimage: {build: {before: {run: [" + words + "], outputs: [o]}}}"
+}
+
 func TestRestore(t *testing.T) {
 	for name, tc := range map[string]struct {
 		then, now string
@@ -114,6 +119,9 @@ func TestRestore(t *testing.T) {
 		"lists as a whole":           {"image: {tags: [a, b]}\npermissions: ['s3:Get* *']", "image: {tags: [a]}", []string{"image.tags=[a, b]", "permissions=[s3:Get* *]"}, ""},
 		"which service, and where":   {"region: us-east-1\naccount: '123456789012'", "region: eu-west-1", nil, ""},
 		"a masked value that is":     {"env: {API_KEY: x}", "env: {API_KEY: y}", nil, ""},
+		"a masked word that is":      {masking("make, '${S}', x"), masking("make, '${S}', x"), nil, ""},
+		"words around a masked one":  {masking("make, '${S}', x"), masking("make, '${T}', y, z"), []string{"image.build.before.run=[make, \"${T}\", x]"}, ""},
+		"a masked word that is not":  {masking("make, x, '${S}'"), masking("make, x"), nil, "deploy.yaml:4:31: image.build.before.run: is missing, and its value was masked"},
 		"a masked value that is not": {"env: {API_KEY: x}", "env: {A: y}", nil, "deploy.yaml:3:6: env.API_KEY: is missing, and its value was masked"},
 	} {
 		t.Run(name, func(t *testing.T) {
