@@ -57,7 +57,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data, env []byte, environment string) {
 		if bytes.Contains(data, []byte("canary")) || bytes.Contains(env, []byte("canary")) {
-			t.Skip("the canary is written, not substituted")
+			return // it is written, not substituted
 		}
 		set, err := loadBytes(data, env, environment)
 		for _, e := range list(err) {

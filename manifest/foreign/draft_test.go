@@ -128,7 +128,7 @@ func fuzz(f *testing.F, format, name string) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 20_000 {
-			t.Skip("long ones only take long")
+			return // long ones only take long
 		}
 		r, err := foreign.Read([]foreign.File{{Name: name, Data: data}})
 		if err != nil {

@@ -2,6 +2,7 @@ package cloudwatch
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -28,7 +29,10 @@ func (g *gauge) GetMetricData(_ context.Context, in *sdk.GetMetricDataInput, _ .
 	}
 	n := 0
 	if in.NextToken != nil {
-		n = len(*in.NextToken)
+		var err error
+		if n, err = strconv.Atoi(*in.NextToken); err != nil {
+			return nil, err
+		}
 	}
 	out, more := &sdk.GetMetricDataOutput{}, false
 	for _, q := range in.MetricDataQueries {
@@ -45,7 +49,7 @@ func (g *gauge) GetMetricData(_ context.Context, in *sdk.GetMetricDataInput, _ .
 		out.MetricDataResults = append(out.MetricDataResults, res)
 	}
 	if more {
-		out.NextToken = aws.String("xxxxxxxx"[:n+1])
+		out.NextToken = aws.String(strconv.Itoa(n + 1))
 	}
 	return out, nil
 }

@@ -212,7 +212,7 @@ func TestPush_doesNotRepeatWhatStays(t *testing.T) {
 	}{
 		"no such repository": {404, "NAME_UNKNOWN", "does not exist in this account and Region"},
 		"a bad request":      {400, "DIGEST_INVALID", ""},
-		"not implemented":    {501, "UNSUPPORTED", ""},
+		"not supported":      {501, "UNSUPPORTED", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := open(t)

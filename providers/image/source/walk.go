@@ -28,7 +28,7 @@ type walk struct {
 
 	mu    sync.Mutex
 	more  *sync.Cond // there is more to do, or nothing any more
-	todo  []place
+	ahead []place
 	busy  int      // workers that may come upon more
 	found [][]File // of one directory each, sorted
 }
@@ -119,7 +119,7 @@ func (w *walk) modes(files []File) error {
 // from goes down to rel from base, so that patterns are asked on the way.
 func (w *walk) from(rel string) error {
 	if rel == "." {
-		w.todo = append(w.todo, place{})
+		w.ahead = append(w.ahead, place{})
 		return nil
 	}
 	var in place
@@ -148,23 +148,23 @@ func (w *walk) work(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
-		for len(w.todo) == 0 && w.busy > 0 {
+		for len(w.ahead) == 0 && w.busy > 0 {
 			w.more.Wait()
 		}
-		if len(w.todo) == 0 {
+		if len(w.ahead) == 0 {
 			w.more.Broadcast()
 			return nil
 		}
-		last := len(w.todo) - 1 // the nearest, so that few wait
-		in := w.todo[last]
-		w.todo = w.todo[:last]
+		last := len(w.ahead) - 1 // the nearest, so that few wait
+		in := w.ahead[last]
+		w.ahead = w.ahead[:last]
 		w.busy++
 		w.mu.Unlock()
 		files, below, err := w.dir(ctx, in)
 		w.mu.Lock()
 		w.busy--
 		if err != nil {
-			w.todo = nil
+			w.ahead = nil
 			w.more.Broadcast()
 			return err
 		}
@@ -176,7 +176,7 @@ func (w *walk) add(files []File, below []place) {
 	if len(files) > 0 {
 		w.found = append(w.found, files)
 	}
-	w.todo = append(w.todo, below...)
+	w.ahead = append(w.ahead, below...)
 	for range below {
 		w.more.Signal()
 	}
