@@ -4,14 +4,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/apron-deploy/apron/reconcile"
-	"github.com/apron-deploy/apron/reconcile/apply"
-	"github.com/apron-deploy/apron/reconcile/plan"
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 func TestDesired_leftOutMeansUnmanaged(t *testing.T) {

@@ -11,13 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apron-deploy/apron/providers/awsapi"
-	"github.com/apron-deploy/apron/providers/sandbox/ecr"
-	"github.com/apron-deploy/apron/providers/sandbox/wire"
-	"github.com/apron-deploy/apron/reconcile"
-	"github.com/apron-deploy/apron/reconcile/apply"
-	"github.com/apron-deploy/apron/reconcile/plan"
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -28,6 +21,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/providers/sandbox/ecr"
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 const (

@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/apron-deploy/apron/reconcile/apply"
-	"github.com/apron-deploy/apron/reconcile/plan"
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 func tagged(version string) state.Spec {

@@ -9,9 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // policyName is the name of the one inline policy of an instance role.

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/hashicorp/go-multierror"
+
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // auto is the role setting that lets apron make and keep the role.

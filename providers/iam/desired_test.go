@@ -5,9 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 func TestRoleName_saysWhatItIsFor(t *testing.T) {

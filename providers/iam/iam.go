@@ -22,12 +22,13 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
-	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
 // Type is the type of the addresses this package handles.

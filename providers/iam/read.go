@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apron-deploy/apron/providers/awsapi"
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // reader is what reading a role calls.

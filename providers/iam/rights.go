@@ -5,11 +5,12 @@ import (
 	"context"
 	"slices"
 
-	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
 )
 
 // simulator is what asking about rights calls.

@@ -8,6 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/stretchr/testify/require"
+
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/sandbox/iam"
 	"github.com/apron-deploy/apron/providers/sandbox/store"
@@ -16,11 +22,6 @@ import (
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/stretchr/testify/require"
 )
 
 // sandbox serves the sandbox's IAM over HTTP. The connection breaks at the n-th write

@@ -8,9 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
 )
 
 // writer is what changing a role calls.

@@ -90,12 +90,8 @@ func (r *Reader) Follow(ctx context.Context, q Query, pause time.Duration, first
 				first = nil
 			}
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return context.Cause(ctx)
+		if err := awsapi.Sleep(ctx, wait); err != nil {
+			return err
 		}
 	}
 }

@@ -10,6 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/require"
+
 	"github.com/apron-deploy/apron/providers/sandbox/logs"
 	"github.com/apron-deploy/apron/providers/sandbox/store"
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
@@ -17,11 +23,6 @@ import (
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/smithy-go"
-	"github.com/stretchr/testify/require"
 )
 
 // sandbox serves the sandbox's CloudWatch Logs over HTTP. drop breaks the connection

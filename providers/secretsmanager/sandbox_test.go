@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apron-deploy/apron/providers/sandbox/secretsmanager"
-	"github.com/apron-deploy/apron/providers/sandbox/store"
-	"github.com/apron-deploy/apron/providers/sandbox/wire"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/providers/sandbox/secretsmanager"
+	"github.com/apron-deploy/apron/providers/sandbox/store"
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
 func TestSandbox_agreesOnReferences(t *testing.T) {

@@ -7,9 +7,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // parameter is a parameter as this package compares it.

@@ -5,9 +5,10 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/hashicorp/go-multierror"
+
 	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/state"
-	"github.com/hashicorp/go-multierror"
 )
 
 const (

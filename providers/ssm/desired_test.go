@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 const topSecret = "correct horse battery staple"

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
 )
 

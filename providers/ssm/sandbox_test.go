@@ -11,18 +11,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apron-deploy/apron/providers/sandbox/ssm"
-	"github.com/apron-deploy/apron/providers/sandbox/store"
-	"github.com/apron-deploy/apron/providers/sandbox/wire"
-	"github.com/apron-deploy/apron/reconcile/apply"
-	"github.com/apron-deploy/apron/reconcile/plan"
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/time/rate"
+
+	"github.com/apron-deploy/apron/providers/sandbox/ssm"
+	"github.com/apron-deploy/apron/providers/sandbox/store"
+	"github.com/apron-deploy/apron/providers/sandbox/wire"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // sandbox serves the sandbox's Parameter Store over HTTP. The connection breaks at the

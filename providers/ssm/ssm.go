@@ -20,13 +20,14 @@ import (
 	"fmt"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"golang.org/x/time/rate"
+
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
-	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
-	"golang.org/x/time/rate"
 )
 
 // Type is the type of the addresses this package handles.

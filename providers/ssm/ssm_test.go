@@ -9,12 +9,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
+
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
-	"github.com/stretchr/testify/require"
-	"golang.org/x/time/rate"
 )
 
 func provider(f *fake) *Provider {

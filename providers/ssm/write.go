@@ -9,12 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/apron-deploy/apron/providers/awsapi"
-	"github.com/apron-deploy/apron/reconcile/state"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/apron-deploy/apron/providers/awsapi"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // writer is what changing parameters calls.

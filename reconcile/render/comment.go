@@ -23,8 +23,8 @@ type Since struct {
 }
 
 // Body writes the comment. One of a plan that lacks what could not be read says so, and has
-// the marker of one that approves nothing. Where the whole is too long, sections are left out, the least
-// needed first, and the comment says so.
+// the marker of one that approves nothing. Where the whole is too long, sections are left
+// out, the least needed first, and the comment says so.
 func (c Comment) Body(v *Plan) string {
 	head := fmt.Sprintf("**%s**\n\n", v.headline())
 	rest := strings.TrimPrefix(v.markdown(), head)

@@ -103,7 +103,7 @@ func (w *walk) modes(files []File) error {
 				case f.seen != nil:
 					f.Exec = f.seen.Executable()
 				case runtime.GOOS != "windows":
-					info, err := os.Lstat(filepath.Join(w.base, filepath.FromSlash(f.Path)))
+					info, err := os.Lstat(w.abs(f.Path))
 					if err != nil {
 						return err
 					}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/apron-deploy/apron/providers/sandbox/ecr/blob"
-
 	"github.com/apron-deploy/apron/providers/sandbox/wire"
 )
 
