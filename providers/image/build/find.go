@@ -97,7 +97,7 @@ func findOther(ctx context.Context, env []string, name string) (*engine, error) 
 }
 
 // patience is how long a program may take to say whether it works.
-const patience = 10 * time.Second
+const patience = 30 * time.Second // podman takes one when nothing else runs
 
 func ask(ctx context.Context, env []string, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s did not answer within %s", name, patience))
