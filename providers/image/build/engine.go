@@ -19,7 +19,6 @@ type engine struct {
 	kit    kit
 	flags  []string // of build, that only this one knows
 	caches []string // kinds of caches that it knows
-	where  string   // what it said of its store; empty if it was not asked
 	// instance is buildx's, empty for its current one; exports says that it writes
 	// archives itself, because it has no images as the daemon has.
 	instance string

@@ -49,7 +49,7 @@ func (e *engine) take(ctx context.Context, r Request, id, file string, when epoc
 
 // open opens what the engine has built, as the engine has it.
 func (e *engine) open(ctx context.Context, r Request, id, file string) (*store.Image, error) {
-	o := store.Options{Known: r.Known, Platform: r.Build.Platform, Temp: r.Spool, Where: e.where, Packing: func(diff v1.Hash, plain int64) {
+	o := store.Options{Known: r.Known, Platform: r.Build.Platform, Temp: r.Spool, Packing: func(diff v1.Hash, plain int64) {
 		r.line(e.called, "compressing layer "+diff.String()+sized(plain))
 	}}
 	if e.exports {

@@ -13,7 +13,7 @@ type dialect struct {
 	inspect []string // what describes an image; its name follows
 	parse   func(text []byte) (described, error)
 	save    func(id string) []string // what writes an image to standard output
-	info    string                   // the template of info for where the store is, and its driver
+	info    string                   // the template of info for where the store is, and its driver; empty if inspect tells
 	driver  string                   // that has a place
 	place   func(root string) place
 }
@@ -21,15 +21,15 @@ type dialect struct {
 var dialects = map[string]dialect{
 	"docker": {
 		inspect: []string{"image", "inspect"}, parse: oneOf,
-		save: func(id string) []string { return []string{"save", id} },
-		info: "{{.DockerRootDir}}\n{{.Driver}}", driver: "overlay2", place: func(root string) place { return dockerPlace(root) },
+		save:   func(id string) []string { return []string{"save", id} },
+		driver: "overlay2", place: func(root string) place { return dockerPlace(root) },
 	},
 	"podman": {
 		inspect: []string{"image", "inspect"}, parse: oneOf,
 		save: func(id string) []string {
 			return []string{"save", "--quiet", "--format", "docker-archive", id}
 		},
-		info: "{{.Store.GraphRoot}}\n{{.Store.GraphDriverName}}", driver: "overlay", place: sharedPlace,
+		driver: "overlay", place: sharedPlace,
 	},
 	"buildah": {
 		inspect: []string{"inspect", "--type", "image"}, parse: ofBuildah,
@@ -47,6 +47,9 @@ type described struct {
 	id    string
 	diffs []v1.Hash
 	plain int64 // bytes
+
+	driver string // of the store, or empty
+	upper  string // the directory of its last layer's files
 }
 
 // oneOf reads a list of images with one image in it.
@@ -55,6 +58,11 @@ func oneOf(text []byte) (described, error) {
 		ID     string `json:"Id"`
 		Size   int64
 		RootFS struct{ Layers []v1.Hash }
+
+		GraphDriver struct {
+			Name string
+			Data struct{ UpperDir string }
+		}
 	}
 	if err := json.Unmarshal(text, &images); err != nil {
 		return described{}, err
@@ -62,7 +70,8 @@ func oneOf(text []byte) (described, error) {
 	if len(images) != 1 {
 		return described{}, fmt.Errorf("it describes %d images", len(images))
 	}
-	return described{images[0].ID, images[0].RootFS.Layers, images[0].Size}, nil
+	i := images[0]
+	return described{i.ID, i.RootFS.Layers, i.Size, i.GraphDriver.Name, i.GraphDriver.Data.UpperDir}, nil
 }
 
 // ofBuildah reads one image. Its manifest is a text, and that of the store, where layers

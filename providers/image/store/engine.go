@@ -47,7 +47,7 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 		}
 		return img, err
 	}
-	e := &saved{save: save, find: func() place { return findPlace(ctx, name, run, o.Where) }}
+	e := &saved{save: save, find: func() place { return findPlace(ctx, d, run, said) }}
 	diffs := said.diffs
 	img := &Image{media: types.DockerManifestSchema2, plain: said.plain, close: e.close}
 	img.text = func() ([]byte, error) { return e.config(id) }

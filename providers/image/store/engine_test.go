@@ -3,8 +3,10 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,8 +16,9 @@ import (
 	"github.com/apron-deploy/apron/providers/image/store"
 )
 
-// engine is a docker, a podman or a buildah that has one image.
-func engine(t *testing.T, img v1.Image, files map[string]any, asked *[]string) store.Run {
+// engine is a docker, a podman or a buildah that has one image. It tells the driver of its
+// store and the store's directory, if that is not empty.
+func engine(t *testing.T, img v1.Image, files map[string]any, driver, root string, asked *[]string) store.Run {
 	t.Helper()
 	file := archive(t, files)
 	id, err := img.ConfigName()
@@ -26,9 +29,17 @@ func engine(t *testing.T, img v1.Image, files map[string]any, asked *[]string) s
 		var answer any
 		switch strings.Join(args[:2], " ") {
 		case "info --format":
-			return errors.New("this engine does not tell where its store is")
+			if root == "" {
+				return errors.New("this engine does not tell where its store is")
+			}
+			_, err := fmt.Fprintf(out, "%s\n%s\n", root, driver)
+			return err
 		case "image inspect": // docker's ids have a prefix, podman's have not
-			answer = []any{map[string]any{"Id": id, "Size": 5000, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}}
+			image := map[string]any{"Id": id, "Size": 5000, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}
+			if root != "" {
+				image["GraphDriver"] = map[string]any{"Name": driver, "Data": map[string]any{"UpperDir": filepath.Join(root, driver, "top", "diff")}}
+			}
+			answer = []any{image}
 		case "inspect --type":
 			m := marshal(t, v1.Manifest{Config: v1.Descriptor{Digest: id}, Layers: []v1.Descriptor{{Size: 2000, Digest: id}, {Size: 3000, Digest: id}}})
 			answer = map[string]any{"FromImageID": id.Hex, "OCIv1": config, "Manifest": string(m)}
@@ -63,7 +74,7 @@ func TestFromEngine_savesOnlyWhatIsNotRemembered(t *testing.T) {
 			temp := t.TempDir()
 			o := store.Options{Known: store.OpenKnown(t.TempDir()), Temp: temp}
 			var asked []string
-			run := engine(t, img, files(t, img), &asked)
+			run := engine(t, img, files(t, img), "", "", &asked)
 			id, err := img.ConfigName()
 			require.NoError(t, err)
 
@@ -105,7 +116,7 @@ func TestFromEngine_leavesNothingBehindWhenTheEngineFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			temp := t.TempDir()
 			var asked []string
-			works := engine(t, img, legacy(t, img), &asked)
+			works := engine(t, img, legacy(t, img), "", "", &asked)
 			run := func(ctx context.Context, out io.Writer, args ...string) error {
 				if args[0] == "save" {
 					return wrong(out)

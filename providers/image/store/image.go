@@ -22,7 +22,6 @@ type Options struct {
 	Known    *Known // nil remembers nothing
 	Platform string // of the image to take from several; empty is linux/amd64
 	Temp     string // where streams are spooled; empty is the system's directory
-	Where    string // what an engine has answered to [Where]; it is asked if this is empty
 	// Packing is told when a layer is about to be compressed, and its size before that, or
 	// 0 if that is not known. It may be called from several goroutines, and be nil.
 	Packing func(diff v1.Hash, plain int64)

@@ -27,21 +27,21 @@ type place interface {
 	layer(diffs []v1.Hash) (notes, files string, err error)
 }
 
-// Where are the arguments that have an engine say where its store is, for [Options].
-func Where(engine string) []string { return []string{"info", "--format", dialects[engine].info} }
-
-// findPlace asks an engine where its store is, unless it has said so. It returns nil if
-// that is not to be read.
-func findPlace(ctx context.Context, name string, run Run, said string) place {
-	d := dialects[name]
-	if said == "" {
-		var out bytes.Buffer
-		if err := run(ctx, &out, Where(name)...); err != nil {
+// findPlace returns the store that an image lies in, or nil if it is not to be read. What
+// was said of the image names it, or the engine is asked.
+func findPlace(ctx context.Context, d dialect, run Run, said described) place {
+	if d.info == "" {
+		// The files of its last layer are in ROOT/DRIVER/ID/diff.
+		if said.driver != d.driver || filepath.Base(said.upper) != "diff" {
 			return nil
 		}
-		said = out.String()
+		return d.place(filepath.Dir(filepath.Dir(filepath.Dir(said.upper))))
 	}
-	root, driver, _ := strings.Cut(strings.TrimSpace(said), "\n")
+	var out bytes.Buffer
+	if err := run(ctx, &out, "info", "--format", d.info); err != nil {
+		return nil
+	}
+	root, driver, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
 	if driver != d.driver {
 		return nil
 	}

@@ -3,7 +3,6 @@ package store_test
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -99,14 +98,7 @@ func TestFromEngine_readsTheStoreInPlace(t *testing.T) {
 			root := t.TempDir()
 			tc.fill(t, img, root)
 			var asked []string
-			rest := engine(t, img, legacy(t, img), &asked)
-			run := func(ctx context.Context, out io.Writer, args ...string) error {
-				if args[0] == "info" {
-					_, err := fmt.Fprintf(out, "%s\n%s\n", root, tc.driver)
-					return err
-				}
-				return rest(ctx, out, args...)
-			}
+			run := engine(t, img, legacy(t, img), tc.driver, root, &asked)
 			got, err := store.FromEngine(t.Context(), name, run, "web", store.Options{Known: store.OpenKnown(t.TempDir())})
 			require.NoError(t, err)
 			same(t, img, got)
@@ -135,6 +127,24 @@ func TestFromEngine_readsTheStoreInPlace(t *testing.T) {
 					require.Equal(t, want, digest)
 				})
 			}
+		})
+	}
+}
+
+// TestFromEngine_leavesOtherStoresToTheEngine has stores of other kinds, whose directories
+// are not what an overlay's are.
+func TestFromEngine_leavesOtherStoresToTheEngine(t *testing.T) {
+	for name, driver := range map[string]string{"docker": "btrfs", "podman": "vfs", "buildah": "vfs"} {
+		t.Run(name, func(t *testing.T) {
+			img := sample(t, 2)
+			root := t.TempDir()
+			map[string]func(*testing.T, v1.Image, string){"docker": dockerStore, "podman": podmanStore, "buildah": podmanStore}[name](t, img, root)
+			var asked []string
+			got, err := store.FromEngine(t.Context(), name, engine(t, img, legacy(t, img), driver, root, &asked), "web", store.Options{Temp: t.TempDir()})
+			require.NoError(t, err)
+			defer got.Close()
+			same(t, img, got)
+			require.Len(t, asked, 2, "it saved the image")
 		})
 	}
 }
