@@ -265,6 +265,7 @@ var differing = []struct {
 	{regexp.MustCompile(`sha256:[0-9a-f]{12}\b`), "sha256:DIGEST"},
 	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`), "DAY"},
 	{regexp.MustCompile(`\b\d+\.\d MB\b`), "SIZE"},
+	{regexp.MustCompile(`in [0-9.]+s \(SIZE/s\)`), "in TOOK"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "ID"},
 	{regexp.MustCompile(`\b(deployment|application)/[0-9a-f]{8}\b`), "$1/ID"},

@@ -57,12 +57,13 @@ func (p *Provider) copy(ctx context.Context, d CopyDetail, report func(apply.Pro
 	defer s.Close()
 	o := p.o.Push
 	o.FirstWins = true
-	o.Progress = func(done, total int64) {
-		report(apply.Progress{Phase: "copying " + d.Pin.From, Done: done, Total: total})
+	moving := follow(&o, "copying "+d.Pin.From, report)
+	report(apply.Progress{Phase: moving.phase})
+	if digest, _, err = origin.Copy(ctx, s, to, credentials, o); err != nil {
+		return state.Outcome{}, err
 	}
-	report(apply.Progress{Phase: "copying " + d.Pin.From})
-	digest, _, err = origin.Copy(ctx, s, to, credentials, o)
-	return state.Outcome{ID: digest}, err
+	moving.end()
+	return state.Outcome{ID: digest}, nil
 }
 
 // look logs in to the registry and asks whether it has the tag: then its digest is

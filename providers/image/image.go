@@ -46,7 +46,7 @@ type ProviderOptions struct {
 	// Known remembers what layers became when they were compressed, and who has them. Nil
 	// remembers nothing.
 	Known *store.Known
-	// Push steers pushes; its FirstWins, Like, Progress and Memory are the provider's.
+	// Push steers pushes; its FirstWins, Like, Progress, Layer and Memory are the provider's.
 	Push push.Options
 }
 
@@ -113,12 +113,11 @@ func (p *Provider) make(ctx context.Context, d Detail, report func(apply.Progres
 	defer img.Close()
 	o := p.o.Push
 	o.FirstWins, o.Like = true, d.Like
-	o.Progress = func(done, total int64) {
-		report(apply.Progress{Phase: "pushing", Done: done, Total: total})
-	}
+	moving := follow(&o, "pushing", report)
 	if digest, _, err = push.Push(ctx, img, to, credentials, o); err != nil {
 		return state.Outcome{}, err
 	}
+	moving.end()
 	return state.Outcome{ID: digest}, nil
 }
 

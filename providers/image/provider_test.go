@@ -124,6 +124,8 @@ type job struct {
 	mu     sync.Mutex
 	phases []string
 	lines  []string
+	layers []apply.Layer
+	last   apply.Progress // of a phase
 }
 
 func newJob(t *testing.T, files map[string]string, before *state.Before) *job {
@@ -155,7 +157,9 @@ func (j *job) run(t *testing.T, ctx context.Context, a plan.Action) (state.Outco
 		defer j.mu.Unlock()
 		if p.Line != "" {
 			j.lines = append(j.lines, p.Source+": "+p.Line)
-		} else if len(j.phases) == 0 || j.phases[len(j.phases)-1] != p.Phase {
+		} else if p.Phase == "" {
+			j.layers = append(j.layers, *p.Layer)
+		} else if j.last = p; len(j.phases) == 0 || j.phases[len(j.phases)-1] != p.Phase {
 			j.phases = append(j.phases, p.Phase)
 		}
 		if j.on != nil {

@@ -33,11 +33,50 @@ type Progress struct {
 	Phase string
 	// Done and Total are bytes, or zero when the phase is not measured.
 	Done, Total int64
+	// Layers counts the layers that the phase moves; nil in every other phase.
+	Layers *Layers
+	// Layer is one of them that is in the registry now. A progress that has it has neither
+	// a phase nor a line.
+	Layer *Layer
 	// Expect says how long the phase takes as a rule; nil when nobody knows.
 	Expect *Expectation
 	// Line is one line of foreign output: of a build, or of the application.
 	Line   string
 	Source string // what printed Line: "docker", "application"
+}
+
+// Layers counts the layers of an image on its way into a registry.
+type Layers struct {
+	Total   int   // in the image, each once
+	Sent    int   // of them, that were sent
+	Existed int   // that the repository had
+	Mounted int   // that another repository of the registry had
+	Bytes   int64 // sent up to now
+	Saved   int64 // bytes of those that were not sent
+	// Rate is how many bytes per second are sent, in the mean since the first one; 0 before.
+	Rate float64
+	// Took is how long it all took. It is 0 until everything is there.
+	Took time.Duration
+}
+
+// Done is how many layers the registry has.
+func (l Layers) Done() int { return l.Sent + l.Existed + l.Mounted }
+
+// Arrival is how a registry came to have a layer.
+type Arrival string
+
+const (
+	Sent    Arrival = "sent"
+	Existed Arrival = "existed" // in the repository
+	Mounted Arrival = "mounted" // from another repository
+)
+
+// Layer is a layer that a registry has.
+type Layer struct {
+	Digest  string
+	Arrival Arrival
+	Bytes   int64         // as the registry has it
+	Took    time.Duration // to send it; 0 if it was not
 }
 
 // Expectation is how long something takes as a rule.

@@ -70,6 +70,8 @@ type teller interface {
 	started(r *running)
 	phase(r *running)
 	line(r *running, p apply.Progress)
+	layer(r *running, l apply.Layer)
+	pushed(r *running, l apply.Layers)
 	finished(r *running, e apply.Event)
 	tick(now time.Time, all []*running)
 	close()
@@ -82,6 +84,8 @@ type running struct {
 	since       time.Time
 	phase       string
 	done, total int64
+	layers      *apply.Layers      // that the phase moves; nil when it moves none
+	shown       int                // layers that have had a line of their own
 	expect      *apply.Expectation // of the phase; nil when nobody knows
 	over        bool               // it was said that the phase takes longer than usual
 	said        time.Time          // when something was last said of it
@@ -171,11 +175,17 @@ func (s *Stream) Progress(p apply.Progress) {
 		}
 		if p.Phase != "" {
 			fresh := clean(p.Phase) != r.doing()
-			r.phase, r.done, r.total, r.expect = p.Phase, p.Done, p.Total, p.Expect
+			r.phase, r.done, r.total, r.expect, r.layers = p.Phase, p.Done, p.Total, p.Expect, p.Layers
 			if fresh {
 				r.over = false
 				s.teller.phase(r)
 			}
+			if p.Layers != nil && p.Layers.Took > 0 {
+				s.teller.pushed(r, *p.Layers)
+			}
+		}
+		if p.Layer != nil {
+			s.teller.layer(r, *p.Layer)
 		}
 		if p.Line != "" || p.Source != "" {
 			s.teller.line(r, p)

@@ -98,6 +98,98 @@ func story(s *Stream, wait func(time.Duration)) {
 	s.Observe(apply.Event{Action: act(plan.Resume, "apprunner/service/idle"), Status: apply.Skipped, Err: errors.New("interrupted")})
 }
 
+// pushes is a push of 20 layers, of which three are new and large, five new and small, and a
+// copy of which everything is there.
+func pushes(s *Stream, wait func(time.Duration)) {
+	image, copied := act(plan.Create, "ecr/image/consultation-app:src-c65c12fa9ea0"), act(plan.Create, "ecr/image/copy:src-0123456789ab")
+	s.Observe(started(image))
+	s.Observe(started(copied))
+	digest := func(i int) string { return fmt.Sprintf("sha256:%012x%052d", 0xabcdef000000+i, 0) }
+	l := apply.Layers{Total: 20}
+	tell := func(p apply.Progress) {
+		p.Action = image.ID
+		s.Progress(p)
+	}
+	done := int64(0)
+	phase := func() {
+		now := l
+		tell(apply.Progress{Phase: "pushing", Done: done, Total: 1_000e6, Layers: &now})
+	}
+	phase()
+	for i := range 12 {
+		l.Existed, l.Saved, done = l.Existed+1, l.Saved+75e6, done+75e6
+		tell(apply.Progress{Layer: &apply.Layer{Digest: digest(i), Arrival: apply.Existed, Bytes: 75e6}})
+		phase()
+	}
+	for i := range 8 {
+		sent := apply.Layer{Digest: digest(100 + i), Arrival: apply.Sent, Bytes: 500e3, Took: 100 * time.Millisecond}
+		if i < 3 {
+			sent.Bytes, sent.Took = 27e6, 9*time.Second
+			wait(9 * time.Second)
+		}
+		l.Sent, l.Bytes, done, l.Rate = l.Sent+1, l.Bytes+sent.Bytes, done+sent.Bytes, 3e6
+		tell(apply.Progress{Layer: &sent})
+		phase()
+	}
+	wait(2 * time.Second)
+	l.Took = 30 * time.Second
+	phase()
+	s.Observe(apply.Event{Action: image, Status: apply.Done, Took: 31 * time.Second})
+	s.Progress(apply.Progress{Action: copied.ID, Phase: "copying web:1", Done: 5, Total: 5, Layers: &apply.Layers{Total: 3, Existed: 1, Mounted: 2, Saved: 5e6, Took: time.Second}})
+	s.Observe(apply.Event{Action: copied, Status: apply.Done, Took: time.Second})
+}
+
+func TestEvents_tellOfLayers(t *testing.T) {
+	for style, file := range map[Style]string{Lines: "layers.txt", JSONLines: "layers.jsonl"} {
+		synctest.Test(t, func(t *testing.T) {
+			var w screen
+			s := Events(&w, EventOptions{Style: style})
+			pushes(s, wait)
+			require.NoError(t, s.Close())
+			golden(t, file, w.String())
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var w screen
+		var frames strings.Builder
+		s := Events(&w, EventOptions{Style: Live})
+		pushes(s, func(d time.Duration) {
+			wait(d)
+			fmt.Fprintf(&frames, "=== %s\n%s", time.Now().Format("04:05"), w.String())
+		})
+		require.NoError(t, s.Close())
+		golden(t, "layers.live", frames.String()+"=== closed\n"+w.String())
+	})
+}
+
+// TestEvents_doNotFloodALogWithLayers has layers of which each would be worth a line.
+func TestEvents_doNotFloodALogWithLayers(t *testing.T) {
+	var w screen
+	s := Events(&w, EventOptions{Tick: make(chan time.Time)})
+	for _, name := range []string{"ecr/image/a", "ecr/image/b"} {
+		a := act(plan.Create, name)
+		s.Observe(started(a))
+		for range 100 {
+			s.Progress(apply.Progress{Action: a.ID, Layer: &apply.Layer{Digest: "sha256:0123", Arrival: apply.Sent, Bytes: 50e6, Took: time.Minute}})
+		}
+	}
+	require.NoError(t, s.Close())
+	require.Equal(t, 2*(1+layerLines), strings.Count(w.String(), "\n"))
+}
+
+func TestPushedLine_saysWhatThereIsToSay(t *testing.T) {
+	for want, l := range map[string]apply.Layers{
+		"":                            {},
+		"pushed 1 layer, 5 B in 0.0s": {Total: 1, Sent: 1, Bytes: 5, Took: 1},
+		"pushed 2 layers, 5.0 MB in 2.0s (2.5 MB/s)": {Total: 2, Sent: 2, Bytes: 5e6, Took: 2 * time.Second},
+		"1 layer already exists, 5.0 kB saved":       {Total: 1, Existed: 1, Saved: 5e3, Took: time.Second},
+		"pushed 1 layer, 1.0 MB in 1.0s (1.0 MB/s); 2 layers already exist, 1 layer mounted from another repository, 3.0 MB saved": {Total: 4, Sent: 1, Existed: 2, Mounted: 1,
+			Bytes: 1e6, Saved: 3e6, Took: time.Second},
+	} {
+		require.Equal(t, want, pushedLine(l))
+	}
+}
+
 // wait lets time pass in a bubble of synctest.
 func wait(d time.Duration) {
 	<-time.After(d)
@@ -170,6 +262,15 @@ func TestEvents_liveFitsTheTerminal(t *testing.T) {
 			lines := strings.Split(w.String(), "\n")
 			require.Len(t, lines, frameMax+1)
 			require.Equal(t, "    … and 9 more", lines[frameMax-1])
+			for i := range 20 { // the first has one line, the others have two
+				a := act(plan.Create, fmt.Sprintf("ecr/image/日本語-with-a-long-name-%d", i+1))
+				s.Progress(apply.Progress{Action: a.ID, Phase: "pushing", Done: 123e6, Total: 999e6, Layers: &apply.Layers{Total: 100, Sent: 10, Existed: 22, Mounted: 33, Rate: 12e6}})
+			}
+			wait(time.Second)
+			two := strings.Split(w.String(), "\n")
+			require.Len(t, two, frameMax+1)
+			require.Equal(t, "    … and 14 more", two[frameMax-1])
+			lines = append(lines, two...)
 			for _, line := range lines {
 				require.Less(t, cells(line), max(columns, 20), line)
 			}

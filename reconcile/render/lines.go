@@ -62,6 +62,18 @@ func (t *lineTeller) line(r *running, p apply.Progress) {
 	t.out.WriteString(foreign(t.paint, r, p))
 }
 
+func (t *lineTeller) layer(r *running, l apply.Layer) {
+	if line := layerLine(r, l); line != "" {
+		t.say(r, "%s", line)
+	}
+}
+
+func (t *lineTeller) pushed(r *running, l apply.Layers) {
+	if line := pushedLine(l); line != "" {
+		t.say(r, "%s", line)
+	}
+}
+
 func (t *lineTeller) finished(r *running, e apply.Event) {
 	t.fold("")
 	t.out.WriteString(ending(t.paint, r, e))
@@ -133,12 +145,13 @@ func (r *running) normal(now time.Time) string {
 	return "normal"
 }
 
-// measure is how far a measured phase has come: ", 12.3 MB of 45.6 MB (27%)".
+// measure is how far a measured phase has come: ", 12.3 MB of 45.6 MB (27%)", and of layers
+// how fast they go and how many are there.
 func (r *running) measure() string {
 	if r.total <= 0 {
 		return ""
 	}
-	return fmt.Sprintf(", %s of %s (%d%%)", size(r.done), size(r.total), int(100*r.share()))
+	return fmt.Sprintf(", %s of %s (%d%%)%s", size(r.done), size(r.total), int(100*r.share()), r.counts())
 }
 
 // share is the part that is done, from 0 to 1.

@@ -12,6 +12,7 @@ import (
 const (
 	frameMax   = 12      // lines of a frame; a taller one could scroll out of reach
 	barColumns = 20      // of a bar of progress
+	barMin     = 5       // fewer tell nothing
 	pendingMax = 1 << 16 // bytes of lines that wait for the next redraw
 )
 
@@ -34,6 +35,15 @@ func (t *liveTeller) phase(*running)   {}
 
 func (t *liveTeller) line(r *running, p apply.Progress) { t.stay(foreign(t.paint, r, p)) }
 
+// layer is nothing to be told by itself: the frame counts layers.
+func (t *liveTeller) layer(*running, apply.Layer) {}
+
+func (t *liveTeller) pushed(r *running, l apply.Layers) {
+	if line := pushedLine(l); line != "" {
+		t.stay(r.label + ": " + line + "\n")
+	}
+}
+
 func (t *liveTeller) finished(r *running, e apply.Event) { t.stay(ending(t.paint, r, e)) }
 
 func (t *liveTeller) stay(line string) {
@@ -54,26 +64,37 @@ func (t *liveTeller) tick(now time.Time, all []*running) {
 		label = max(label, cells(r.label))
 	}
 	label = min(label, columns/2)
+	drawn := 0
 	for i, r := range all {
-		if i == frameMax-1 && len(all) > frameMax {
+		status := t.status(r, now, label, columns-1) // the last column may wrap
+		room := frameMax - drawn
+		if i < len(all)-1 {
+			room-- // for how many there are more
+		}
+		n := strings.Count(status, "\n")
+		if n > room {
 			fmt.Fprintf(&b, "    … and %d more\n", len(all)-i)
 			break
 		}
-		b.WriteString(t.status(r, now, label, columns-1)) // the last column may wrap
+		drawn += n
+		b.WriteString(status)
 	}
 	t.draw(b.String())
 }
 
 // status is the line of a running action: symbol, address, what it does, how far it
-// has come, and since when.
+// has come, and since when. Layers have a second one.
 func (t *liveTeller) status(r *running, now time.Time, label, columns int) string {
 	sym := symbol(r.action.Op, false)
 	name := fit(r.label, label)
 	doing := r.doing()
+	measured := ""
+	if r.layers != nil && r.total > 0 {
+		measured = t.moving(r, columns)
+	}
 	bar := ""
-	if r.total > 0 {
-		full := int(r.share() * barColumns)
-		bar = fmt.Sprintf(" [%s%s] %3d%% %s", strings.Repeat("█", full), strings.Repeat("░", barColumns-full), int(100*r.share()), size(r.total))
+	if r.total > 0 && measured == "" {
+		bar = fmt.Sprintf(" %s %3d%% %s", r.bar(barColumns), int(100*r.share()), size(r.total))
 	}
 	age := " " + r.age(now)
 	room := columns - len("  ") - len(sym) - 1 - cells(name) - 2
@@ -81,7 +102,24 @@ func (t *liveTeller) status(r *running, now time.Time, label, columns int) strin
 		bar = ""
 	}
 	doing = strings.TrimRight(fit(doing, max(room-cells(bar)-cells(age), 0)), " ")
-	return "  " + t.paint.symbol(sym) + " " + name + "  " + doing + t.paint.in(cyan, bar) + t.paint.in(dim, age) + "\n"
+	return "  " + t.paint.symbol(sym) + " " + name + "  " + doing + t.paint.in(cyan, bar) + t.paint.in(dim, age) + "\n" + measured
+}
+
+// bar is how far a measured phase has come, as a picture.
+func (r *running) bar(columns int) string {
+	full := int(r.share() * float64(columns))
+	return "[" + strings.Repeat("█", full) + strings.Repeat("░", columns-full) + "]"
+}
+
+// moving is the line of layers that are on their way. The bar has what numbers leave of it.
+func (t *liveTeller) moving(r *running, columns int) string {
+	const indent = "    "
+	text := fmt.Sprintf("%3d%% %s of %s%s", int(100*r.share()), size(r.done), size(r.total), r.counts())
+	bar := ""
+	if room := min(columns-len(indent)-len("[] ")-cells(text), barColumns); room >= barMin {
+		bar = r.bar(room) + " "
+	}
+	return indent + t.paint.in(cyan, bar) + strings.TrimRight(fit(text, columns-len(indent)-cells(bar)), " ") + "\n"
 }
 
 // age is since when an action runs, or of a phase with an expectation how much of it is

@@ -165,7 +165,11 @@ func TestPush_mountsWhatAnotherRepositoryHas(t *testing.T) {
 			g.forget()
 			g.before = mounting(t, tc.answer)(g)
 			var states []push.State
-			o.Layer = func(l push.Layer) { states = append(states, l.State) }
+			o.Layer = func(l push.Layer) {
+				if l.State != push.Waiting {
+					states = append(states, l.State)
+				}
+			}
 			digest, stats, err := push.Push(t.Context(), opened(t, file, known), g.to("one"), nil, o)
 			require.NoError(t, err)
 			require.Equal(t, want, digest)
@@ -186,6 +190,7 @@ func TestPush_tellsOfEachLayer(t *testing.T) {
 	require.NoError(t, err)
 	var mu sync.Mutex
 	last := map[string]push.Layer{}
+	waiting, configs := 0, 0
 	o := quick()
 	o.Layer = func(l push.Layer) {
 		if !mu.TryLock() {
@@ -193,7 +198,16 @@ func TestPush_tellsOfEachLayer(t *testing.T) {
 			return
 		}
 		defer mu.Unlock()
-		last[l.Name] = l
+		if last[l.Name] = l; l.State == push.Waiting {
+			waiting++
+		} else if l.Config && l.Digest != "" {
+			configs++
+		}
+	}
+	o.Progress = func(done, _ int64) {
+		if waiting != 3 && done == 0 {
+			t.Error("a number before all layers are known")
+		}
 	}
 	img := opened(t, saved(t, a, b), nil)
 	_, stats, err := push.Push(t.Context(), img, g.to("one"), nil, o)
@@ -214,6 +228,12 @@ func TestPush_tellsOfEachLayer(t *testing.T) {
 	require.Equal(t, up.Total, up.Done)
 	require.Greater(t, up.Done, int64(300_000))
 	require.Positive(t, up.Rate())
+	require.Equal(t, 1, configs)
+	m, err := img.Manifest()
+	require.NoError(t, err)
+	for i, name := range names {
+		require.Equal(t, m.Layers[i].Digest.String(), last[name].Digest, "what the registry calls it")
+	}
 }
 
 // answers is a transport with prepared responses.

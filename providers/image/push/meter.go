@@ -3,6 +3,8 @@ package push
 import (
 	"sync"
 	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // State is what has become of a blob.
@@ -19,9 +21,12 @@ const (
 // Layer says how far a layer, or the configuration, has come.
 type Layer struct {
 	// Name is its digest; of one that is compressed on the way it is the DiffID.
-	Name  string
-	State State
-	Done  int64 // bytes on the wire
+	Name string
+	// Digest is what the registry knows it by, once that is certain.
+	Digest string
+	Config bool // it is the configuration
+	State  State
+	Done   int64 // bytes on the wire
 	// Total is the size in bytes; until a layer is compressed, that before compression.
 	Total   int64
 	Elapsed time.Duration // since the first byte
@@ -45,11 +50,12 @@ type meter struct {
 
 func newMeter(o Options, all []*part) *meter {
 	m := &meter{o: o}
-	for _, b := range all {
-		m.total += b.weight()
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, b := range all {
+		m.total += b.weight()
+		m.tell(layerOf(b))
+	}
 	m.report()
 	return m
 }
@@ -60,6 +66,16 @@ func (m *meter) report() {
 	}
 }
 
+func (m *meter) tell(l Layer) {
+	if m.o.Layer != nil {
+		m.o.Layer(l)
+	}
+}
+
+func layerOf(b *part) Layer {
+	return Layer{Name: b.name(), Config: b.config, State: Waiting, Total: b.weight()}
+}
+
 // track counts for one blob.
 type track struct {
 	m     *meter
@@ -68,7 +84,7 @@ type track struct {
 }
 
 func (m *meter) track(b *part) *track {
-	return &track{m: m, layer: Layer{Name: b.name(), State: Waiting, Total: b.weight()}}
+	return &track{m: m, layer: layerOf(b)}
 }
 
 // add counts bytes that went over the wire, or takes them back.
@@ -91,11 +107,11 @@ func (t *track) resize(total int64) {
 }
 
 // end says what has become of the blob, all of which is in the registry now.
-func (t *track) end(s State, total int64) {
-	t.resize(total)
+func (t *track) end(s State, desc v1.Descriptor) {
+	t.resize(desc.Size)
 	t.m.mu.Lock()
 	defer t.m.mu.Unlock()
-	t.layer.State = s
+	t.layer.State, t.layer.Digest = s, desc.Digest.String()
 	t.move(t.layer.Total - t.layer.Done)
 }
 
@@ -109,8 +125,6 @@ func (t *track) move(n int64) {
 	if !t.start.IsZero() {
 		t.layer.Elapsed = time.Since(t.start)
 	}
+	t.m.tell(t.layer)
 	t.m.report()
-	if t.m.o.Layer != nil {
-		t.m.o.Layer(t.layer)
-	}
 }

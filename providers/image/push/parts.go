@@ -33,11 +33,12 @@ type packable interface {
 
 // part is a blob of the image: a layer or the configuration.
 type part struct {
-	desc  v1.Descriptor // without digest if it must be compressed first
-	diff  v1.Hash       // of a layer to compress
-	from  string        // a repository of the same registry that may have it
-	open  func() (io.ReadCloser, error)
-	layer packable // nil if the digest is certain
+	desc   v1.Descriptor // without digest if it must be compressed first
+	diff   v1.Hash       // of a layer to compress
+	from   string        // a repository of the same registry that may have it
+	open   func() (io.ReadCloser, error)
+	layer  packable // nil if the digest is certain
+	config bool     // it is the image's configuration
 }
 
 func (p *part) known() bool { return p.desc.Digest.Hex != "" }
@@ -135,7 +136,7 @@ func partOf(l v1.Layer) (*part, error) {
 
 func configOf(img v1.Image) (*part, error) {
 	if d, ok := img.(deferred); ok {
-		return &part{desc: d.Config(), open: func() (io.ReadCloser, error) {
+		return &part{desc: d.Config(), config: true, open: func() (io.ReadCloser, error) {
 			text, err := img.RawConfigFile()
 			return io.NopCloser(bytes.NewReader(text)), err
 		}}, nil
@@ -144,7 +145,12 @@ func configOf(img v1.Image) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	return partOf(l)
+	config, err := partOf(l)
+	if err != nil {
+		return nil, err
+	}
+	config.config = true
+	return config, nil
 }
 
 // unknown reports whether a digest is missing.

@@ -60,7 +60,7 @@ type Options struct {
 	// there are: the latter shrinks when a layer turns out to compress well. Calls come
 	// one at a time and must not block for long.
 	Progress func(done, total int64)
-	// Layer is told the same about each blob, under the same terms.
+	// Layer is told the same about each blob, under the same terms, before Progress is.
 	Layer func(Layer)
 	// Like names tags of the repository whose images probably share layers with this one.
 	// They are looked at if a layer is not compressed, and nothing is remembered of it.

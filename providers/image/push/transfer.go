@@ -51,7 +51,7 @@ func (t *transfer) run(ctx context.Context, there map[string]bool) (State, error
 	} else if err := t.c.retry(ctx, func() error { return t.try(ctx) }); err != nil {
 		return "", fmt.Errorf("layer %s: %w", t.part.name(), err)
 	}
-	t.track.end(t.state, t.part.desc.Size)
+	t.track.end(t.state, t.part.desc)
 	if t.memory != nil {
 		t.memory.Found(t.c.to.host(), t.c.to.Repository, t.part.desc.Digest.String())
 	}
