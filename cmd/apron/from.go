@@ -85,7 +85,7 @@ func (s *session) imageOf(spec state.Spec) state.Resource {
 			{Path: "repository", Value: ecr.Repository(spec.Image.Repository).String(), Ref: true, Order: true}}}
 	}
 	if pin := s.pins[spec.Service]; pin != nil {
-		return image.Copied(spec, pin, s.originOptions(spec))
+		return image.Copied(spec, pin, s.originOptions(spec), ecr.LiveTag(spec.Service))
 	}
 	return image.Desired(spec, s.images[spec.Service], ecr.LiveTag(spec.Service))
 }

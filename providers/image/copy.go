@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/apron-deploy/apron/providers/image/origin"
 	"github.com/apron-deploy/apron/providers/image/push"
@@ -16,11 +17,13 @@ type CopyDetail struct {
 	Repository string
 	Pin        *origin.Pin
 	Options    origin.Options
+	Like       []string // tags of the repository whose images probably have layers in common
 }
 
 // Copied returns the image that a manifest asks for by image.from, as pin says what that
-// stands for now. It is pure.
-func Copied(spec state.Spec, pin *origin.Pin, o origin.Options) state.Resource {
+// stands for now. It is pure. What is remembered nowhere of an archive's layers is learned as
+// for [Desired].
+func Copied(spec state.Spec, pin *origin.Pin, o origin.Options, like ...string) state.Resource {
 	repository := cmp.Or(spec.Image.Repository, spec.Service)
 	fields := []state.Field{
 		{Path: "repository", Value: state.Address{Target: "ecr", Kind: "repository", Name: repository}.String(), Ref: true, Order: true},
@@ -33,7 +36,7 @@ func Copied(spec state.Spec, pin *origin.Pin, o origin.Options) state.Resource {
 	if pin.Manifest != "" {
 		fields = append(fields, state.Field{Path: "digest", Value: pin.Manifest, Provenance: true})
 	}
-	return state.Resource{Address: Address(repository, pin.Tag()), Fields: state.Sort(fields), Detail: CopyDetail{repository, pin, o}}
+	return state.Resource{Address: Address(repository, pin.Tag()), Fields: state.Sort(fields), Detail: CopyDetail{repository, pin, o, slices.Concat(like, spec.Image.Tags)}}
 }
 
 // platformsOf is what of a source is copied.
@@ -50,13 +53,15 @@ func (p *Provider) copy(ctx context.Context, d CopyDetail, report func(apply.Pro
 	if err != nil || digest != "" {
 		return state.Outcome{ID: digest}, err
 	}
-	s, err := origin.Open(ctx, d.Pin, d.Options)
+	from := d.Options
+	from.Known, from.Temp = p.o.Known, p.o.Temp
+	s, err := origin.Open(ctx, d.Pin, from)
 	if err != nil {
 		return state.Outcome{}, err
 	}
 	defer s.Close()
 	o := p.o.Push
-	o.FirstWins = true
+	o.FirstWins, o.Like = true, d.Like
 	moving := follow(&o, "copying "+d.Pin.From, report)
 	report(apply.Progress{Phase: moving.phase})
 	if digest, _, err = origin.Copy(ctx, s, to, credentials, o); err != nil {

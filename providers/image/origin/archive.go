@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,15 +14,17 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"runtime"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/apron-deploy/apron/providers/image/store"
 )
 
 // archive is a tar file, which may be compressed by gzip. A compressed one is read from
-// its beginning for each file in it.
+// its beginning for each file in it, until it is unpacked.
 type archive struct {
 	file    *os.File
 	zipped  bool
@@ -125,21 +129,56 @@ func (a *archive) unzip(wanted string) (io.ReadCloser, error) {
 	}
 }
 
+// unpack keeps a compressed archive in a temporary file instead, which closing removes, and
+// closes a.
+func (a *archive) unpack(ctx context.Context, dir string) (_ contents, err error) {
+	stop := context.AfterFunc(ctx, func() { a.Close() }) // ends a long read
+	defer stop()
+	defer a.Close()
+	if _, err := a.file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	z, err := gzip.NewReader(a.file)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(dir, "apron-archive-*.tar")
+	if err != nil {
+		return nil, err
+	}
+	out := &temporary{&archive{file: f}}
+	if _, err = io.Copy(f, z); err == nil {
+		if _, err = f.Seek(0, io.SeekStart); err == nil {
+			out.archive, err = openArchive(f)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return out, nil
+}
+
+// temporary is an archive whose file goes away with it.
+type temporary struct{ *archive }
+
+func (t *temporary) Close() error { return errors.Join(t.archive.Close(), os.Remove(t.file.Name())) }
+
 func (a *archive) Close() error { return a.file.Close() }
 
 // saved is an image as docker save writes it: layers, and a configuration that names what
 // they must unpack to.
 // https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format
 type saved struct {
-	files  store
+	files  contents
 	config []byte
 	parsed *v1.ConfigFile
 	layers []string
-	size   int64 // of all layers as they are
-	packed bool  // they are compressed
+	sizes  []int64 // of them as they are
+	size   int64   // of all
+	packed bool    // they are compressed
 }
 
-func dockerArchive(files store, p place, raw []byte) (*saved, error) {
+func dockerArchive(files contents, p place, raw []byte) (*saved, error) {
 	var all []struct {
 		Config   string
 		RepoTags []string
@@ -171,6 +210,7 @@ func dockerArchive(files store, p place, raw []byte) (*saved, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.sizes = append(s.sizes, size)
 		if s.size += size; i == 0 {
 			head := make([]byte, 2)
 			_, err = io.ReadFull(r, head)
@@ -195,61 +235,62 @@ func (s *saved) source(p place) (*Source, error) {
 	} else {
 		pin.Unpacked = s.size
 	}
-	return &Source{Pin: pin, late: s.compress, close: func() error { return nil }}, nil
+	return &Source{Pin: pin, late: s.open, close: func() error { return nil }}, nil
 }
 
-// compress turns the layers into those of a registry, and fails if they are not what the
-// configuration says.
-func (s *saved) compress(ctx context.Context) (v1.Image, error) {
-	m := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Config: v1.Descriptor{MediaType: types.DockerConfigJSON, Size: int64(len(s.config))}}
-	var err error
-	if m.Config.Digest, _, err = v1.SHA256(bytes.NewReader(s.config)); err != nil {
-		return nil, err
-	}
-	c := &compressed{config: s.config, layers: map[v1.Hash]v1.Layer{}}
+// open makes the image, whose layers are compressed when they are sent: they are then held to
+// what the configuration says. Those that are compressed already are so here.
+func (s *saved) open(ctx context.Context, o Options) (v1.Image, error) {
+	var files []store.File
 	for i, name := range s.layers {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		files = append(files, store.File{Name: name, Size: s.sizes[i], Open: func() (io.ReadCloser, error) {
 			r, _, err := s.files.open(name)
 			return r, err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if got, err := l.DiffID(); err != nil || got != s.parsed.RootFS.DiffIDs[i] {
-			return nil, fmt.Errorf("%s is not the layer that the image's configuration names", name)
-		}
-		d, err := partial.Descriptor(l)
-		if err != nil {
-			return nil, err
-		}
-		m.Layers = append(m.Layers, *d)
-		c.layers[d.Digest] = l
+		}})
 	}
-	if c.raw, err = json.Marshal(m); err != nil {
+	img, err := store.Saved(s.config, files, store.Options{Known: o.Known})
+	if err != nil {
 		return nil, err
 	}
-	return partial.CompressedToImage(c)
-}
-
-// compressed is the image of an archive as a registry takes it.
-type compressed struct {
-	raw    []byte
-	config []byte
-	layers map[v1.Hash]v1.Layer
-}
-
-var _ partial.CompressedImageCore = (*compressed)(nil)
-
-func (c *compressed) MediaType() (types.MediaType, error) { return types.DockerManifestSchema2, nil }
-func (c *compressed) RawManifest() ([]byte, error)        { return c.raw, nil }
-func (c *compressed) RawConfigFile() ([]byte, error)      { return c.config, nil }
-
-func (c *compressed) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
-	if l := c.layers[h]; l != nil {
-		return l, nil
+	layers, err := img.Layers()
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("the image has no layer %s", h)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, l := range layers {
+		if _, later := l.(*store.Layer); !later {
+			group.Go(func() error { return verify(ctx, l, s.layers[i]) })
+		}
+	}
+	return img, group.Wait()
+}
+
+// verify reads a compressed layer and compares what it unpacks to.
+func verify(ctx context.Context, l v1.Layer, name string) error {
+	want, err := l.DiffID()
+	if err != nil {
+		return err
+	}
+	r, err := l.Uncompressed()
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	defer r.Close()
+	sum, part := sha256.New(), make([]byte, 256<<10)
+	for err == nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var n int
+		n, err = r.Read(part)
+		sum.Write(part[:n])
+	}
+	if !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != want.Hex {
+		return fmt.Errorf("%s is not the layer that the image's configuration names", name)
+	}
+	return nil
 }

@@ -24,7 +24,7 @@ const refName = "org.opencontainers.image.ref.name"
 // layout opens an OCI layout. One whose entries are all of different platforms, without
 // a choice among them, is an index itself.
 // https://github.com/opencontainers/image-spec/blob/main/image-layout.md
-func layout(files store, p place) (root, error) {
+func layout(files contents, p place) (root, error) {
 	raw, err := read(files, "index.json")
 	if err != nil {
 		return root{}, err
@@ -82,7 +82,7 @@ func trim(names [][]string) [][]string {
 func blobName(h v1.Hash) string { return path.Join("blobs", h.Algorithm, h.Hex) }
 
 // blob reads a small blob and holds it to its digest.
-func blob(files store, h v1.Hash) ([]byte, error) {
+func blob(files contents, h v1.Hash) ([]byte, error) {
 	raw, err := read(files, blobName(h))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is missing", blobName(h))
@@ -98,7 +98,7 @@ func blob(files store, h v1.Hash) ([]byte, error) {
 
 // index is an index in a layout.
 type index struct {
-	files store
+	files contents
 	raw   []byte
 	media types.MediaType
 }
@@ -145,7 +145,7 @@ func (x *index) member(h v1.Hash) ([]byte, types.MediaType, error) {
 
 // image is an image in a layout.
 type image struct {
-	files    store
+	files    contents
 	raw      []byte
 	media    types.MediaType
 	manifest *v1.Manifest
@@ -153,7 +153,7 @@ type image struct {
 
 var _ partial.CompressedImageCore = (*image)(nil)
 
-func newImage(files store, raw []byte, media types.MediaType) (v1.Image, error) {
+func newImage(files contents, raw []byte, media types.MediaType) (v1.Image, error) {
 	m, err := v1.ParseManifest(bytes.NewReader(raw))
 	if err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func (i *image) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
 
 // layer is a layer in a layout.
 type layer struct {
-	files store
+	files contents
 	desc  v1.Descriptor
 }
 

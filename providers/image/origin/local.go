@@ -14,8 +14,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// store holds the files of a layout or an archive, by slash-separated names.
-type store interface {
+// contents are the files of a layout or an archive, by slash-separated names.
+type contents interface {
 	// open returns a file and its size.
 	open(name string) (io.ReadCloser, int64, error)
 	io.Closer
@@ -27,30 +27,40 @@ func openLocal(ctx context.Context, p place, digest string, want v1.Platform, o 
 	if err != nil {
 		return nil, err
 	}
+	if a, ok := files.(*archive); ok && a.zipped && digest != "" {
+		if files, err = a.unpack(ctx, o.Temp); err != nil {
+			return nil, p.damaged(ctx, err)
+		}
+	}
 	s, err := load(files, p, want, o)
 	if err == nil && digest != "" && s.Pin.Digest != digest {
 		err = p.wrong("it changed since the plan", "run apply again")
 	}
 	if err == nil && digest != "" && s.late != nil {
-		s.Image, err = s.late(ctx)
+		s.Image, err = s.late(ctx, o)
 	}
 	if err != nil {
 		files.Close()
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if _, ok := errors.AsType[*Error](err); ok {
-			return nil, err
-		}
-		return nil, &Error{From: p.from, Why: err.Error(), Fix: "make it again: docker save, or docker buildx build --output type=oci", err: err}
+		return nil, p.damaged(ctx, err)
 	}
 	s.close = files.Close
 	return s, nil
 }
 
+// damaged says why a local source cannot be read, unless the context has ended.
+func (p place) damaged(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	return &Error{From: p.from, Why: err.Error(), Fix: "make it again: docker save, or docker buildx build --output type=oci", err: err}
+}
+
 // files opens a path of the manifest. The repository's directory is a root that no
 // symlink leads out of.
-func (p place) files(dir string) (store, error) {
+func (p place) files(dir string) (contents, error) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return nil, fmt.Errorf("manifest directory: %w", err)
@@ -138,7 +148,7 @@ func (d directory) Close() error { return d.root.Close() }
 const largest = 8 << 20
 
 // read returns a small file.
-func read(s store, name string) ([]byte, error) {
+func read(s contents, name string) ([]byte, error) {
 	r, size, err := s.open(name)
 	if err != nil {
 		return nil, err
@@ -157,7 +167,7 @@ func read(s store, name string) ([]byte, error) {
 // load finds the image in a layout, or in what docker save wrote. Newer versions of
 // docker write both into one archive; the layout is then as good only if its layers are
 // compressed, which a registry wants them to be.
-func load(files store, p place, want v1.Platform, o Options) (*Source, error) {
+func load(files contents, p place, want v1.Platform, o Options) (*Source, error) {
 	saved, err := read(files, "manifest.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		r, err := layout(files, p)

@@ -9,7 +9,8 @@
 //
 // [Resolve] says what a reference stands for now: it reads manifests and one
 // configuration, never a layer. [Open] opens exactly that, and [Copy] streams its blobs
-// into another registry without keeping them. Nothing is ever run, and nothing is read
+// into another registry without keeping them; those of an archive that are not compressed
+// are so on the way, and only if the registry turns out to lack them. Nothing is ever run, and nothing is read
 // from outside the repository that the manifest is in, not even through a symlink.
 //
 // Of an index, the image for one platform is taken, or all of it if asked.
@@ -26,6 +27,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/apron-deploy/apron/providers/image/store"
 )
 
 // Options steer [Resolve] and [Open], and must be the same for both. The zero value is
@@ -41,6 +44,12 @@ type Options struct {
 	Keychain authn.Keychain
 	// Transport is for tests and proxies; nil is one of the package's own.
 	Transport http.RoundTripper
+	// Known remembers what layers of an archive became when they were compressed; nil
+	// remembers nothing. Only Open asks it.
+	Known *store.Known
+	// Temp is where Open unpacks an archive that is compressed as a whole; empty is the
+	// system's directory.
+	Temp string
 	// Backoff is the wait before the first repetition of a request, tripled for the
 	// second and last; 0 means 1 second.
 	Backoff time.Duration
@@ -77,8 +86,8 @@ type Source struct {
 	Pin   *Pin
 	Image v1.Image
 	Index v1.ImageIndex
-	// late makes Image, where that takes the time of reading all layers.
-	late  func(context.Context) (v1.Image, error)
+	// late makes Image, where that may take the time of reading layers.
+	late  func(context.Context, Options) (v1.Image, error)
 	close func() error
 }
 

@@ -115,16 +115,39 @@ func fromDocker(from files, o Options) (*Image, error) {
 	if text, err = small(from, images[0].Config); err != nil {
 		return nil, err
 	}
+	var layers []File
+	for _, name := range images[0].Layers {
+		b, err := from.find(name)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, File{name, b.size, b.open})
+	}
+	return Saved(text, layers, o)
+}
+
+// File is a file somewhere in a source.
+type File struct {
+	Name string
+	Size int64 // bytes
+	// Open may be called several times, and at once.
+	Open func() (io.ReadCloser, error)
+}
+
+// Saved is the image of a configuration and of layers, the base first, as `docker save` and
+// `podman save` write them; it reads no more than their beginnings, unless one is compressed
+// and does not say by its name what its digest is. Closing the image closes nothing.
+func Saved(text []byte, layers []File, o Options) (*Image, error) {
 	img := &Image{media: types.DockerManifestSchema2}
 	config, err := img.setConfig(text, types.DockerConfigJSON)
 	if err != nil {
 		return nil, err
 	}
-	if len(config.RootFS.DiffIDs) != len(images[0].Layers) {
-		return nil, &DamagedError{What: "manifest.json", Got: fmt.Sprintf("%d layers, and the configuration has %d", len(images[0].Layers), len(config.RootFS.DiffIDs))}
+	if len(config.RootFS.DiffIDs) != len(layers) {
+		return nil, &DamagedError{What: "manifest.json", Got: fmt.Sprintf("%d layers, and the configuration has %d", len(layers), len(config.RootFS.DiffIDs))}
 	}
-	for i, name := range images[0].Layers {
-		l, err := archived(from, name, config.RootFS.DiffIDs[i], o)
+	for i, f := range layers {
+		l, err := archived(f, config.RootFS.DiffIDs[i], o)
 		if err != nil {
 			return nil, err
 		}
@@ -140,11 +163,8 @@ var digestName = pattern.Lazy(`^(?:sha256:)?([0-9a-f]{64})(?:\.tar\.gz)?$`)
 
 // archived is a layer of an archive. A compressed one is named by its digest, as crane
 // does it; otherwise it is read for it.
-func archived(from files, name string, diff v1.Hash, o Options) (v1.Layer, error) {
-	b, err := from.find(name)
-	if err != nil {
-		return nil, err
-	}
+func archived(f File, diff v1.Hash, o Options) (v1.Layer, error) {
+	b := blob{f.Size, f.Open}
 	kind, err := sniff(b)
 	if err != nil {
 		return nil, err
@@ -157,7 +177,7 @@ func archived(from files, name string, diff v1.Hash, o Options) (v1.Layer, error
 		media = types.OCILayerZStd
 	}
 	digest := v1.Hash{Algorithm: "sha256"}
-	if m := digestName().FindStringSubmatch(path.Base(name)); m != nil {
+	if m := digestName().FindStringSubmatch(path.Base(f.Name)); m != nil {
 		digest.Hex = m[1]
 	} else {
 		r, err := b.open()
