@@ -41,7 +41,11 @@ func fakeDockerOf(t *testing.T, img v1.Image, size int64, save, root string) {
 	require.NoError(t, err)
 	config, err := img.ConfigFile()
 	require.NoError(t, err)
-	text, err := json.Marshal([]map[string]any{{"Id": id, "Size": size, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}})
+	said := map[string]any{"Id": id, "Size": size, "RootFS": map[string]any{"Layers": config.RootFS.DiffIDs}}
+	if root != "" {
+		said["GraphDriver"] = map[string]any{"Name": "overlay2", "Data": map[string]any{"UpperDir": filepath.Join(root, "overlay2", "top", "diff")}}
+	}
+	text, err := json.Marshal([]map[string]any{said})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "inspect"), text, 0o600))
 	script := `#!/bin/sh
@@ -49,7 +53,6 @@ saved=` + saved + `
 case "$1 $2" in
 "version "*) echo "28.2.2 28.2.2" ;;
 "image inspect") exec /bin/cat ` + dir + `/inspect ;;
-"info "*) printf "` + root + `\noverlay2\n" ;;
 "save "*) ` + save + ` ;;
 "build "*)
 	/bin/cat >/dev/null
