@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -277,19 +275,11 @@ func verify(ctx context.Context, l v1.Layer, name string) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	defer r.Close()
-	sum, part := sha256.New(), make([]byte, 256<<10)
-	for err == nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		var n int
-		n, err = r.Read(part)
-		sum.Write(part[:n])
-	}
-	if !errors.Is(err, io.EOF) {
+	got, err := sum(ctx, r)
+	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if hex.EncodeToString(sum.Sum(nil)) != want.Hex {
+	if got != want.Hex {
 		return fmt.Errorf("%s is not the layer that the image's configuration names", name)
 	}
 	return nil

@@ -2,12 +2,17 @@ package origin
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/apron-deploy/apron/providers/image/push"
+	"github.com/apron-deploy/apron/providers/image/store"
 )
 
 // Copy streams a source into another registry and returns the digest that the tag then
@@ -15,19 +20,21 @@ import (
 // itself.
 func Copy(ctx context.Context, s *Source, to push.Destination, auth push.Credentials, o push.Options) (string, push.Stats, error) {
 	if s.Index == nil {
-		return push.Push(ctx, s.Image, to, auth, o)
+		digest, stats, err := push.Push(ctx, s.Image, to, auth, o)
+		return digest, stats, s.blame(ctx, s.Image, err)
 	}
 	if there, err := push.Lookup(ctx, to, auth, o); err != nil {
 		return "", push.Stats{}, err
 	} else if there != "" && (o.FirstWins || there == s.Pin.Digest) {
 		return there, push.Stats{Existed: true, Requests: 1}, nil
 	}
-	c := copier{to, auth, o, push.Stats{Requests: 1}}
+	c := copier{s, to, auth, o, push.Stats{Requests: 1}}
 	digest, _, err := c.index(ctx, s.Index, to.Tag, depth)
 	return digest, c.stats, err
 }
 
 type copier struct {
+	from  *Source
 	to    push.Destination
 	auth  push.Credentials
 	o     push.Options
@@ -81,7 +88,54 @@ func (c *copier) push(ctx context.Context, img v1.Image, tag string) (string, er
 	c.stats.Uploaded += stats.Uploaded
 	c.stats.Bytes += stats.Bytes
 	c.stats.Requests += stats.Requests
-	return digest, err
+	return digest, c.from.blame(ctx, img, err)
+}
+
+// blame looks for the layer on this machine that is not what it is called, if that can be why
+// a registry refused it. Registries compare in any case: to do so before would take as long as
+// sending does.
+func (s *Source) blame(ctx context.Context, img v1.Image, err error) error {
+	refused, ok := errors.AsType[*push.Error](err)
+	if !ok || !s.local || refused.Status != http.StatusBadRequest {
+		return err
+	}
+	layers, listErr := img.Layers()
+	if listErr != nil {
+		return err
+	}
+	for _, l := range layers {
+		if _, later := l.(*store.Layer); later { // those are compared when they are compressed
+			continue
+		}
+		want, wantErr := l.Digest()
+		r, openErr := l.Compressed()
+		if wantErr != nil || openErr != nil {
+			return err
+		}
+		got, readErr := sum(ctx, r)
+		r.Close()
+		if readErr == nil && got != want.Hex {
+			return fmt.Errorf("layer %s is not what its name says: %w", want, err)
+		}
+	}
+	return err
+}
+
+// sum reads all of a layer.
+func sum(ctx context.Context, r io.Reader) (hex string, err error) {
+	h, part := sha256.New(), make([]byte, 256<<10)
+	for err == nil {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		var n int
+		n, err = r.Read(part)
+		h.Write(part[:n])
+	}
+	if !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }
 
 // listed is an index as a push takes it: its manifest, and blobs of an image in it, which

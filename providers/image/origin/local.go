@@ -43,7 +43,7 @@ func openLocal(ctx context.Context, p place, digest string, want v1.Platform, o 
 		files.Close()
 		return nil, p.damaged(ctx, err)
 	}
-	s.close = files.Close
+	s.close, s.local = files.Close, true
 	return s, nil
 }
 

@@ -89,6 +89,7 @@ type Source struct {
 	// late makes Image, where that may take the time of reading layers.
 	late  func(context.Context, Options) (v1.Image, error)
 	close func() error
+	local bool // on this machine
 }
 
 // Close lets go of files. The images cannot be read after it.

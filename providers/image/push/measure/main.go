@@ -17,9 +17,11 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"syscall"
 
+	"github.com/apron-deploy/apron/providers/image/origin"
 	"github.com/apron-deploy/apron/providers/image/push"
 	"github.com/apron-deploy/apron/providers/image/store"
 )
@@ -78,29 +80,49 @@ func run(ctx context.Context) error {
 	return measure(ctx, s, os.Stdout)
 }
 
-// pushOnce is what apron does with a source of a kind; dir holds what it remembers.
+// pushOnce is what apron does with a source of a kind, what an engine has built or what
+// image.from names; dir holds what it remembers.
 func pushOnce(ctx context.Context, kind, source, endpoint, dir string) error {
 	known := store.OpenKnown(dir)
-	o := store.Options{Known: known, Temp: dir}
-	var img *store.Image
+	to, o := push.Destination{Endpoint: endpoint, Repository: "web", Tag: "one"}, push.Options{Memory: known}
 	var err error
 	switch kind {
 	case "docker", "podman", "buildah":
-		img, err = store.FromEngine(ctx, kind, func(ctx context.Context, out io.Writer, args ...string) error {
-			cmd := exec.CommandContext(ctx, kind, args...)
-			cmd.Stdout, cmd.Stderr = out, os.Stderr
-			return cmd.Run()
-		}, source, o)
+		err = pushBuilt(ctx, kind, source, to, o, store.Options{Known: known, Temp: dir})
 	default:
-		img, err = store.Open(source, o)
+		err = pushFrom(ctx, source, to, o, origin.Options{Dir: filepath.Dir(source), Known: known, Temp: dir})
 	}
-	if err != nil {
-		return err
-	}
-	defer img.Close()
-	_, _, err = push.Push(ctx, img, push.Destination{Endpoint: endpoint, Repository: "web", Tag: "one"}, nil, push.Options{Memory: known})
 	if err != nil {
 		return err
 	}
 	return known.Save()
+}
+
+func pushBuilt(ctx context.Context, engine, source string, to push.Destination, o push.Options, from store.Options) error {
+	img, err := store.FromEngine(ctx, engine, func(ctx context.Context, out io.Writer, args ...string) error {
+		cmd := exec.CommandContext(ctx, engine, args...)
+		cmd.Stdout, cmd.Stderr = out, os.Stderr
+		return cmd.Run()
+	}, source, from)
+	if err != nil {
+		return err
+	}
+	defer img.Close()
+	_, _, err = push.Push(ctx, img, to, nil, o)
+	return err
+}
+
+// pushFrom pins a source as a plan does, and then copies it as an apply does.
+func pushFrom(ctx context.Context, source string, to push.Destination, o push.Options, from origin.Options) error {
+	pin, err := origin.Resolve(ctx, "./"+filepath.Base(source), from)
+	if err != nil {
+		return err
+	}
+	s, err := origin.Open(ctx, pin, from)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, _, err = origin.Copy(ctx, s, to, nil, o)
+	return err
 }
