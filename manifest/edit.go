@@ -27,7 +27,8 @@ type Edit struct {
 
 // EditOptions say where edits go.
 type EditOptions struct {
-	// Service chooses among the documents of a file; empty where there is one.
+	// Service chooses among the documents of a file, by the name that it has there or in the
+	// Environment; empty where there is one.
 	Service string
 	// Environment chooses the overlay that is edited; empty for what all have in common.
 	Environment string
@@ -69,7 +70,7 @@ func Rewrite(file string, data []byte, o EditOptions, edits []Edit) ([]byte, []C
 
 func rewrite(file string, data []byte, o EditOptions, edit Edit) ([]byte, Change, error) {
 	e := &editor{file: filepath.ToSlash(file), data: data, literal: o.Literal}
-	root, err := e.document(o.Service)
+	root, err := e.document(o)
 	if err != nil {
 		return nil, Change{}, err
 	}
@@ -106,13 +107,13 @@ func rewrite(file string, data []byte, o EditOptions, edit Edit) ([]byte, Change
 	if err != nil {
 		return nil, Change{}, err
 	}
-	if err := e.prove(out, o.Service, keys, edit, leaf, cmp.Or(p.value, p.parent)); err != nil {
+	if err := e.prove(out, o, keys, edit, leaf, cmp.Or(p.value, p.parent)); err != nil {
 		return nil, Change{}, err
 	}
 	change := Change{Path: e.path, Old: old}
 	if !edit.Remove {
 		after := &editor{file: e.file, data: out, path: e.path}
-		if root, err := after.document(o.Service); err == nil {
+		if root, err := after.document(o); err == nil {
 			if p, err := after.find(root, keys); err == nil && p.value != nil && len(p.missing) == 0 {
 				change.Line, change.New = p.value.Line, flat(p.value)
 			}
@@ -161,7 +162,8 @@ func (e *editor) fail(y *yaml.Node, fix, format string, args ...any) *Error {
 }
 
 // document finds the document of a service.
-func (e *editor) document(service string) (*yaml.Node, error) {
+func (e *editor) document(o EditOptions) (*yaml.Node, error) {
+	service := o.Service
 	dec := yaml.NewDecoder(bytes.NewReader(e.data))
 	var all []*yaml.Node
 	for {
@@ -177,7 +179,8 @@ func (e *editor) document(service string) (*yaml.Node, error) {
 		if root.Kind != yaml.MappingNode {
 			continue
 		}
-		if named := member(root, "service"); service == "" || named != nil && named.Value == service {
+		named, there := member(root, "service"), member(member(member(root, "environments"), o.Environment), "service")
+		if service == "" || named != nil && named.Value == service || there != nil && there.Value == service {
 			all = append(all, root)
 		}
 	}

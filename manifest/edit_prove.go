@@ -8,9 +8,9 @@ import (
 )
 
 // prove reads the result and compares: the edit must be in it, and nothing else changed.
-func (e *editor) prove(out []byte, service string, keys []string, edit Edit, leaf bool, at *yaml.Node) error {
+func (e *editor) prove(out []byte, o EditOptions, keys []string, edit Edit, leaf bool, at *yaml.Node) error {
 	wrong := e.fail(at, "edit it by hand", "cannot be edited without touching what stands around it")
-	before, after := e.tree(e.data, service), e.tree(out, service)
+	before, after := e.tree(e.data, o), e.tree(out, o)
 	if before == nil || after == nil {
 		return wrong
 	}
@@ -34,15 +34,15 @@ func (e *editor) prove(out []byte, service string, keys []string, edit Edit, lea
 }
 
 // tree is the document of a service, with anchors resolved.
-func (e *editor) tree(data []byte, service string) *node {
+func (e *editor) tree(data []byte, o EditOptions) *node {
 	f := &findings{}
 	roots := parse(e.file, data, f)
 	if len(f.errors) > 0 {
 		return nil
 	}
 	roots = slices.DeleteFunc(roots, func(n *node) bool {
-		named := n.get("service")
-		return service != "" && (named == nil || named.text != service)
+		named, there := n.get("service"), n.get("environments").get(o.Environment).get("service")
+		return o.Service != "" && (named == nil || named.text != o.Service) && (there == nil || there.text != o.Service)
 	})
 	if len(roots) != 1 {
 		return nil

@@ -88,6 +88,12 @@ func TestRewrite(t *testing.T) {
 			edits:  []manifest.Edit{set("port", "82"), set("cpu", "256")},
 			after:  "service: shop\r\nport: 80\r\n---\r\nservice: api\r\nport: 82\r\ncpu: 256\r\n",
 		},
+		"one of several documents, by its name in the environment": {
+			before: "service: shop\nenvironments: {prod: {service: shop-prod}}\n---\nservice: api\nenvironments: {prod: {service: api-prod, port: 81}}\n",
+			o:      manifest.EditOptions{Service: "api-prod", Environment: "prod"},
+			edits:  []manifest.Edit{set("port", "82")},
+			after:  "service: shop\nenvironments: {prod: {service: shop-prod}}\n---\nservice: api\nenvironments: {prod: {service: api-prod, port: 82}}\n",
+		},
 		"keys that go": {
 			before: "service: shop\nenv:\n  A: |\n    text\n    # text too\n  B: 1\nscaling: {min: 1, max: 2}\ntags: {a: b, c: d}\nport: 80\n",
 			edits:  []manifest.Edit{gone("env.A"), gone("scaling.min"), gone("tags.c"), gone("port"), gone("cpu")},

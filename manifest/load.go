@@ -61,6 +61,8 @@ type Set struct {
 type Document struct {
 	Spec        state.Spec
 	Unsupported []Unsupported // in the order of the text
+	// Shared says that the file holds other documents, too.
+	Shared bool
 
 	root *node
 }
@@ -178,7 +180,7 @@ func (l *loader) file(name string) {
 	roots := parse(filepath.ToSlash(name), data, text)
 	l.warnings = append(l.warnings, text.warnings...)
 	for _, root := range roots {
-		l.document(name, dir, root, text.errors)
+		l.document(name, dir, root, len(roots) > 1, text.errors)
 	}
 	if len(roots) == 0 && len(text.errors) > 0 {
 		l.refuse("", name, text.errors...)
@@ -195,7 +197,7 @@ func reason(err error) error {
 }
 
 // document checks one document. Where the file's text is wrong, that is all.
-func (l *loader) document(file, dir string, root *node, text []*Error) {
+func (l *loader) document(file, dir string, root *node, shared bool, text []*Error) {
 	f, m := &findings{}, &Manifest{}
 	defer func() {
 		if m.Service != "" {
@@ -221,7 +223,7 @@ func (l *loader) document(file, dir string, root *node, text []*Error) {
 
 	c := &checker{findings: f, root: tree, m: m, target: cmp.Or(m.Target, targetAppRunner), dir: dir, repo: repo}
 	c.check()
-	doc := Document{root: tree, Unsupported: survey(tree, "", c.target, f)}
+	doc := Document{root: tree, Shared: shared, Unsupported: survey(tree, "", c.target, f)}
 	if n := tree.get("service"); n != nil && m.Service != "" {
 		l.unique(m.Service, n.at, f)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/plan"
-	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // written are the settings of a service that a manifest has under the same name.
@@ -81,34 +80,24 @@ func (s *session) accept(actions map[string][]plan.Action) (complete bool, err e
 			s.a.warn("%s: not written: %s", d.Spec.Service, why)
 		}
 		if len(edits) > 0 {
-			errs = multierror.Append(errs, s.write(d.Spec, edits, nil))
+			errs = multierror.Append(errs, s.write(d, edits, nil))
 		}
 	}
 	return complete, errs.ErrorOrNil()
 }
 
 // write makes edits that nobody typed in the manifest of a service, and says which.
-func (s *session) write(spec state.Spec, edits []manifest.Edit, accept func(*manifest.Set) error) error {
+func (s *session) write(d *manifest.Document, edits []manifest.Edit, accept func(*manifest.Set) error) error {
 	o := manifest.EditOptions{Environment: s.a.environment, Literal: true}
-	if s.shared(spec) {
-		o.Service = spec.Service
+	if d.Shared {
+		o.Service = d.Spec.Service
 	}
-	changes, err := s.a.rewrite(spec.File, o, edits, accept)
+	changes, err := s.a.rewrite(d.Spec.File, o, edits, accept)
 	if err != nil {
 		return err
 	}
 	for _, c := range changes {
-		s.a.say("%s", editedText(c).line(spec.File))
+		s.a.say("%s", editedText(c).line(d.Spec.File))
 	}
 	return nil
-}
-
-// shared reports whether the service's file holds others, too.
-func (s *session) shared(spec state.Spec) bool {
-	for _, other := range s.set.Documents {
-		if other.Spec.File == spec.File && other.Spec.Service != spec.Service {
-			return true
-		}
-	}
-	return false
 }

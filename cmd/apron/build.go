@@ -58,6 +58,7 @@ func (a *app) buildCommand() *cobra.Command {
 		},
 	}
 	o.registerBuilder(a, cmd)
+	a.registerOnly(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write the image to, as docker save does")
 	return cmd
 }
@@ -69,7 +70,7 @@ func (a *app) single() (*manifest.Set, *manifest.Document, error) {
 		return nil, nil, err
 	}
 	if len(set.Documents) != 1 {
-		return nil, nil, &usageError{err: fmt.Errorf("the manifests hold %d services: name one with -f", len(set.Documents)), command: "apron"}
+		return nil, nil, &usageError{err: fmt.Errorf("the manifests hold %d services, and this is about one: name it with --only", len(set.Documents)), command: "apron"}
 	}
 	d := &set.Documents[0]
 	if d.Spec.Image.Build == nil {

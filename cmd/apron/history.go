@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +32,7 @@ func (a *app) historyCommand() *cobra.Command {
 			return a.runHistory(cmd.Context(), limit)
 		},
 	}
+	a.registerOnly(cmd)
 	cmd.Flags().IntVar(&limit, "limit", limit, "how many to list")
 	show := &cobra.Command{
 		Use:   "show RELEASE",
@@ -44,6 +46,7 @@ func (a *app) historyCommand() *cobra.Command {
 			return a.showRelease(cmd.Context(), n)
 		},
 	}
+	a.registerOnly(show)
 	cmd.AddCommand(show)
 	return cmd
 }
@@ -78,7 +81,7 @@ func (a *app) runHistory(ctx context.Context, limit int) error {
 	}
 	w := s.wire(applyFlags{})
 	if len(s.specs) > 1 && render.Format(a.format) == render.JSON {
-		return &usageError{err: errors.New("a list of the releases of one service is written as JSON: name its manifest with -f"), command: "apron history"}
+		return &usageError{err: errors.New("a list of the releases of one service is written as JSON: " + s.nameOne()), command: "apron history"}
 	}
 	if len(s.specs) == 1 {
 		if err := s.recorded(); err != nil {
@@ -150,7 +153,19 @@ func (a *app) showRelease(ctx context.Context, n int) error {
 // onlyPlace is where the records of the one service of the run are.
 func (s *session) onlyPlace(command string) (records.Place, error) {
 	if n := len(s.specs) + len(s.out); n > 1 {
-		return records.Place{}, &usageError{err: fmt.Errorf("the manifests hold %d services, and this is about one: name its manifest with -f", n), command: command}
+		return records.Place{}, &usageError{err: fmt.Errorf("the manifests hold %d services, and this is about one: %s", n, s.nameOne()), command: command}
 	}
 	return records.PlaceOf(s.specs[0]), nil
+}
+
+// nameOne says how one service of the run is chosen.
+func (s *session) nameOne() string {
+	var names []string
+	for _, spec := range s.specs {
+		names = append(names, spec.Service)
+	}
+	for _, o := range s.out {
+		names = append(names, o.service)
+	}
+	return "name it with --only (" + strings.Join(names, ", ") + ")"
 }

@@ -188,11 +188,12 @@ func (a *app) unlockCommand() *cobra.Command {
 			"holds it has ended on this machine. A lock that somebody else holds stays, and they are\n" +
 			"named: --force takes it away, and what their run goes on to do is not kept apart from\n" +
 			"others' any more.",
-		Example: "  apron unlock\n  apron unlock -e production --force",
+		Example: "  apron unlock\n  apron unlock -e production --force\n  apron unlock --only web --force",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runUnlock(cmd.Context(), force)
 		},
 	}
+	a.registerOnly(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "take it away from whoever holds it")
 	return cmd
 }

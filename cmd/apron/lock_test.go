@@ -10,9 +10,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	ssmsdk "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apron-deploy/apron/providers/lock"
 	"github.com/apron-deploy/apron/providers/sandbox"
 )
 
@@ -207,4 +212,39 @@ func TestLock_commands(t *testing.T) {
 	require.Equal(t, exitOK, code, out)
 	require.Contains(t, out, `"removed": true`)
 	require.NotContains(t, strings.Join(w.inventory(), "\n"), "/apron/lock/")
+}
+
+// TestUnlock_forceTakesTheLockOfTheNamedServiceAlone has two services that somebody else
+// holds the locks of.
+func TestUnlock_forceTakesTheLockOfTheNamedServiceAlone(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small+"---\n"+strings.Replace(small, "service: shop", "service: front", 1), built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	info := w.Info()
+	client := ssmsdk.New(ssmsdk.Options{Region: info.Region, BaseEndpoint: aws.String(info.Endpoint()),
+		Credentials: credentials.NewStaticCredentialsProvider(info.AccessKey, info.SecretKey, "")})
+	for _, service := range []string{"shop", "front"} {
+		other := lock.New(client, lock.Holder{Verb: "apply", Owner: "arn:aws:iam::123456789012:user/ana", Host: "elsewhere", PID: 7}, time.Hour, lock.Options{})
+		require.NoError(t, other.Acquire(t.Context(), service))
+	}
+	const shop, front = "parameter version 1 /apron/lock/shop", "parameter version 1 /apron/lock/front"
+	run := func(want int, args ...string) string {
+		t.Helper()
+		code, out := w.run(t.Context(), append([]string{"unlock"}, args...)...)
+		require.Equal(t, want, code, out)
+		return out
+	}
+	out := run(exitError)
+	require.Contains(t, out, `service "shop" is locked by arn:aws:iam::123456789012:user/ana`)
+	require.Contains(t, out, `service "front" is locked by arn:aws:iam::123456789012:user/ana`)
+	require.Subset(t, w.inventory(), []string{shop, front}, "nobody said --force")
+
+	require.Regexp(t, `^front is unlocked\. The lock was of .*user/ana.*\n$`, run(exitOK, "--force", "--only", "front"))
+	require.Contains(t, w.inventory(), shop)
+	require.NotContains(t, w.inventory(), front)
+	require.Equal(t, "front is not locked.\n", run(exitOK, "--force", "--only", "front"))
+	require.Contains(t, run(exitUsage, "--force", "--only", "web"), "--only web: the manifests have shop, front")
+
+	require.Contains(t, run(exitOK, "--force"), "shop is unlocked. The lock was of ")
+	require.NotContains(t, w.inventory(), shop)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/providers/ecr"
@@ -18,14 +19,14 @@ import (
 func (a *app) promoteCommand() *cobra.Command {
 	var o applyFlags
 	var flags planFlags
-	var from, to string
+	var from, to, only string
 	cmd := &cobra.Command{
 		Use:   "promote --from ENVIRONMENT --to ENVIRONMENT",
 		Short: "Deploy the image that one environment runs to another one",
 		Long: "promote plans the manifest of the environment --to with the very image that --from runs,\n" +
 			"by its digest: nothing is built. It refuses when the last release of --from did not\n" +
 			"succeed, or when something else runs there by now.",
-		Example: "  apron promote --from staging --to production",
+		Example: "  apron promote --from staging --to production\n  apron promote --from staging --to production --only web",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := o.check()
 			switch {
@@ -40,18 +41,23 @@ func (a *app) promoteCommand() *cobra.Command {
 			if err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
-			return a.runPromote(cmd.Context(), flags, o, from, to)
+			return a.runPromote(cmd.Context(), flags, o, only, from, to)
 		},
 	}
 	flags.register(cmd)
 	o.register(cmd)
 	cmd.Flags().StringVar(&from, "from", "", "environment whose image is taken")
 	cmd.Flags().StringVar(&to, "to", "", "environment to deploy it to")
+	cmd.Flags().StringVar(&only, "only", "", "service to be about, of those of the manifests, as either environment names it")
 	return cmd
 }
 
-func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, from, to string) error {
-	a.environment = from
+func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, only, from, to string) error {
+	here, there, err := a.inBoth(only, from, to)
+	if err != nil {
+		return err
+	}
+	a.environment, a.only = from, here
 	source, err := a.open(ctx, false)
 	if err != nil {
 		return err
@@ -60,7 +66,7 @@ func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, fro
 	if err != nil {
 		return err
 	}
-	a.environment = to
+	a.environment, a.only = to, there
 	s, err := a.open(ctx, false)
 	if err != nil {
 		return err
@@ -105,6 +111,47 @@ func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, fro
 	}
 	a.say("%s with the image of %s, %s:", spec.Service, p.recording.from, tested.Image.Digest)
 	return s.execute(ctx, w, p, o)
+}
+
+// inBoth is what the service that --only names is called in each of two environments, as
+// either has it. Both are empty where nothing is named.
+func (a *app) inBoth(only, from, to string) (here, there []string, err error) {
+	if only == "" {
+		return nil, nil, nil
+	}
+	defer func(quiet bool) { a.quiet = quiet }(a.quiet)
+	a.quiet = true // what is noteworthy is told when it is read to be used
+	var names [2][]string
+	places := map[string]*[2]string{} // the names by where the document is
+	var mistakes *multierror.Error
+	for i, environment := range []string{from, to} {
+		a.environment = environment
+		set, err := a.loadEach()
+		if err != nil {
+			return nil, nil, err
+		}
+		mistakes = multierror.Append(mistakes, set.Mistakes())
+		for _, d := range set.Documents {
+			line, _ := d.Position("version") // which no environment overrides
+			place := fmt.Sprintf("%s:%d", d.Spec.File, line)
+			if places[place] == nil {
+				places[place] = &[2]string{}
+			}
+			places[place][i], names[i] = d.Spec.Service, append(names[i], d.Spec.Service)
+		}
+	}
+	for _, i := range []int{1, 0} { // what is deployed comes first
+		for _, both := range places {
+			if both[i] == only && both[1-i] != "" {
+				return both[:1], both[1:], nil
+			}
+		}
+	}
+	if err := mistakes.ErrorOrNil(); err != nil {
+		return nil, nil, err
+	}
+	return nil, nil, &usageError{err: fmt.Errorf("--only %s: the manifests have %s in %s and %s in %s",
+		only, strings.Join(names[0], ", "), from, strings.Join(names[1], ", "), to), command: "apron promote"}
 }
 
 // tested is the last release of an environment, whose image runs there and has proven

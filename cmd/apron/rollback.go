@@ -34,7 +34,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 			"it is the newest that succeeded before what runs. Secrets stay the references that they\n" +
 			"were: values do not go back, and those that changed since are named. The manifest stays\n" +
 			"as it is, so that the next apply goes forward again; --write makes it say what runs.",
-		Example: "  apron rollback\n  apron rollback 41\n  apron rollback --to-version v1.0.0",
+		Example: "  apron rollback\n  apron rollback 41\n  apron rollback --to-version v1.0.0\n  apron rollback --only web",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := o.check()
@@ -51,6 +51,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 		},
 	}
 	o.register(cmd)
+	a.registerOnly(cmd)
 	cmd.Flags().StringVar(&version, "to-version", "", "the newest release that succeeded with this image.version")
 	cmd.Flags().BoolVar(&write, "write", false, "make the manifest say what the release was, where it stands")
 	return cmd

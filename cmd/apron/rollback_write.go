@@ -21,7 +21,7 @@ func (s *session) writeBack(ctx context.Context, back *session, target release.R
 	case len(edits) == 0:
 		s.a.say("%s says so already.", now.Spec.File)
 	default:
-		err = s.write(now.Spec, edits, func(written *manifest.Set) error {
+		err = s.write(now, edits, func(written *manifest.Set) error {
 			set = written
 			return s.restored(written, now, then)
 		})

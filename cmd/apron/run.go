@@ -47,6 +47,7 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	o.registerBuilder(a, cmd)
+	a.registerOnly(cmd)
 	cmd.Flags().IntVar(&port, "port", -1, "port of this machine; 0 for any (default the manifest's)")
 	return cmd
 }
