@@ -99,9 +99,11 @@ environments:
 			}
 		}
 		code, out := w.run(t.Context(), args...)
-		if args[0] == "login" && os.Getenv("APRON_TEST_ENGINES") != "required" && usable(t.Context(), "docker") != nil && usable(t.Context(), "podman") != nil {
-			require.Contains(t, out, "neither docker nor podman works here")
-			code = exitOK
+		if args[0] == "login" && os.Getenv("APRON_TEST_ENGINES") != "required" {
+			if _, err := loginTool(t.Context()); err != nil {
+				require.Contains(t, out, "neither docker nor podman works here")
+				code = exitOK
+			}
 		}
 		require.Contains(t, []int{exitOK, exitChanges}, code, "apron %v\n%s", args, out)
 		if args[0] == "plan" || args[0] == "drift" {
