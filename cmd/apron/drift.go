@@ -34,7 +34,8 @@ func (a *app) driftCommand() *cobra.Command {
 		Short: "Say what somebody has changed since the last release: reads only",
 		Long: "drift compares what is live with what the newest release that succeeded left, setting by\n" +
 			"setting, whatever the manifest says by now. It exits with 2 when anything differs and\n" +
-			"with 0 when nothing does. Without a record it compares with the manifest, and says so.\n\n" +
+			"with 0 when nothing does. What a later release left that did not succeed differs, too, and\n" +
+			"is told as that. Without a record it compares with the manifest, and says so.\n\n" +
 			"--revert plans to bring everything back to that release, asks, and does so. --accept\n" +
 			"writes what is live into the manifest instead, where it stands: the next apply records it.",
 		Example: "  apron drift\n  apron drift --format markdown\n  apron drift --revert",
@@ -98,7 +99,7 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 	found := map[string][]plan.Action{}
 	for _, spec := range s.specs {
 		d := differences[spec.Service]
-		v.Add(spec.Service, f.recent[spec.Service].Success, d.actions, d.compared)
+		v.Add(spec.Service, f.recent[spec.Service], d.actions, d.compared)
 		found[spec.Service] = d.actions
 	}
 	for _, o := range s.out {
@@ -189,7 +190,7 @@ func (s *session) differences(ctx context.Context, w wiring, f facts) (map[strin
 	all := map[string]difference{}
 	var errs *multierror.Error
 	for _, spec := range s.specs {
-		actions, compared, err := s.drifted(ctx, w, spec, f.recent[spec.Service].Success, f)
+		actions, compared, err := s.drifted(ctx, w, spec, f.recent[spec.Service], f)
 		if err != nil {
 			errs = multierror.Append(errs, err)
 		}
@@ -199,13 +200,17 @@ func (s *session) differences(ctx context.Context, w wiring, f facts) (map[strin
 }
 
 // drifted says what of a service differs from its last release, or from the manifest.
-func (s *session) drifted(ctx context.Context, w wiring, spec state.Spec, success *release.Record, f facts) ([]plan.Action, int, error) {
-	if success != nil {
-		wanted, err := success.Wanted()
+func (s *session) drifted(ctx context.Context, w wiring, spec state.Spec, recent release.Recent, f facts) ([]plan.Action, int, error) {
+	if recent.Success != nil {
+		wanted, err := recent.Success.Wanted()
 		if err != nil {
 			return nil, 0, &serviceError{spec.Service, err}
 		}
-		return plan.Drifted(wanted, f.live), len(wanted), nil
+		attempts, err := recent.Attempted()
+		if err != nil {
+			return nil, 0, &serviceError{spec.Service, err}
+		}
+		return plan.Drifted(wanted, attempts, f.live), len(wanted), nil
 	}
 	runs, ok := f.live[serviceAddress(spec)]
 	if !ok {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -22,7 +23,7 @@ func drifting(text string) *render.Drift {
 	was := state.Resource{Address: addr, Fields: []state.Field{{Path: "env.A", Value: "old"}}}
 	is := state.Resource{Address: addr, Fields: []state.Field{{Path: "env.A", Value: text}}}
 	v := render.NewDrift(render.Header{}, nil)
-	v.Add("web", nil, plan.Drifted([]state.Resource{was}, state.Live{addr: {Resource: is}}), 1)
+	v.Add("web", release.Recent{}, plan.Drifted([]state.Resource{was}, nil, state.Live{addr: {Resource: is}}), 1)
 	return v
 }
 

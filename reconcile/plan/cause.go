@@ -28,20 +28,37 @@ type Base struct {
 	// Wanted is what the newest successful release wanted; nil when it did not want the
 	// resource at all.
 	Wanted *state.Resource
-	// Attempts are what the releases wanted that failed after it: what they left behind
-	// is no drift.
-	Attempts []state.Resource
+	// Attempts are the releases that failed after it, the newest first: what they left
+	// behind is no drift.
+	Attempts []Attempt
+}
+
+// Attempt is what a release that failed, or was interrupted, was about to do with a resource.
+type Attempt struct {
+	// Release is its number.
+	Release int
+	// Wanted is what it wanted of the resource; nil when it did not want it at all.
+	Wanted *state.Resource
+	// Deleted says that it deleted the resource, or had begun to, and that no release has made
+	// or changed the resource since.
+	Deleted bool
 }
 
 // Drifted says how live resources differ from what a release wanted of them, without a
 // plan to change anything: an update for each that differs, and a create for each that is
-// gone. Old is what is live and New what the release wanted.
-func Drifted(wanted []state.Resource, live state.Live) []Action {
+// gone. Old is what is live and New what the release wanted. What one of the attempts after
+// that release left, by resource, is pending.
+func Drifted(wanted []state.Resource, attempts map[state.Address][]Attempt, live state.Live) []Action {
 	var drifted []Action
 	for _, w := range wanted {
+		tried := Base{Attempts: attempts[w.Address]}
 		have, exists := live[w.Address]
 		if !exists {
-			drifted = append(drifted, Action{ID: ID(string(Create) + " " + w.Address.String()), Op: Create, Target: w.Address, Want: w, Cause: Drift})
+			a := Action{ID: ID(string(Create) + " " + w.Address.String()), Op: Create, Target: w.Address, Want: w, Cause: Drift}
+			if by := tried.deleted(); by > 0 {
+				a.Cause, a.Left = Pending, by
+			}
+			drifted = append(drifted, a)
 			continue
 		}
 		changes := append(diff(unseen(w, have.Resource), have.Fields), rotated(w, have.Resource)...)
@@ -52,6 +69,9 @@ func Drifted(wanted []state.Resource, live state.Live) []Action {
 		}
 		for i := range changes {
 			changes[i].Cause = Drift
+			if by := tried.left(changes[i]); by > 0 {
+				changes[i].Cause, changes[i].Left = Pending, by
+			}
 		}
 		slices.SortStableFunc(changes, func(x, y Change) int { return cmp.Compare(x.Path, y.Path) })
 		drifted = append(drifted, Action{ID: ID(string(Update) + " " + w.Address.String()), Op: Update, Target: w.Address, Want: w, Have: have, Changes: changes})
@@ -107,6 +127,9 @@ func (b *builder) causes() {
 				}
 			}
 			c.Cause = base.cause(of, asked)
+			if a.Op == Create && !a.Replace && base.deleted() > 0 {
+				c.Cause = Pending
+			}
 		}
 		switch {
 		case a.Replace:
@@ -144,15 +167,25 @@ func (b *builder) causeBehind(f state.Field) Cause {
 
 // appears is why a resource that is wanted is not live.
 func (b Base) appears() Cause {
-	if b.Wanted == nil {
+	if b.Wanted == nil || b.deleted() > 0 {
 		return Pending
 	}
 	return Drift // it was there, and somebody has deleted it
 }
 
+// deleted is the release that failed and has deleted the resource; 0 for none.
+func (b Base) deleted() int {
+	for _, a := range b.Attempts {
+		if a.Deleted {
+			return a.Release
+		}
+	}
+	return 0
+}
+
 // goes is why a resource that is live is not wanted.
 func (b Base) goes() Cause {
-	if b.Wanted != nil || len(b.Attempts) > 0 {
+	if b.Wanted != nil || slices.ContainsFunc(b.Attempts, func(a Attempt) bool { return a.Wanted != nil }) {
 		return Pending
 	}
 	return Drift // no release has made it
@@ -167,16 +200,15 @@ func (b Base) goes() Cause {
 //	did not manage   -            w               pending: nobody knows what was live
 //	had none         h            -               drift, in a map managed as a whole
 //	any              an attempt's w               pending: a failed release left it
+//	any              -, as in an attempt  w       pending: a failed release took it away
 //
 // asked is the wanted field as the manifest has it, with its template.
 func (b Base) cause(c Change, asked *state.Field) Cause {
 	if OfDeployment(c.Path) {
 		return Drift
 	}
-	for _, attempt := range b.Attempts {
-		if c.Old != nil && left(attempt, *c.Old) {
-			return Pending
-		}
+	if b.left(c) > 0 {
+		return Pending
 	}
 	var was *state.Field
 	whole := false
@@ -216,13 +248,33 @@ func (b Base) cause(c Change, asked *state.Field) Cause {
 // secrets it has read. No manifest has it, so that no release is known by it.
 func OfDeployment(path string) bool { return strings.HasPrefix(path, "deployment.") }
 
-// left reports whether a live field is as an attempt wanted it.
-func left(attempt state.Resource, have state.Field) bool {
-	f, ok := attempt.Get(have.Path)
-	if ok && f.Secret {
-		return f.Version != "" && f.Version == have.Version
+// left is the release that failed and left a setting as it is live; 0 for none.
+func (b Base) left(c Change) int {
+	for _, a := range b.Attempts {
+		if a.left(c) {
+			return a.Release
+		}
 	}
-	return ok && f.Value == have.Value
+	return 0
+}
+
+// left reports whether a setting is live as the attempt wanted it, or is gone with others of
+// a resource that it had begun to delete.
+func (a Attempt) left(c Change) bool {
+	if a.Deleted && c.Old == nil {
+		return true
+	}
+	if a.Wanted == nil {
+		return false
+	}
+	f, ok := a.Wanted.Get(c.Path)
+	switch {
+	case c.Old == nil: // in a map that is wanted as a whole
+		return !ok && a.Wanted.Covers(c.Path)
+	case ok && f.Secret:
+		return f.Version != "" && f.Version == c.Old.Version
+	}
+	return ok && f.Value == c.Old.Value
 }
 
 func secret(fields ...*state.Field) bool {

@@ -21,7 +21,7 @@ func TestBuild_saysWhereAChangeComesFrom(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		base     *state.Resource // nil: the release did not want it
-		attempts []state.Resource
+		attempts []plan.Attempt
 		live     []state.Field
 		want     state.Resource
 		causes   map[string]plan.Cause
@@ -38,9 +38,11 @@ func TestBuild_saysWhereAChangeComesFrom(t *testing.T) {
 		"both added a variable":           {base: ptr(service("web")), live: []state.Field{field("env.A", "1")}, want: service("web", field("env.A", "2")), causes: map[string]plan.Cause{"env.A": plan.Conflict}},
 		"the map was not managed before":  {base: ptr(unmanaged()), live: []state.Field{field("env.A", "1")}, want: service("web"), causes: map[string]plan.Cause{"env.A": plan.Pending}},
 		"the service was not wanted":      {live: []state.Field{field("cpu", "1")}, want: service("web", field("cpu", "2")), causes: map[string]plan.Cause{"cpu": plan.Pending}},
-		"a failed release left it":        {base: ptr(service("web", field("cpu", "1"))), attempts: []state.Resource{service("web", field("cpu", "2"))}, live: []state.Field{field("cpu", "2")}, want: service("web", field("cpu", "1")), causes: map[string]plan.Cause{"cpu": plan.Pending}},
-		"a failed release was undone":     {base: ptr(service("web", field("cpu", "1"))), attempts: []state.Resource{service("web", field("cpu", "2"))}, live: []state.Field{field("cpu", "1")}, want: service("web", field("cpu", "2")), causes: map[string]plan.Cause{"cpu": plan.Pending}},
-		"somebody changed it after that":  {base: ptr(service("web", field("cpu", "1"))), attempts: []state.Resource{service("web", field("cpu", "2"))}, live: []state.Field{field("cpu", "3")}, want: service("web", field("cpu", "1")), causes: map[string]plan.Cause{"cpu": plan.Drift}},
+		"a failed release left it":        {base: ptr(service("web", field("cpu", "1"))), attempts: tried(service("web", field("cpu", "2"))), live: []state.Field{field("cpu", "2")}, want: service("web", field("cpu", "1")), causes: map[string]plan.Cause{"cpu": plan.Pending}},
+		"a failed release was undone":     {base: ptr(service("web", field("cpu", "1"))), attempts: tried(service("web", field("cpu", "2"))), live: []state.Field{field("cpu", "1")}, want: service("web", field("cpu", "2")), causes: map[string]plan.Cause{"cpu": plan.Pending}},
+		"somebody changed it after that":  {base: ptr(service("web", field("cpu", "1"))), attempts: tried(service("web", field("cpu", "2"))), live: []state.Field{field("cpu", "3")}, want: service("web", field("cpu", "1")), causes: map[string]plan.Cause{"cpu": plan.Drift}},
+		"a failed release took it away":   {base: ptr(service("web", field("env.A", "1"))), attempts: tried(service("web")), want: service("web", field("env.A", "1")), causes: map[string]plan.Cause{"env.A": plan.Pending}},
+		"somebody took it away after it":  {base: ptr(service("web", field("env.A", "1"))), attempts: tried(service("web", field("env.A", "1"))), want: service("web", field("env.A", "1")), causes: map[string]plan.Cause{"env.A": plan.Drift}},
 		"a secret's value here changed":   {base: ptr(service("web", hidden("value", "", "3"))), live: []state.Field{hidden("value", "a", "3")}, want: service("web", hidden("value", "b", "")), causes: map[string]plan.Cause{"value": plan.Pending}},
 		"a secret's value there changed":  {base: ptr(service("web", hidden("value", "", "3"))), live: []state.Field{hidden("value", "a", "4")}, want: service("web", hidden("value", "b", "")), causes: map[string]plan.Cause{"value": plan.Drift}},
 		"a secret without a version":      {base: ptr(service("web", hidden("env.TOKEN", "", ""))), live: []state.Field{hidden("env.TOKEN", "a", "")}, want: service("web", hidden("env.TOKEN", "b", "")), causes: map[string]plan.Cause{"env.TOKEN": plan.Unknown}},
@@ -63,24 +65,40 @@ func TestBuild_saysWhereAChangeComesFrom(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
+// tried is what a release wanted that failed.
+func tried(wanted state.Resource) []plan.Attempt {
+	return []plan.Attempt{{Release: 2, Wanted: &wanted}}
+}
+
 func TestBuild_saysWhereResourcesComeFrom(t *testing.T) {
 	bases := map[state.Address]plan.Base{one: {Wanted: &config1}, two: {}}
+	attempted := func(a plan.Attempt) map[state.Address]plan.Base {
+		return map[state.Address]plan.Base{one: {Wanted: &config1, Attempts: []plan.Attempt{a}}, two: {Attempts: []plan.Attempt{a}}}
+	}
 	for name, tc := range map[string]struct {
 		want  state.Desired
 		have  state.Live
+		bases map[state.Address]plan.Base
 		cause plan.Cause
 	}{
-		"new in the manifest":      {want: desired(config2), cause: plan.Pending},
-		"deleted by somebody":      {want: desired(config1), cause: plan.Drift},
-		"gone from the manifest":   {have: lives(live(state.Ours, state.Ready, config1)), cause: plan.Pending},
-		"made by somebody":         {have: lives(live(state.Ours, state.Ready, config2)), cause: plan.Drift},
-		"nothing is known of this": {want: desired(parameter("x")), cause: ""},
+		"new in the manifest":          {want: desired(config2), bases: bases, cause: plan.Pending},
+		"deleted by somebody":          {want: desired(config1), bases: bases, cause: plan.Drift},
+		"gone from the manifest":       {have: lives(live(state.Ours, state.Ready, config1)), bases: bases, cause: plan.Pending},
+		"made by somebody":             {have: lives(live(state.Ours, state.Ready, config2)), bases: bases, cause: plan.Drift},
+		"a failed destroy deleted it":  {want: desired(config1), bases: attempted(plan.Attempt{Release: 2, Deleted: true}), cause: plan.Pending},
+		"deleted after a failed apply": {want: desired(config1), bases: attempted(plan.Attempt{Release: 2, Wanted: &config1}), cause: plan.Drift},
+		"made by a failed apply":       {have: lives(live(state.Ours, state.Ready, config2)), bases: attempted(plan.Attempt{Release: 2, Wanted: &config2}), cause: plan.Pending},
+		"made after a failed destroy":  {have: lives(live(state.Ours, state.Ready, config2)), bases: attempted(plan.Attempt{Release: 2, Deleted: true}), cause: plan.Drift},
+		"nothing is known of this":     {want: desired(parameter("x")), bases: bases, cause: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := plan.Build(tc.want, tc.have, plan.Options{Bases: bases})
+			p, err := plan.Build(tc.want, tc.have, plan.Options{Bases: tc.bases})
 			require.NoError(t, err)
 			require.Len(t, p.Actions, 1)
 			require.Equal(t, tc.cause, p.Actions[0].Cause)
+			if p.Actions[0].Op == plan.Create && tc.cause != "" {
+				require.Equal(t, tc.cause, p.Actions[0].Changes[0].Cause)
+			}
 		})
 	}
 }
@@ -148,7 +166,7 @@ func TestDrifted(t *testing.T) {
 	have := service("web", field("cpu", "2"), field("env.B", "1"), hidden("env.TOKEN", "x", ""), field("env.SHA", "2"), field("port", "80"))
 	param := parameter("y")
 	param.Fields[0].Version = "4"
-	drifted := plan.Drifted([]state.Resource{was, gone, kept}, lives(live(state.Ours, state.Ready, have), live(state.Ours, state.Ready, param)))
+	drifted := plan.Drifted([]state.Resource{was, gone, kept}, nil, lives(live(state.Ours, state.Ready, have), live(state.Ours, state.Ready, param)))
 	var got []string
 	for _, a := range drifted {
 		got = append(got, string(a.ID))
@@ -162,6 +180,41 @@ func TestDrifted(t *testing.T) {
 	tag := func(image string) state.Resource {
 		return state.Resource{Address: at("ecr", "tag", "web:v1"), Fields: []state.Field{{Path: "image", Value: image, Once: true}}}
 	}
-	require.Empty(t, plan.Drifted([]state.Resource{tag("b")}, lives(live(state.Derived, state.Ready, tag("a")))), "v1 stays what it was")
-	require.Empty(t, plan.Drifted([]state.Resource{was}, lives(live(state.Ours, state.Ready, service("web", field("cpu", "1"), field("env.A", "1"), hidden("env.TOKEN", "other", ""), field("env.SHA", "9"))))))
+	require.Empty(t, plan.Drifted([]state.Resource{tag("b")}, nil, lives(live(state.Derived, state.Ready, tag("a")))), "v1 stays what it was")
+	require.Empty(t, plan.Drifted([]state.Resource{was}, nil, lives(live(state.Ours, state.Ready, service("web", field("cpu", "1"), field("env.A", "1"), hidden("env.TOKEN", "other", ""), field("env.SHA", "9"))))))
+}
+
+// TestDrifted_whatAFailedReleaseLeftIsPending has a service that release 3 changed and
+// somebody else changed, too, and a scaling configuration that release 2 deleted.
+func TestDrifted_whatAFailedReleaseLeftIsPending(t *testing.T) {
+	was := service("web", field("cpu", "1"), field("env.A", "1"), field("memory", "1"))
+	second, third := service("web", field("cpu", "1"), field("env.A", "1"), field("memory", "2")), service("web", field("cpu", "2"), field("memory", "3"))
+	attempts := map[state.Address][]plan.Attempt{
+		was.Address: {{Release: 3, Wanted: &third}, {Release: 2, Wanted: &second}},
+		one:         {{Release: 2, Deleted: true}},
+		two:         {{Release: 2, Wanted: &config2}},
+		key:         {{Release: 2, Deleted: true}},
+	}
+	emptied := parameter("")
+	emptied.Fields = append(emptied.Fields, field("type", "String"))
+	have := service("web", field("cpu", "2"), field("env.B", "1"), field("memory", "2"))
+	type found struct {
+		cause plan.Cause
+		left  int
+	}
+	got := map[string]found{}
+	for _, a := range plan.Drifted([]state.Resource{was, config1, config2, emptied}, attempts,
+		lives(live(state.Ours, state.Ready, have), live(state.Ours, state.Ready, state.Resource{Address: key, Whole: []string{"type"}}))) {
+		if a.Op == plan.Create {
+			got[a.Target.String()] = found{a.Cause, a.Left}
+		}
+		for _, c := range a.Changes {
+			got[c.Path] = found{c.Cause, c.Left}
+		}
+	}
+	require.Equal(t, map[string]found{
+		"cpu": {plan.Pending, 3}, "memory": {plan.Pending, 2}, "env.A": {plan.Pending, 3}, "env.B": {plan.Drift, 0},
+		"type": {plan.Pending, 2}, "value": {plan.Pending, 2},
+		one.String(): {plan.Pending, 2}, two.String(): {plan.Drift, 0},
+	}, got)
 }

@@ -37,6 +37,9 @@ type Change struct {
 	// Widening says that the change lets more people, or the application, do more.
 	Widening bool
 	Cause    Cause
+	// Left is the release that failed and left the setting as it is live, of what [Drifted]
+	// finds; 0 for none.
+	Left int
 }
 
 // Action is one step.
@@ -60,6 +63,9 @@ type Action struct {
 	// Cause says, of a create or a delete, which side has moved; empty when that is told of
 	// each change, or not known.
 	Cause Cause
+	// Left is the release that failed and deleted the resource, of what [Drifted] finds; 0 for
+	// none.
+	Left  int
 	Needs []ID // sorted
 }
 

@@ -3,6 +3,7 @@ package release
 import (
 	"slices"
 
+	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -59,6 +60,40 @@ type Recent struct {
 	Attempts []Record
 }
 
+// Attempted is what the attempts were about to do with each resource.
+func (r Recent) Attempted() (map[state.Address][]plan.Attempt, error) {
+	all := map[state.Address][]plan.Attempt{}
+	restored := map[string]bool{} // by an attempt
+	for _, record := range r.Attempts {
+		of := map[state.Address]plan.Attempt{}
+		wanted, err := record.Wanted()
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range wanted {
+			of[w.Address] = plan.Attempt{Wanted: &w}
+		}
+		for _, a := range record.Actions {
+			restored[a.Address] = restored[a.Address] || a.Op != string(plan.Delete) && a.Status == string(apply.Done)
+		}
+		for _, a := range record.Actions {
+			if a.Op != string(plan.Delete) || a.Status == string(apply.Skipped) || restored[a.Address] {
+				continue
+			}
+			addr, err := state.ParseAddress(a.Address)
+			if err != nil {
+				return nil, err
+			}
+			of[addr] = plan.Attempt{Wanted: of[addr].Wanted, Deleted: true}
+		}
+		for addr, a := range of {
+			a.Release = record.Number
+			all[addr] = append(all[addr], a)
+		}
+	}
+	return all, nil
+}
+
 // Known is a service, as the third side of a plan.
 type Known struct {
 	Recent
@@ -90,16 +125,14 @@ func Bases(services ...Known) (map[state.Address]plan.Base, error) {
 			b.Wanted = &w
 			bases[w.Address] = b
 		}
-		for _, attempt := range k.Attempts {
-			tried, err := attempt.Wanted()
-			if err != nil {
-				return nil, err
-			}
-			for _, w := range tried {
-				b := bases[w.Address]
-				b.Attempts = append(b.Attempts, w)
-				bases[w.Address] = b
-			}
+		tried, err := k.Attempted()
+		if err != nil {
+			return nil, err
+		}
+		for addr, attempts := range tried {
+			b := bases[addr]
+			b.Attempts = append(b.Attempts, attempts...)
+			bases[addr] = b
 		}
 	}
 	return bases, nil

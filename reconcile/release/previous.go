@@ -29,7 +29,7 @@ func Running(records []Record, service state.Observed) *Record {
 	}
 	same := func(r Record) bool {
 		w := wanted(r)
-		return len(w) > 0 && len(plan.Drifted(w, live)) == 0
+		return len(w) > 0 && len(plan.Drifted(w, nil, live)) == 0
 	}
 	image := func(r Record) bool {
 		w := wanted(r)

@@ -151,8 +151,40 @@ func TestBases(t *testing.T) {
 	bases, err = Bases(Known{Recent{Success: &success, Attempts: []Record{{Number: 2, Result: Failed, Resources: service("2")}}}, []state.Address{web, key}})
 	require.NoError(t, err)
 	require.Equal(t, "1", bases[web].Wanted.Value("cpu"))
-	require.Equal(t, "2", bases[web].Attempts[0].Value("cpu"))
+	require.Equal(t, 2, bases[web].Attempts[0].Release)
+	require.Equal(t, "2", bases[web].Attempts[0].Wanted.Value("cpu"))
 	require.Equal(t, plan.Base{}, bases[key], "new since")
+}
+
+// TestRecent_Attempted follows a resource through deletes and creates.
+func TestRecent_Attempted(t *testing.T) {
+	action := func(op, status string) Action { return Action{Op: op, Address: key.String(), Status: status} }
+	wanted := []Resource{{Address: key.String(), Fields: []Field{{Path: "type", Value: "String"}}}}
+	for name, tc := range map[string]struct {
+		attempts []Record // the newest first
+		deleted  []int    // the releases that have deleted it
+	}{
+		"a destroy that deleted it":      {[]Record{{Number: 2, Kind: Destroy, Actions: []Action{action("delete", "done")}}}, []int{2}},
+		"one that began to":              {[]Record{{Number: 2, Kind: Destroy, Actions: []Action{action("delete", "failed")}}}, []int{2}},
+		"one that never came to it":      {[]Record{{Number: 2, Kind: Destroy, Actions: []Action{action("delete", "skipped")}}}, nil},
+		"it was made again":              {[]Record{{Number: 3, Resources: wanted, Actions: []Action{action("create", "done")}}, {Number: 2, Actions: []Action{action("delete", "done")}}}, nil},
+		"it was to be made again":        {[]Record{{Number: 3, Resources: wanted, Actions: []Action{action("create", "failed")}}, {Number: 2, Actions: []Action{action("delete", "done")}}}, []int{2}},
+		"it was replaced":                {[]Record{{Number: 2, Resources: wanted, Actions: []Action{action("delete", "done"), action("create", "done")}}}, nil},
+		"it was deleted to be replaced":  {[]Record{{Number: 2, Resources: wanted, Actions: []Action{action("delete", "done"), action("create", "skipped")}}}, []int{2}},
+		"it was made and then destroyed": {[]Record{{Number: 3, Kind: Destroy, Actions: []Action{action("delete", "done")}}, {Number: 2, Resources: wanted, Actions: []Action{action("create", "done")}}}, []int{3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all, err := Recent{Attempts: tc.attempts}.Attempted()
+			require.NoError(t, err)
+			var deleted []int
+			for _, a := range all[key] {
+				if a.Deleted {
+					deleted = append(deleted, a.Release)
+				}
+			}
+			require.Equal(t, tc.deleted, deleted)
+		})
+	}
 }
 
 func TestBases_joinsWhatServicesShare(t *testing.T) {

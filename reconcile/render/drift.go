@@ -15,7 +15,7 @@ type Drift struct {
 	FormatVersion string         `json:"format_version"`
 	Kind          string         `json:"kind"` // "drift"
 	Header        Header         `json:"header"`
-	Drifted       bool           `json:"drifted"`
+	Drifted       bool           `json:"drifted"` // anything differs, whatever the cause
 	Services      []ServiceDrift `json:"services"`
 	Notes         []Note         `json:"notes"`
 	Leftovers
@@ -50,18 +50,50 @@ func NewDrift(h Header, notes []state.Note) *Drift {
 	return v
 }
 
+// Left is a release that failed, or was interrupted, and left what is live: somebody else has
+// not.
+type Left struct {
+	Release int    `json:"release"`
+	Kind    string `json:"kind"`   // apply, promote, rollback, destroy
+	Result  string `json:"result"` // failed, interrupted
+}
+
+func (l *Left) text() string {
+	did := "failed"
+	if l.Result == string(release.Interrupted) {
+		did = "was interrupted"
+	}
+	if l.Kind == string(release.Destroy) {
+		return fmt.Sprintf("release %d, a destroy that %s", l.Release, did)
+	}
+	return fmt.Sprintf("release %d, which %s", l.Release, did)
+}
+
+// leftBy finds the attempt with a number; nil for none.
+func leftBy(recent release.Recent, number int) *Left {
+	for _, a := range recent.Attempts {
+		if a.Number == number {
+			return &Left{Release: number, Kind: string(a.Kind), Result: string(a.Result)}
+		}
+	}
+	return nil
+}
+
 // Add adds what differs of one service: actions that would bring it back, and how many
-// resources were compared. success is the release that is compared with, or nil.
-func (v *Drift) Add(service string, success *release.Record, actions []plan.Action, compared int) {
+// resources were compared. The newest success of recent, if it has one, is what is compared
+// with.
+func (v *Drift) Add(service string, recent release.Recent, actions []plan.Action, compared int) {
 	s := ServiceDrift{Service: service, Resources: []Action{}, Compared: compared}
-	if success != nil {
+	if success := recent.Success; success != nil {
 		s.Release, s.ReleasedAt, s.By = success.Number, &success.StartedAt, who(success.Actor)
 	}
 	m := &masks{token: map[string]int{}, gone: map[state.Address]state.Observed{}}
 	for _, a := range actions {
 		r := m.action(a)
+		r.Left = leftBy(recent, a.Left)
 		for i := range r.Fields {
 			r.Fields[i] = r.Fields[i].turned()
+			r.Fields[i].Left = leftBy(recent, a.Changes[i].Left)
 		}
 		s.Resources = append(s.Resources, r)
 	}
@@ -111,18 +143,41 @@ func (s ServiceDrift) head(quote func(string) string) string {
 	return name + " is as " + by + " left it."
 }
 
-// Headline counts what differs.
+// tally counts what differs.
+type tally struct{ settings, gone int }
+
+func (t tally) text() string {
+	var parts []string
+	if t.settings > 0 {
+		parts = append(parts, count(t.settings, "setting")+" changed")
+	}
+	if t.gone > 0 {
+		parts = append(parts, count(t.gone, "resource")+" gone")
+	}
+	return strings.Join(parts, ", ") + "."
+}
+
+// Headline counts what differs: what drifted, and what releases left that failed.
 func (v *Drift) Headline() string {
-	settings, gone := 0, 0
+	var drifted, left tally
 	var out []string
 	for _, s := range v.Services {
 		if len(s.Errors) > 0 {
 			out = append(out, inSentence(s.Service))
 		}
 		for _, r := range s.Resources {
-			settings += len(r.Fields)
-			if r.Op == string(plan.Create) {
-				gone++
+			switch {
+			case r.Op == string(plan.Create) && r.Left != nil:
+				left.gone++
+			case r.Op == string(plan.Create):
+				drifted.gone++
+			}
+			for _, f := range r.Fields {
+				if f.Left != nil {
+					left.settings++
+				} else {
+					drifted.settings++
+				}
 			}
 		}
 	}
@@ -131,12 +186,15 @@ func (v *Drift) Headline() string {
 		return "No drift of the other services." + without(out)
 	case !v.Drifted:
 		return "No drift."
-	case gone == 0:
-		return fmt.Sprintf("Drift: %s changed.", count(settings, "setting")) + without(out)
-	case settings == 0:
-		return fmt.Sprintf("Drift: %s gone.", count(gone, "resource")) + without(out)
 	}
-	return fmt.Sprintf("Drift: %s changed, %s gone.", count(settings, "setting"), count(gone, "resource")) + without(out)
+	var parts []string
+	if drifted != (tally{}) {
+		parts = append(parts, "Drift: "+drifted.text())
+	}
+	if left != (tally{}) {
+		parts = append(parts, "Left by a release that did not succeed: "+left.text())
+	}
+	return strings.Join(parts, " ") + without(out)
 }
 
 func count(n int, of string) string {
@@ -175,6 +233,9 @@ func (v *Drift) text(o Options) string {
 func (a Action) differing() Action {
 	if a.Op == string(plan.Create) {
 		a.Symbol, a.Op, a.Fields, a.Reason = "-", string(plan.Delete), nil, "it is gone"
+		if a.Left != nil {
+			a.Reason += ": deleted by " + a.Left.text()
+		}
 		a.Cause = ""
 	}
 	return a
@@ -201,7 +262,11 @@ func (v *Drift) markdown() string {
 				fmt.Fprintf(&b, "| | %s | %s | | | |\n", code(r.Address), who)
 			}
 			if len(r.Fields) == 0 {
-				fmt.Fprintf(&b, "| %s | %s | | | *gone* | |\n", mark(r.Symbol, false), code(r.Address))
+				remark := ""
+				if r.Left != nil {
+					remark = " " + string(plan.Pending) + ": deleted by " + r.Left.text()
+				}
+				fmt.Fprintf(&b, "| %s | %s | | | *gone* |%s |\n", mark(r.Symbol, false), code(r.Address), remark)
 			}
 			for _, f := range r.Fields {
 				before, after := f.markdownTexts()

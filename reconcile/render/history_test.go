@@ -49,7 +49,7 @@ func TestRecord(t *testing.T) {
 }
 
 func TestDrift(t *testing.T) {
-	success := releases()[0]
+	success := release.Recent{Success: &releases()[0]}
 	wanted := []state.Resource{
 		resource("apprunner/service/web", field("cpu", "1024"), field("env.LOG", "info"), field("env.GONE", "1")),
 		resource("apprunner/scaling/apron-1-2-50", field("max", "2")),
@@ -60,19 +60,42 @@ func TestDrift(t *testing.T) {
 		state.Observed{Resource: wanted[2]},
 	)
 	v := NewDrift(header(), []state.Note{{Target: address("apprunner/service/web"), Text: "has an operation under way", Warning: true}})
-	v.Add("web", &success, plan.Drifted(wanted, have), len(wanted))
-	v.Add("api", &success, nil, 4)
+	v.Add("web", success, plan.Drifted(wanted, nil, have), len(wanted))
+	v.Add("api", success, nil, 4)
 	everyFormat(t, "drift", v)
 
 	clean := NewDrift(header(), nil)
-	clean.Add("web", &success, nil, 3)
-	clean.Add("api", nil, nil, 2)
+	clean.Add("web", success, nil, 3)
+	clean.Add("api", release.Recent{}, nil, 2)
 	everyFormat(t, "drift-none", clean)
 
 	clean.LeaveOut("b|d", Unread, hinted{"repository \"b|d\": describe: AccessDeniedException: no", "let the identity do this"})
 	everyFormat(t, "drift-unread", clean)
 	v.LeaveOut("b|d", Unread, hinted{"no", ""})
 	require.Equal(t, "Drift: 4 settings changed, 1 resource gone. 1 service is left out: `\"b\\x7cd\"`.", v.Headline())
+}
+
+// TestDrift_ofAFailedRelease has what nobody else did beside what somebody did, and alone.
+func TestDrift_ofAFailedRelease(t *testing.T) {
+	web, role, log := address("apprunner/service/web"), address("iam/role/web"), address("logs/group/web")
+	recent := release.Recent{Success: &releases()[0], Attempts: []release.Record{
+		{Number: 14, Kind: release.Destroy, Result: release.Interrupted}, {Number: 13, Kind: release.Apply, Result: release.Failed}}}
+	wanted := []state.Resource{
+		resource(web.String(), field("cpu", "1024"), field("memory", "2048")), resource(role.String(), field("trust", "all")), resource(log.String(), field("days", "7")),
+	}
+	tried := resource(web.String(), field("cpu", "2048"))
+	attempts := map[state.Address][]plan.Attempt{web: {{Release: 13, Wanted: &tried}}, role: {{Release: 14, Deleted: true}}}
+	have := live(state.Observed{Resource: resource(web.String(), field("cpu", "2048"), field("memory", "4096"))})
+	v := NewDrift(header(), nil)
+	v.Add("web", recent, plan.Drifted(wanted, attempts, have), len(wanted))
+	everyFormat(t, "drift-left", v)
+	require.Equal(t, []string{web.String(), log.String()}, v.Touched(), "nobody else is asked for about the role")
+
+	have = live(state.Observed{Resource: resource(web.String(), field("cpu", "2048"), field("memory", "2048"))})
+	v = NewDrift(header(), nil)
+	v.Add("web", recent, plan.Drifted(wanted[:2], attempts, have), 2)
+	require.Equal(t, "Left by a release that did not succeed: 1 setting changed, 1 resource gone.", v.Headline())
+	require.Empty(t, v.Touched())
 }
 
 func TestPlan_saysWhatSomebodyElseDid(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -20,8 +21,8 @@ func hostileDrift(value string, n int) *Drift {
 		f := state.Field{Path: "env.A", Value: value}
 		a.Changes = append(a.Changes, plan.Change{Path: "env.A", Old: &f})
 	}
-	v.Add("web", nil, []plan.Action{a}, 1)
-	v.Add("api", nil, nil, 1)
+	v.Add("web", release.Recent{}, []plan.Action{a}, 1)
+	v.Add("api", release.Recent{}, nil, 1)
 	return v
 }
 

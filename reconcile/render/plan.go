@@ -47,9 +47,10 @@ type Action struct {
 	Reason string `json:"reason,omitempty"`
 	// Cause, of a create or a delete, is pending or drift; absent when it is not known.
 	Cause  string   `json:"cause,omitempty"`
-	Who    *Blame   `json:"who,omitempty"` // changed it, if that was asked
-	Fields []Field  `json:"fields"`        // in path order
-	Needs  []string `json:"needs"`         // IDs
+	Left   *Left    `json:"left,omitempty"` // of drift: what has deleted the resource
+	Who    *Blame   `json:"who,omitempty"`  // changed it, if that was asked
+	Fields []Field  `json:"fields"`         // in path order
+	Needs  []string `json:"needs"`          // IDs
 }
 
 // Field is one setting that changes.
@@ -67,7 +68,8 @@ type Field struct {
 	Widening bool `json:"widening,omitempty"`
 	// Provenance says that the value names the commit, and is never itself a change.
 	Provenance bool   `json:"provenance,omitempty"`
-	Cause      string `json:"cause"` // unknown, pending, drift, conflict
+	Cause      string `json:"cause"`          // unknown, pending, drift, conflict
+	Left       *Left  `json:"left,omitempty"` // of drift: what has left the value that is live
 }
 
 // Value is a value, or why it is not there: exactly one of its fields is set.
@@ -262,6 +264,8 @@ func (f Field) remark() string {
 	switch {
 	case f.Replaces:
 		return "forces a replacement"
+	case f.Left != nil:
+		return f.Cause + ": left by " + f.Left.text()
 	case f.Cause != string(plan.Unknown):
 		return f.Cause
 	}
