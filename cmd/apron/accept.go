@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
@@ -80,10 +81,38 @@ func (s *session) accept(actions map[string][]plan.Action) (complete bool, err e
 			s.a.warn("%s: not written: %s", d.Spec.Service, why)
 		}
 		if len(edits) > 0 {
-			errs = multierror.Append(errs, s.write(d, edits, nil))
+			errs = multierror.Append(errs, s.write(d, edits, func(written *manifest.Set) error { return s.accepted(written, d, edits) }))
 		}
 	}
 	return complete, errs.ErrorOrNil()
+}
+
+// accepted refuses a text that would still say something else than what is live.
+func (s *session) accepted(written *manifest.Set, now *manifest.Document, edits []manifest.Edit) error {
+	i := slices.IndexFunc(written.Documents, func(d manifest.Document) bool { return d.Spec.Service == now.Spec.Service })
+	if i < 0 {
+		return &manifest.Error{File: now.Spec.File, Msg: "what it would say of " + now.Spec.Service + " cannot be read", Fix: "edit it by hand"}
+	}
+	d := &written.Documents[i]
+	var errs *multierror.Error
+	for _, e := range edits {
+		line, _ := d.Position(e.Path)
+		if e.Remove && line > 0 || !e.Remove && d.Text(e.Path) != e.Value {
+			errs = multierror.Append(errs, s.unsaid(now, e.Path, "drift --accept"))
+		}
+	}
+	return errs.ErrorOrNil()
+}
+
+// unsaid is why a manifest would still say something else of a key that was edited; verb is
+// what to do once the key says null.
+func (s *session) unsaid(now *manifest.Document, path, verb string) *manifest.Error {
+	bad := &manifest.Error{File: now.Spec.File, Path: path, Msg: "is something else still", Fix: "edit it by hand"}
+	if bad.Line, bad.Column = now.Position(path); s.a.environment != "" {
+		bad.Msg = "would be what all environments share, once it is taken out here"
+		bad.Fix = "write null there, which is none in this environment, and then the rest with apron " + verb + " again"
+	}
+	return bad
 }
 
 // write makes edits that nobody typed in the manifest of a service, and says which.

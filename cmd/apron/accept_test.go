@@ -1,8 +1,10 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,4 +59,40 @@ func TestAccepting_turnsDriftIntoEdits(t *testing.T) {
 	}
 	_, left := accepting(&set.Documents[0], []plan.Action{{Op: plan.Create, Target: apprunner.Service("shop")}})
 	require.Equal(t, []string{"apprunner/service/shop: no key of the manifest says this"}, left)
+}
+
+// TestAccept_seesWhatTakingOutOfAnOverlayUncovers has a variable that somebody took away by
+// hand, and that both an environment and the part that all share have.
+func TestAccept_seesWhatTakingOutOfAnOverlayUncovers(t *testing.T) {
+	const text = "version: 1\nservice: shop\nregion: us-east-1\nimage: {build: {context: .}}\nenv: {MODE: slow}\n" +
+		"environments:\n  prod:\n    env:\n      MODE: fast\n      COLOUR: blue\n"
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600))
+	file := filepath.Join(dir, "deploy.yaml")
+	accept := func(paths ...string) (string, error) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		a := newApp(strings.NewReader(""), io.Discard, io.Discard)
+		a.environment, a.files, a.lookup = "prod", []string{file}, func(string) (string, bool) { return "", false }
+		set, err := a.load()
+		require.NoError(t, err)
+		action := plan.Action{Op: plan.Update, Target: apprunner.Service("shop")}
+		for _, path := range paths {
+			action.Changes = append(action.Changes, plan.Change{Path: path, New: &state.Field{Path: path, Value: "x"}})
+		}
+		_, err = (&session{a: a, set: set}).accept(map[string][]plan.Action{"shop": {action}})
+		written, readErr := os.ReadFile(file)
+		require.NoError(t, readErr)
+		return string(written), err
+	}
+	written, err := accept("env.COLOUR")
+	require.NoError(t, err)
+	require.Equal(t, strings.Replace(text, "      COLOUR: blue\n", "", 1), written)
+
+	written, err = accept("env.COLOUR", "env.MODE")
+	require.ErrorContains(t, err, "nothing was written")
+	require.Len(t, flatten(err), 1)
+	require.ErrorContains(t, err, file+":9:13: env.MODE: would be what all environments share, once it is taken out here")
+	require.Contains(t, flatten(err)[0].(interface{ Hint() string }).Hint(), "write null there")
+	require.Equal(t, text, written)
 }

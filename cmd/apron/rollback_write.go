@@ -43,12 +43,7 @@ func (s *session) restored(written *manifest.Set, now, then *manifest.Document) 
 		edits, err := manifest.Restore(d, then)
 		errs = multierror.Append(errs, err)
 		for _, e := range edits {
-			bad := &manifest.Error{File: now.Spec.File, Path: e.Path, Msg: "is something else still", Fix: "edit it by hand"}
-			if bad.Line, bad.Column = now.Position(e.Path); s.a.environment != "" {
-				bad.Msg = "would be what all environments share, once it is taken out here"
-				bad.Fix = "write null there, which is none in this environment, and then the rest with apron rollback --write again"
-			}
-			errs = multierror.Append(errs, bad)
+			errs = multierror.Append(errs, s.unsaid(now, e.Path, "rollback --write"))
 		}
 	}
 	return errs.ErrorOrNil()
