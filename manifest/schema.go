@@ -150,6 +150,11 @@ type Build struct {
 	// layer, no log and no command line, and their values do not name the image.
 	// https://docs.docker.com/build/building/secrets/
 	Secrets map[string]BuildSecret `yaml:"secrets" keys:"secretid"`
+	// Whether base images are looked up in their registries: the digest that FROM node:22
+	// leads to names the image along with everything else, so that a base image that was
+	// mended is a change of the plan, and the builder pulls what it has an older one of.
+	// Default false: the image is made anew when something in the repository changes.
+	Pull bool `yaml:"pull"`
 	// Where build layers are cached, which changes how long a build takes and nothing else.
 	Cache *Cache `yaml:"cache"`
 	// What builds the image: auto, docker, buildx, buildx:INSTANCE, podman, buildah or

@@ -139,7 +139,7 @@ func (b *Build) spec(lookup func(string) (string, bool)) *state.Build {
 		Context:    path.Clean(cmp.Or(b.Context, ".")),
 		Dockerfile: path.Clean(cmp.Or(b.Dockerfile, "Dockerfile")),
 		Platform:   cmp.Or(b.Platform, "linux/amd64"),
-		Target:     b.Target, Args: texts(b.Args), Labels: texts(b.Labels), Builder: b.Builder,
+		Target:     b.Target, Args: texts(b.Args), Labels: texts(b.Labels), Builder: b.Builder, Pull: b.Pull,
 	}
 	for id, secret := range b.Secrets {
 		if s.Secrets == nil {

@@ -236,7 +236,7 @@ func (s *session) identify(ctx context.Context, wrong []error) {
 				return nil
 			}
 			var err error
-			ids[i], err = image.Identify(ctx, spec.Dir, *spec.Image.Build, image.Options{Exclude: s.set.EnvFiles, Cache: s.a.cacheOf(spec.Dir)})
+			ids[i], err = image.Identify(ctx, spec.Dir, *spec.Image.Build, image.Options{Exclude: s.set.EnvFiles, Bases: s.originOptions(state.Spec{}), Cache: s.a.cacheOf(spec.Dir)})
 			wrong[i] = placed(d, err)
 			return nil
 		})

@@ -71,7 +71,9 @@ func (s *session) wire(o applyFlags) wiring {
 		out, _ := env.Lookup(apprunner.Service(service))
 		return w.apprunner.Verify(ctx, service, out.URL)
 	}
-	images := image.NewProvider(registry, s.a.imageOptions(s.set, o.builderFlags, hidden))
+	building := s.a.imageOptions(s.set, o.builderFlags, hidden)
+	building.Bases = s.originOptions(state.Spec{})
+	images := image.NewProvider(registry, building)
 	w.registry = registry
 	w.all = reconcile.Providers{registry, images, w.apprunner, w.iam, w.ssm, logs.New(cloudwatchlogs.NewFromConfig(s.cfg)),
 		wafv2.New(wafsdk.NewFromConfig(s.cfg), wafv2.Options{ARNs: w.apprunner.ARNs, Poll: s.poll()}), w.zones}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/image/build"
+	"github.com/apron-deploy/apron/providers/image/origin"
 	"github.com/apron-deploy/apron/providers/image/source"
 	"github.com/apron-deploy/apron/providers/image/statcache"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -35,10 +36,8 @@ type Options struct {
 	// Exclude are files that are never part of a context, such as the env files that
 	// were read: absolute, or relative to the manifest's directory.
 	Exclude []string
-	// Bases returns the digests of the base images that a Dockerfile names, by
-	// reference, as far as they can be had. Nil leaves base images out: the tag then
-	// stays when a base image moves.
-	Bases func(ctx context.Context, dockerfile []byte, b state.Build) map[string]string
+	// Bases say how base images are looked up, of a build that wants that.
+	Bases origin.Options
 	// Cache is a directory for what is worth remembering: the sums of files that were
 	// left alone, and the inputs of the latest identities for [Recall]. It is the only
 	// place that is written to. Empty is none.
@@ -46,8 +45,9 @@ type Options struct {
 }
 
 // Identify reads the inputs of the build b, whose manifest is in dir. It starts no
-// process, reads nothing outside the repository, and writes nothing but o.Cache. What
-// becomes of that is no reason to fail.
+// process, reads nothing outside the repository but the digests of base images where the
+// build wants those, and writes nothing but o.Cache. What becomes of that is no reason to
+// fail.
 func Identify(ctx context.Context, dir string, b state.Build, o Options) (Identity, error) {
 	c, err := source.Open(dir, b, source.Options{Exclude: o.Exclude})
 	if err != nil {
@@ -78,9 +78,9 @@ func identify(ctx context.Context, c *source.Context, b state.Build, o Options) 
 		id.addMap("before.env ", before.Env)
 		id.add("before.outputs", texts(before.Outputs))
 	}
-	if o.Bases != nil {
-		for ref, digest := range o.Bases(ctx, c.Text, b) {
-			id.add("base "+ref, digest)
+	if b.Pull {
+		if err := id.addBases(ctx, c, b, o.Bases); err != nil {
+			return id, err
 		}
 	}
 	opened := make(chan *statcache.Cache, 1)

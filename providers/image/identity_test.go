@@ -300,21 +300,6 @@ func TestIdentify_takesInputsOfAContextWithOddNames(t *testing.T) {
 	require.ErrorContains(t, err, `there is no "z.go"`)
 }
 
-func TestIdentify_takesTheBaseImagesThatAreKnown(t *testing.T) {
-	root := checkout(t)
-	with := func(digest string) image.Options {
-		return image.Options{Bases: func(_ context.Context, dockerfile []byte, _ state.Build) map[string]string {
-			require.Contains(t, string(dockerfile), "FROM scratch")
-			return map[string]string{"alpine:3": digest}
-		}}
-	}
-	a, err := image.Identify(t.Context(), root, example(), with("sha256:1"))
-	require.NoError(t, err)
-	b, err := image.Identify(t.Context(), root, example(), with("sha256:2"))
-	require.NoError(t, err)
-	require.Equal(t, []string{"base alpine:3"}, image.Diff(a, b))
-}
-
 func TestIdentify_endsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/providers/image/inspect"
+	"github.com/apron-deploy/apron/providers/image/origin"
 	"github.com/apron-deploy/apron/providers/image/push"
 	"github.com/apron-deploy/apron/providers/image/source"
 	"github.com/apron-deploy/apron/providers/image/store"
@@ -30,7 +31,7 @@ type Registry interface {
 type ProviderOptions struct {
 	// Exclude and Bases are those of [Options], and must be the same as for the plan.
 	Exclude []string
-	Bases   func(ctx context.Context, dockerfile []byte, b state.Build) map[string]string
+	Bases   origin.Options
 	// Builder is one of [build.Names]; empty is auto.
 	Builder string
 	// NoCache has the builder reuse nothing of earlier builds.

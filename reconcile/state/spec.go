@@ -81,6 +81,7 @@ type Build struct {
 	Builder    string                 // what builds it, unless a flag says otherwise; empty for anything
 	Secrets    map[string]BuildSecret // by the id that RUN --mount=type=secret names
 	Cache      *Cache                 // never part of what the image is
+	Pull       bool                   // whether the digests of its base images are a part of what it is
 }
 
 // BuildSecret is what a build may read and must not keep: the value of an environment

@@ -238,8 +238,8 @@ func (d *dockerfile) needed() []int {
 			visit(j)
 		}
 		for _, cmd := range d.stages[i].Commands {
-			if c, ok := cmd.(*instructions.CopyCommand); ok && c.From != "" {
-				if j, ok := d.find(c.From, i); ok {
+			for _, from := range readFrom(cmd) {
+				if j, ok := d.find(from, i); ok {
 					visit(j)
 				}
 			}
@@ -247,6 +247,23 @@ func (d *dockerfile) needed() []int {
 	}
 	visit(d.target)
 	return slices.Sorted(maps.Keys(use))
+}
+
+// readFrom names the stages and images that an instruction reads.
+func readFrom(cmd instructions.Command) (names []string) {
+	switch c := cmd.(type) {
+	case *instructions.CopyCommand:
+		if c.From != "" {
+			names = append(names, c.From)
+		}
+	case *instructions.RunCommand:
+		for _, m := range instructions.GetMounts(c) {
+			if m.From != "" {
+				names = append(names, m.From)
+			}
+		}
+	}
+	return names
 }
 
 // unsupported returns an *[UnsupportedError] for the first needed instruction that only
@@ -306,12 +323,13 @@ func line(r []parser.Range) int {
 	return r[0].Start.Line
 }
 
-// Bases lists the images that the build b of a Dockerfile starts from or copies from,
-// sorted. A Dockerfile that cannot be parsed has none.
-func Bases(text []byte, b state.Build) []string {
-	d, err := parse("Dockerfile", text, b)
+// Bases lists the images that the build b of a Dockerfile starts from, copies from or
+// mounts, sorted. One that a "# syntax=" line gives into other hands may be one that cannot
+// be parsed.
+func Bases(name string, text []byte, b state.Build) ([]string, error) {
+	d, err := parse(name, text, b)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	var refs []string
 	for _, i := range d.needed() {
@@ -319,13 +337,13 @@ func Bases(text []byte, b state.Build) []string {
 			refs = append(refs, base)
 		}
 		for _, cmd := range d.stages[i].Commands {
-			if c, ok := cmd.(*instructions.CopyCommand); ok && c.From != "" {
-				if _, ok := d.find(c.From, i); !ok {
-					refs = append(refs, c.From)
+			for _, from := range readFrom(cmd) {
+				if _, ok := d.find(from, i); !ok && from != "scratch" {
+					refs = append(refs, from)
 				}
 			}
 		}
 	}
 	slices.Sort(refs)
-	return slices.Compact(refs)
+	return slices.Compact(refs), nil
 }

@@ -18,6 +18,7 @@ type engine struct {
 	called string // what the user calls it
 	kit    kit
 	flags  []string // of build, that only this one knows
+	pull   string   // the flag of build that has it look for newer base images
 	caches []string // kinds of caches that it knows
 	// instance is buildx's, empty for its current one; exports says that it writes
 	// archives itself, because it has no images as the daemon has.
@@ -99,6 +100,9 @@ func (e *engine) build(ctx context.Context, r Request, dir, file string) (string
 	}
 	if r.NoCache {
 		args = append(args, "--no-cache")
+	}
+	if b.Pull {
+		args = append(args, e.pull)
 	}
 	for _, k := range slices.Sorted(maps.Keys(b.Args)) {
 		args = append(args, "--build-arg", k) // the value is in the environment: others can read command lines

@@ -15,7 +15,7 @@ import (
 // Called is docker, for whatever carries out its build, or buildx; an instance is one of
 // buildx's.
 func findDocker(ctx context.Context, env []string, called, instance string) (*engine, error) {
-	e := &engine{name: "docker", called: called, instance: instance, kit: legacy, caches: []string{"registry"}}
+	e := &engine{name: "docker", pull: "--pull", called: called, instance: instance, kit: legacy, caches: []string{"registry"}}
 	help, missing := ask(ctx, env, "docker", "buildx", "build", "--help")
 	if missing == nil && strings.Contains(help, "--iidfile") {
 		if err := e.useBuildx(ctx, env, help); err != nil {
@@ -38,7 +38,7 @@ func findDocker(ctx context.Context, env []string, called, instance string) (*en
 	major, _, _ := strings.Cut(client, ".")
 	switch n, err := strconv.Atoi(major); {
 	case called != "buildx" && lookup(env, "DOCKER_BUILDKIT") == "0": // as docker itself understands it
-		*e = engine{name: "docker", called: called, kit: legacy, caches: e.caches}
+		*e = engine{name: "docker", pull: "--pull", called: called, kit: legacy, caches: e.caches}
 	case e.kit != buildx && err == nil && n < 23: // later clients have the legacy builder only
 		e.kit = buildkit
 	}
@@ -77,7 +77,7 @@ func findOther(ctx context.Context, env []string, name string) (*engine, error) 
 	if _, err := ask(ctx, env, name, works...); err != nil {
 		return nil, err
 	}
-	e := &engine{name: name, called: name, flags: []string{"--format", "docker"}}
+	e := &engine{name: name, called: name, pull: "--pull-always", flags: []string{"--format", "docker"}}
 	if name == "buildah" {
 		e.flags = append(e.flags, "--layers") // one for each step, as the others do: what did not change is not sent again
 	}

@@ -142,3 +142,27 @@ var _ error = (*loginError)(nil)
 func (e *loginError) Error() string { return "log in to " + e.host + ": " + e.err.Error() }
 
 func (e *loginError) Unwrap() error { return e.err }
+
+// Digest returns the digest that a reference leads to in its registry now: that of an
+// index, where there is one. It asks for nothing but that, which counts towards no pull
+// limit. Its errors are of type [*Error], but for the context's own cause.
+// https://docs.docker.com/docker-hub/usage/pulls/
+func Digest(ctx context.Context, reference string, o Options) (string, error) {
+	p := place{from: reference, path: reference}
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return "", p.wrong("is not a reference to an image", "write host/repository:tag")
+	}
+	if d, ok := ref.(name.Digest); ok {
+		return d.DigestStr(), nil
+	}
+	puller, err := o.puller()
+	if err != nil {
+		return "", err
+	}
+	d, err := puller.Head(ctx, ref)
+	if err != nil {
+		return "", explain(ctx, err, asked{place: p, ref: ref, puller: puller})
+	}
+	return d.Digest.String(), nil
+}
