@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,16 +111,22 @@ func TestKeychain_logsInToECRInAnyAccount(t *testing.T) {
 }
 
 // TestCopy_fromAndToTheSandbox copies between two repositories of the sandbox's ECR, the
-// source under the name that AWS gives it.
+// source under the name that AWS gives it: once as accounts are, and then with mounts, by
+// which no layer is read or sent.
 func TestCopy_fromAndToTheSandbox(t *testing.T) {
 	const account, region = "123456789012", "us-east-1"
 	var server *httptest.Server
+	var mu sync.Mutex
+	var asked []string
 	service, err := sandbox.New(sandbox.Options{Dir: t.TempDir(), Account: account, Region: region, Endpoint: func() string { return server.URL }})
 	require.NoError(t, err)
 	mux := wire.NewMux(wire.MuxOptions{Verifier: &wire.Verifier{Secret: func(string) (string, bool) { return "secret", true }, Region: region, Now: time.Now}})
 	mux.Add(service.API())
 	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v2") {
+			mu.Lock()
+			asked = append(asked, r.Method+" "+r.URL.String())
+			mu.Unlock()
 			service.ServeHTTP(w, r)
 			return
 		}
@@ -127,7 +134,7 @@ func TestCopy_fromAndToTheSandbox(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	cfg := aws.Config{Region: region, BaseEndpoint: &server.URL, HTTPClient: server.Client(), Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", "")}
-	for _, repository := range []string{"theirs", "ours"} {
+	for _, repository := range []string{"theirs", "ours", "sent"} {
 		_, err := sdk.NewFromConfig(cfg).CreateRepository(t.Context(), &sdk.CreateRepositoryInput{RepositoryName: &repository})
 		require.NoError(t, err)
 	}
@@ -143,8 +150,35 @@ func TestCopy_fromAndToTheSandbox(t *testing.T) {
 	require.NoError(t, err)
 	index := several(t, map[string]v1.Image{"linux/amd64": runnable(t, "linux/amd64", 3), "linux/arm64": runnable(t, "linux/arm64", 1)})
 	require.NoError(t, remote.WriteIndex(at, index, auth))
+	layers := map[string]bool{}
+	m, err := index.IndexManifest()
+	require.NoError(t, err)
+	for _, d := range m.Manifests {
+		img, err := index.Image(d.Digest)
+		require.NoError(t, err)
+		m, err := img.Manifest()
+		require.NoError(t, err)
+		for _, l := range m.Layers {
+			layers[l.Digest.String()] = true
+		}
+	}
 
-	for _, whole := range []bool{false, true} {
+	for _, tc := range []struct {
+		to    string
+		whole bool
+		want  push.Stats // blobs and what became of them
+		read  int        // layers
+	}{
+		{"sent", false, push.Stats{Blobs: 4, Uploaded: 4}, 3},
+		{"ours", false, push.Stats{Blobs: 4, Uploaded: 1, Mounted: 3}, 0},
+		// Three images are new, and the index is pushed with the blobs of one of them.
+		{"ours", true, push.Stats{Blobs: 8, Uploaded: 3, Mounted: 3}, 0},
+	} {
+		whole := tc.whole
+		if tc.to == "ours" {
+			_, err := sdk.NewFromConfig(cfg).PutAccountSetting(t.Context(), &sdk.PutAccountSettingInput{Name: aws.String("BLOB_MOUNTING"), Value: aws.String("ENABLED")})
+			require.NoError(t, err)
+		}
 		o := quick()
 		o.Whole, o.Transport = whole, origin.At(server.URL)
 		o.Keychain = origin.Keychain(func(ctx context.Context, a, r string) (string, string, error) {
@@ -154,10 +188,23 @@ func TestCopy_fromAndToTheSandbox(t *testing.T) {
 		p := resolve(t, account+".dkr.ecr."+region+".amazonaws.com/theirs:v1", o)
 		s, err := origin.Open(t.Context(), p, o)
 		require.NoError(t, err)
-		digest, _, err := origin.Copy(t.Context(), s, push.Destination{Endpoint: server.URL, Repository: "ours", Tag: p.Tag()}, credentials, push.Options{FirstWins: true})
+		asked = nil
+		digest, stats, err := origin.Copy(t.Context(), s, push.Destination{Endpoint: server.URL, Repository: tc.to, Tag: p.Tag()}, credentials, push.Options{FirstWins: true})
 		require.NoError(t, err)
+		require.Equal(t, tc.want, push.Stats{Blobs: stats.Blobs, Uploaded: stats.Uploaded, Mounted: stats.Mounted})
+		read, mounts := map[string]bool{}, 0
+		for _, q := range asked {
+			if digest, ok := strings.CutPrefix(q, "GET /v2/theirs/blobs/"); ok && layers[digest] {
+				read[digest] = true
+			}
+			if strings.HasPrefix(q, "POST ") && strings.Contains(q, "from=theirs&mount=") {
+				mounts++
+			}
+		}
+		require.Len(t, read, tc.read, "layers")
+		require.GreaterOrEqual(t, mounts, 3)
 		require.Equal(t, p.Digest, digest)
-		copied, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/ours:" + p.Tag())
+		copied, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/" + tc.to + ":" + p.Tag())
 		require.NoError(t, err)
 		if whole {
 			got, err := remote.Index(copied, auth)

@@ -86,7 +86,9 @@ func (c *copier) push(ctx context.Context, img v1.Image, tag string) (string, er
 	digest, stats, err := push.Push(ctx, img, to, c.auth, c.o)
 	c.stats.Blobs += stats.Blobs
 	c.stats.Uploaded += stats.Uploaded
+	c.stats.Mounted += stats.Mounted
 	c.stats.Bytes += stats.Bytes
+	c.stats.Saved += stats.Saved
 	c.stats.Requests += stats.Requests
 	return digest, c.from.blame(ctx, img, err)
 }

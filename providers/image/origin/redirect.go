@@ -3,6 +3,8 @@ package origin
 import (
 	"net/http"
 	"net/url"
+
+	"github.com/google/go-containerregistry/pkg/name"
 )
 
 // At returns a transport that finds the private registries of ECR, and nothing else, at
@@ -22,4 +24,17 @@ func (a at) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.URL.Scheme, r.URL.Host, r.Host = to.Scheme, to.Host, to.Host
 	}
 	return transport().RoundTrip(r)
+}
+
+// reached names a repository by where its registry is found.
+func (a at) reached(ref name.Reference) name.Reference {
+	to, err := url.Parse(string(a))
+	if err != nil || !private().MatchString(ref.Context().RegistryStr()) {
+		return ref
+	}
+	repository, err := name.NewRepository(to.Host + "/" + ref.Context().RepositoryStr())
+	if err != nil {
+		return ref
+	}
+	return repository.Tag("latest") // which is not asked for
 }

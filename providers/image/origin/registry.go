@@ -60,7 +60,11 @@ func openRegistry(ctx context.Context, p place, digest string, want v1.Platform,
 	if err != nil {
 		return nil, explain(ctx, err, asked{place: p, ref: ref, puller: puller, dir: o.Dir})
 	}
-	s.explain(ctx, asked{place: p, ref: ref})
+	from := ref
+	if a, ok := o.Transport.(at); ok {
+		from = a.reached(ref)
+	}
+	s.explain(ctx, asked{place: p, ref: ref}, from)
 	return s, nil
 }
 

@@ -4,23 +4,32 @@ import (
 	"context"
 	"io"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// explain lets the layers of a source tell their errors as [Resolve] does.
-func (s *Source) explain(ctx context.Context, a asked) {
+// explain lets the layers of a source tell their errors as [Resolve] does, and from where
+// they can be mounted.
+func (s *Source) explain(ctx context.Context, a asked, from name.Reference) {
+	by := teller{func(err error) error { return explain(ctx, err, a) }, from}
 	if s.Image != nil {
-		s.Image = told{s.Image, func(err error) error { return explain(ctx, err, a) }}
+		s.Image = told{s.Image, by}
 	}
 	if s.Index != nil {
-		s.Index = toldIndex{s.Index, func(err error) error { return explain(ctx, err, a) }}
+		s.Index = toldIndex{s.Index, by}
 	}
+}
+
+type teller struct {
+	explain func(error) error
+	from    name.Reference // of the repository, under the name by which its registry is reached
 }
 
 // told is an image whose blobs explain why they cannot be read.
 type told struct {
 	v1.Image
-	explain func(error) error
+	teller
 }
 
 func (t told) Layers() ([]v1.Layer, error) {
@@ -29,7 +38,7 @@ func (t told) Layers() ([]v1.Layer, error) {
 		return nil, t.explain(err)
 	}
 	for i, l := range layers {
-		layers[i] = toldLayer{l, t.explain}
+		layers[i] = &remote.MountableLayer{Layer: toldLayer{l, t.explain}, Reference: t.from}
 	}
 	return layers, nil
 }
@@ -60,7 +69,7 @@ type members = v1.ImageIndex
 
 type toldIndex struct {
 	members
-	explain func(error) error
+	teller
 }
 
 func (t toldIndex) Image(h v1.Hash) (v1.Image, error) {
@@ -68,7 +77,7 @@ func (t toldIndex) Image(h v1.Hash) (v1.Image, error) {
 	if err != nil {
 		return nil, t.explain(err)
 	}
-	return told{img, t.explain}, nil
+	return told{img, t.teller}, nil
 }
 
 func (t toldIndex) ImageIndex(h v1.Hash) (v1.ImageIndex, error) {
@@ -76,5 +85,5 @@ func (t toldIndex) ImageIndex(h v1.Hash) (v1.ImageIndex, error) {
 	if err != nil {
 		return nil, t.explain(err)
 	}
-	return toldIndex{index, t.explain}, nil
+	return toldIndex{index, t.teller}, nil
 }
