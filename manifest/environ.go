@@ -15,21 +15,35 @@ import (
 // files, the last one first.
 type environ struct {
 	process func(string) (string, bool)
+	other   func(string) (string, bool) // what has the rest; nil for nothing
 	files   map[string]string
+	at      map[string]pos    // of what files holds
 	took    map[string]string // the name by which a value was found
 	read    []string          // env files, as named to people
 	partial bool              // something of the env files could not be read, and that has been told
 	example bool              // there is only an .env.example
 }
 
-// lookup returns a value without the carriage returns of files edited on Windows.
+// newEnviron looks variables up with process until files are added.
+func newEnviron(process func(string) (string, bool)) *environ {
+	return &environ{process: process, files: map[string]string{}, at: map[string]pos{}, took: map[string]string{}}
+}
+
+// clean is a value without the carriage returns of files edited on Windows.
+func clean(v string) string {
+	return strings.TrimRight(strings.ReplaceAll(strings.ReplaceAll(v, "\x00", ""), "\r\n", "\n"), "\r")
+}
+
+// lookup returns a value, cleaned.
 func (e *environ) lookup(name string) (string, bool) {
 	v, ok := e.process(name)
 	if !ok {
 		v, ok = e.files[name]
 	}
-	v = strings.ReplaceAll(v, "\x00", "")
-	v = strings.TrimRight(strings.ReplaceAll(v, "\r\n", "\n"), "\r")
+	if !ok && e.other != nil {
+		v, ok = e.other(name)
+	}
+	v = clean(v)
 	if first, twice := e.took[v]; ok && (!twice || name < first) {
 		e.took[v] = name
 	}
@@ -95,7 +109,7 @@ func (e *environ) parse(file, text string, f *findings) {
 					f.fail(at, key, t.fix, "%s", t.msg)
 				}
 			}
-			e.files[key] = value
+			e.files[key], e.at[key] = value, at
 		}
 	}
 }

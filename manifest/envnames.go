@@ -20,7 +20,7 @@ type EnvName struct {
 // [*Error]s, which quote no value.
 func EnvNames(file string) ([]EnvName, error) {
 	f := &findings{}
-	e := &environ{process: func(string) (string, bool) { return "", false }, files: map[string]string{}, took: map[string]string{}}
+	e := newEnviron(func(string) (string, bool) { return "", false })
 	if !e.add(file, os.ReadFile, f) {
 		return nil, fs.ErrNotExist
 	}

@@ -26,6 +26,8 @@ type Options struct {
 	EnvFiles []string
 	// LookupEnv is the process's environment, which wins over files. Default: os.LookupEnv.
 	LookupEnv func(name string) (string, bool)
+	// LookupOther has the variables that neither the environment nor a file has. Default: none.
+	LookupOther func(name string) (string, bool)
 	// Git tells sha, branch, tag and dirty. Default: none is known.
 	Git func(name string) (string, bool)
 	// FallbackEnvFile takes an .env.example, beside the manifest or in the build context,
@@ -65,6 +67,7 @@ type Document struct {
 	Shared bool
 
 	root *node
+	env  *environ
 }
 
 // Position is where the value at a path such as "scaling.max" stands in the manifest.
@@ -223,7 +226,7 @@ func (l *loader) document(file, dir string, root *node, shared bool, text []*Err
 
 	c := &checker{findings: f, root: tree, m: m, target: cmp.Or(m.Target, targetAppRunner), dir: dir, repo: repo}
 	c.check()
-	doc := Document{root: tree, Shared: shared, Unsupported: survey(tree, "", c.target, f)}
+	doc := Document{root: tree, env: env, Shared: shared, Unsupported: survey(tree, "", c.target, f)}
 	if n := tree.get("service"); n != nil && m.Service != "" {
 		l.unique(m.Service, n.at, f)
 	}
@@ -276,7 +279,8 @@ func (l *loader) overlays(root *node, f *findings) {
 
 // environ collects the variables of one manifest.
 func (l *loader) environ(dir, repo string, tree *node, f *findings) *environ {
-	e := &environ{process: l.LookupEnv, files: map[string]string{}, took: l.set.Variables}
+	e := newEnviron(l.LookupEnv)
+	e.other, e.took = l.LookupOther, l.set.Variables
 	if len(l.EnvFiles) > 0 {
 		for _, file := range l.EnvFiles {
 			if !l.add(e, file, f) {

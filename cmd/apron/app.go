@@ -38,6 +38,8 @@ type app struct {
 	ttyErr   bool
 	width    func() int // of the terminal behind err
 	lookup   func(string) (string, bool)
+	// lookupOther has variables that a manifest finds nowhere else; nil for none.
+	lookupOther func(string) (string, bool)
 	// cache is a directory for what is worth remembering from run to run; empty is none.
 	cache string
 	// connect finds the sandbox of a manifest's directory.

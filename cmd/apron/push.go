@@ -22,7 +22,7 @@ func (a *app) pushCommand() *cobra.Command {
 			if err := o.check(); err != nil {
 				return &usageError{err: err, command: cmd.CommandPath()}
 			}
-			return a.runPart(cmd.Context(), flags, o, true, func(addr state.Address) bool {
+			return a.runPart(cmd.Context(), flags, o, func(addr state.Address) bool {
 				return addr.Target == "ecr" && addr.Kind != "tag"
 			})
 		},
@@ -33,15 +33,11 @@ func (a *app) pushCommand() *cobra.Command {
 }
 
 // runPart applies a part of what the manifests want.
-func (a *app) runPart(ctx context.Context, flags planFlags, o applyFlags, identify bool, part func(state.Address) bool) error {
-	s, err := a.open(ctx, identify)
+func (a *app) runPart(ctx context.Context, flags planFlags, o applyFlags, part func(state.Address) bool) error {
+	s, err := a.open(ctx, true)
 	if err != nil {
 		return err
 	}
-	return s.applyPart(ctx, flags, o, part)
-}
-
-func (s *session) applyPart(ctx context.Context, flags planFlags, o applyFlags, part func(state.Address) bool) error {
 	w := s.wire(o)
 	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
 		f, err := s.observe(ctx, w, false)

@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/apron-deploy/apron/providers/ssm"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -39,21 +35,26 @@ func (a *app) secretsCommand() *cobra.Command {
 			return a.listSecrets(cmd.Context())
 		}},
 		yes(&cobra.Command{Use: "set KEY", Short: "Keep a new value, read from stdin", Args: one, RunE: func(cmd *cobra.Command, args []string) error {
-			return a.setSecret(cmd.Context(), o, args[0])
+			return a.setSecret(cmd.Context(), o, args[0], false)
 		}}),
 		yes(&cobra.Command{Use: "rotate KEY", Short: "Keep a new value, read from stdin, and deploy the service with it", Args: one,
+			Long: "rotate keeps a new value and deploys the services that read it, as one plan and one\n" +
+				"question. Nothing else that the manifest wants is done: the configuration and the image\n" +
+				"stay as they are live. Where the environment or .env has another value, which the next\n" +
+				"apply would keep again, it says so.",
 			RunE: func(cmd *cobra.Command, args []string) error {
-				if err := a.setSecret(cmd.Context(), o, args[0]); err != nil {
-					return err
-				}
 				again := o
-				again.timeout, again.builder = 35*time.Minute, a.fallback("APRON_BUILDER", "auto")
-				return a.runApply(cmd.Context(), planFlags{}, again)
+				again.timeout = 35 * time.Minute
+				return a.setSecret(cmd.Context(), again, args[0], true)
 			}}),
-		yes(&cobra.Command{Use: "import FILE", Short: "Keep the values of an env file", Args: one, RunE: func(cmd *cobra.Command, args []string) error {
-			a.envFiles = args
-			return a.runPart(cmd.Context(), planFlags{}, o, false, parameters)
-		}}),
+		yes(&cobra.Command{Use: "import FILE", Short: "Keep the values of an env file", Args: one,
+			Long: "import keeps what FILE gives the secrets of the manifest, by the names after env:. FILE wins\n" +
+				"over the environment and .env; where one of those has another value, which the next apply\n" +
+				"would keep again, import says so. An empty value is refused. What FILE gives besides is\n" +
+				"named, and secrets that it does not give stay as they are.",
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return a.importSecrets(cmd.Context(), o, args[0])
+			}}),
 		&cobra.Command{Use: "diff", Short: "Compare the values here with those that are kept; exit 2 when they differ", RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.diffSecrets(cmd.Context())
 		}},
@@ -139,70 +140,6 @@ func (l secretLine) note() string {
 	}
 	return "-"
 }
-
-// setSecret keeps a value that the manifest takes from the environment.
-func (a *app) setSecret(ctx context.Context, o applyFlags, key string) error {
-	s, err := a.open(ctx, false)
-	if err != nil {
-		return err
-	}
-	found := false
-	for _, spec := range s.specs {
-		if ref, ok := spec.Secrets[key]; ok && ref.Source == state.FromEnv {
-			found = true
-		} else if ok {
-			return &usageError{err: fmt.Errorf("%s is kept as %s:%s, where apron only reads", key, ref.Source, ref.Name), command: "apron secrets set"}
-		}
-	}
-	if !found {
-		return &usageError{err: fmt.Errorf("%s is not a key under secrets of the manifest", key), command: "apron secrets set"}
-	}
-	value, err := a.readSecret(key)
-	if err != nil {
-		return err
-	}
-	for _, spec := range s.specs {
-		if ref, ok := spec.Secrets[key]; ok {
-			ref.Value, ref.Set = state.Sensitive(value), true
-			spec.Secrets[key] = ref
-		}
-	}
-	return s.applyPart(ctx, planFlags{}, o, func(addr state.Address) bool {
-		return slices.ContainsFunc(s.specs, func(spec state.Spec) bool { return addr == ssm.Address(spec.Service, key) })
-	})
-}
-
-// readSecret reads one value: a whole file or pipe without the newline at its end, or a
-// line of a terminal, unseen.
-func (a *app) readSecret(key string) (string, error) {
-	var text []byte
-	var err error
-	if f, ok := a.in.(interface{ Fd() uintptr }); ok && a.ttyIn {
-		fmt.Fprintf(a.err, "%s: ", key)
-		_ = a.err.Close() // the question must not be held back
-		text, err = term.ReadPassword(int(f.Fd()))
-		a.say("")
-	} else {
-		text, err = io.ReadAll(io.LimitReader(a.in, maxSecret+2))
-	}
-	if err != nil {
-		return "", fmt.Errorf("read the value of %s: %w", key, err)
-	}
-	value := strings.TrimRight(strings.ReplaceAll(string(text), "\r\n", "\n"), "\r\n")
-	switch {
-	case value == "":
-		return "", &usageError{err: errors.New(key + ": the value is empty"), command: "apron secrets set"}
-	case len(value) > maxSecret:
-		return "", &usageError{err: fmt.Errorf("%s: the value has more than %d bytes, which a standard parameter does not hold: use Secrets Manager", key, maxSecret), command: "apron secrets set"}
-	}
-	a.out.Hide(value)
-	a.err.Hide(value)
-	return value, nil
-}
-
-// maxSecret is what a standard parameter holds, in bytes.
-// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
-const maxSecret = 4096
 
 func (a *app) diffSecrets(ctx context.Context) error {
 	s, err := a.open(ctx, false)

@@ -74,6 +74,7 @@ func (a *app) loadEach() (*manifest.Set, error) {
 		Environment:     a.environment,
 		EnvFiles:        a.envFiles,
 		LookupEnv:       a.lookup,
+		LookupOther:     a.lookupOther,
 		Git:             gitFacts(a.manifestDir()),
 		FallbackEnvFile: a.sandbox.on,
 		AllowSecretArgs: a.allowSecretArgs,

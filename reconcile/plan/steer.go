@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -83,4 +84,23 @@ func (b *builder) steer(op Op, addr state.Address, o SteerOptions) {
 		}
 	}
 	b.add(a)
+}
+
+// Then is a plan and after it another one: no action of next starts before all of p are
+// done. The two are about different resources.
+func (p *Plan) Then(next *Plan) *Plan {
+	var first []ID
+	for _, a := range p.Actions {
+		first = append(first, a.ID)
+	}
+	both := &Plan{Actions: slices.Clone(p.Actions), Notes: slices.Concat(p.Notes, next.Notes)}
+	for _, a := range next.Actions {
+		a.Needs = slices.Concat(a.Needs, first)
+		slices.Sort(a.Needs)
+		both.Actions = append(both.Actions, a)
+	}
+	slices.SortStableFunc(both.Notes, func(a, b state.Note) int {
+		return cmp.Or(a.Target.Compare(b.Target), cmp.Compare(a.Text, b.Text))
+	})
+	return both
 }

@@ -75,3 +75,21 @@ func TestSteer_refusesAllAtOnceAndActsInOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []plan.ID{"pause apprunner/service/a", "pause apprunner/service/c"}, []plan.ID{p.Actions[0].ID, p.Actions[1].ID})
 }
+
+func TestPlan_Then_waitsForAllOfTheFirst(t *testing.T) {
+	web := service("web")
+	a, b := state.Resource{Address: at("ssm", "parameter", "a")}, state.Resource{Address: at("ssm", "parameter", "b")}
+	first, err := plan.Build(desired(a, b), state.Live{}, plan.Options{})
+	require.NoError(t, err)
+	next, err := plan.Steer(plan.Redeploy, []state.Address{web.Address}, lives(live(state.Ours, state.Ready, web)), plan.SteerOptions{})
+	require.NoError(t, err)
+	next.Notes = []state.Note{{Target: web.Address, Text: "y"}, {Target: web.Address, Text: "x"}}
+
+	both := first.Then(next)
+	require.Equal(t, first.Actions, both.Actions[:2])
+	require.Equal(t, plan.ID("redeploy apprunner/service/web"), both.Actions[2].ID)
+	require.Equal(t, []plan.ID{"create ssm/parameter/a", "create ssm/parameter/b"}, both.Actions[2].Needs)
+	require.Equal(t, []state.Note{next.Notes[1], next.Notes[0]}, both.Notes)
+	require.Empty(t, next.Actions[0].Needs)
+	require.Equal(t, next.Actions, (&plan.Plan{}).Then(next).Actions)
+}
