@@ -16,17 +16,11 @@ import (
 // https://docs.aws.amazon.com/apprunner/latest/dg/manage-configure-healthcheck.html
 func (a *app) watchHealth(ctx context.Context, spec state.Spec, i runner.Instance) {
 	h := cmp.Or(spec.Health, &state.Health{})
-	interval, timeout := 5*time.Second, 2*time.Second
+	interval := 5 * time.Second
 	if h.Interval != nil {
 		interval = *h.Interval
 	}
-	if h.Timeout != nil {
-		timeout = *h.Timeout
-	}
-	client := &http.Client{Timeout: timeout, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return i.Dial(ctx) },
-	}}
+	client := healthClient(h, i)
 	last := ""
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, interval) {
 		verdict, ok := check(ctx, client, h, i)
@@ -51,6 +45,18 @@ func (a *app) watchHealth(ctx context.Context, spec state.Spec, i runner.Instanc
 			return
 		}
 	}
+}
+
+// healthClient makes the requests of a health check. It goes nowhere else: of a redirect
+// the status counts, which is none of 200 to 299.
+func healthClient(h *state.Health, i runner.Instance) *http.Client {
+	timeout := 2 * time.Second
+	if h.Timeout != nil {
+		timeout = *h.Timeout
+	}
+	return &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return i.Dial(ctx) }},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // check makes one health check and says how it went.

@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -84,13 +82,7 @@ func (a *app) tryOut(ctx context.Context, set *manifest.Set, d *manifest.Documen
 // awaitHealth waits until an instance is healthy, has ended, or has had its time.
 func awaitHealth(ctx context.Context, spec state.Spec, i runner.Instance) (verdict string, healthy bool) {
 	h := cmp.Or(spec.Health, &state.Health{})
-	timeout := 2 * time.Second
-	if h.Timeout != nil {
-		timeout = *h.Timeout
-	}
-	client := &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return i.Dial(ctx) }},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := healthClient(h, i)
 	ctx, cancel := context.WithTimeout(ctx, patienceWithStart)
 	defer cancel()
 	wrong := time.Duration(cmp.Or(value(h.Unhealthy), 5)) * cmp.Or(value(h.Interval), 5*time.Second)
