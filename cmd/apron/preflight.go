@@ -352,14 +352,14 @@ func (p *preflight) keys(ctx context.Context) (map[string]state.Check, error) {
 		path := "secrets." + key
 		c := p.check(path+"#"+ref.Key, state.Unchecked, "whether the secret has this key: --read-secrets looks")
 		if p.o.values {
-			value, err := p.w.value(ctx, ref)
+			value, err := p.w.secretValue(ctx, ref)
 			p.a.out.Hide(value)
 			p.a.err.Hide(value)
-			var no *noKeyError
+			var no *keyError
 			switch {
 			case errors.As(err, &no):
 				c.Verdict, c.Text, c.Blame = state.Broken, no.Error(), state.BlameManifest
-				c.Fix = "compare what follows the # with the keys of the secret"
+				c.Fix = no.Hint()
 			case err != nil:
 				c.Text = "the secret could not be read: " + err.Error()
 			default:

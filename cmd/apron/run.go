@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +20,6 @@ import (
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/sandbox/runner"
-	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -37,7 +35,8 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Run the container on this machine the way App Runner would",
 		Long: "run builds the image and starts it with the manifest's variables, secrets, PORT, CPU and\n" +
 			"memory, shows its output, and requests its health check as App Runner would. Ctrl-C\n" +
-			"ends it. Nothing is pushed or deployed. Secrets that are references are read from AWS.",
+			"ends it. Nothing is pushed or deployed. Secrets that are references are read from AWS, as\n" +
+			"are those that are not set on this machine.",
 		Example: "  apron run\n  apron run --port 8001",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
@@ -185,81 +184,6 @@ func (a *app) variables(ctx context.Context, d *manifest.Document, url string, p
 		env = append(env, name+"="+values[name])
 	}
 	return env, nil
-}
-
-// secretValues reads what the secrets of a manifest hold, from this machine's environment
-// or from AWS.
-func (a *app) secretValues(ctx context.Context, d *manifest.Document) (map[string]string, error) {
-	values := map[string]string{}
-	var w *wiring
-	for _, key := range slices.Sorted(maps.Keys(d.Spec.Secrets)) {
-		ref := d.Spec.Secrets[key]
-		if ref.Source == state.FromEnv {
-			if !ref.Set {
-				return nil, fmt.Errorf("secrets.%s: %s is not set", key, ref.Name)
-			}
-			values[key] = ref.Value.Reveal()
-			continue
-		}
-		if w == nil {
-			s, err := a.open(ctx, false)
-			if err != nil {
-				return nil, err
-			}
-			wired := s.wire(applyFlags{})
-			w = &wired
-		}
-		value, err := w.value(ctx, ref)
-		if err != nil {
-			return nil, fmt.Errorf("secrets.%s: %w", key, err)
-		}
-		values[key] = value
-	}
-	return values, nil
-}
-
-// value reads what a reference to AWS stands for.
-func (w *wiring) value(ctx context.Context, ref state.SecretRef) (string, error) {
-	if ref.Source == state.FromSSM {
-		found, err := w.ssm.Values(ctx, []string{ref.Name})
-		if err == nil && len(found) == 0 {
-			err = fmt.Errorf("parameter %s does not exist", ref.Name)
-		}
-		return strings.Join(found, ""), err
-	}
-	found, err := w.secrets.Values(ctx, []secretsmanager.Value{{Name: ref.Name, Stage: ref.Stage, Version: ref.Version}})
-	switch {
-	case err != nil:
-		return "", err
-	case len(found) == 0:
-		return "", fmt.Errorf("secret %s does not exist", ref.Name)
-	case ref.Key == "":
-		return found[0], nil
-	}
-	var fields map[string]any
-	if err := json.Unmarshal([]byte(found[0]), &fields); err != nil {
-		return "", &noKeyError{ref.Name, ref.Key, false}
-	}
-	v, ok := fields[ref.Key]
-	if !ok {
-		return "", &noKeyError{ref.Name, ref.Key, true}
-	}
-	return fmt.Sprint(v), nil
-}
-
-// noKeyError says that a secret does not have the key that is asked of it.
-type noKeyError struct {
-	secret, key string
-	json        bool // whether it holds an object at all
-}
-
-var _ error = (*noKeyError)(nil)
-
-func (e *noKeyError) Error() string {
-	if !e.json {
-		return fmt.Sprintf("secret %s is not JSON, and has no key %s", e.secret, e.key)
-	}
-	return fmt.Sprintf("secret %s has no key %s", e.secret, e.key)
 }
 
 // forward passes connections to the container until l is closed.

@@ -63,6 +63,13 @@ func TestValues_saysWhatItCannotRead(t *testing.T) {
 	require.Equal(t, []string{"of a"}, values, "another Region's is left alone")
 }
 
+func TestFieldsOf_areAsTheyStandAndAsTheyArePassedOn(t *testing.T) {
+	require.ElementsMatch(t, []string{"x\ny", "1e+06", "1000000", "map[a:[1 2]]", `{"a": [1,2]}`},
+		fieldsOf(`{"text":"x\ny","limit":1000000,"tls":true,"none": null,"more":{"a": [1,2]}}`))
+	require.Empty(t, fieldsOf("no JSON"))
+	require.Empty(t, fieldsOf(`["no object"]`))
+}
+
 const base = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 
 var changed = time.Unix(1_700_000_000, 0)

@@ -58,13 +58,33 @@ func (r *Resolver) Values(ctx context.Context, refs []Value) ([]string, error) {
 		default:
 			text := aws.ToString(out.SecretString)
 			values = append(values, text)
-			var fields map[string]any
-			if json.Unmarshal([]byte(text), &fields) == nil {
-				for _, v := range fields {
-					values = append(values, fmt.Sprint(v))
-				}
-			}
+			values = append(values, fieldsOf(text)...)
 		}
 	}
 	return values, errors.Join(errs...)
+}
+
+// fieldsOf are the values in a secret that is JSON: of a string its text, of anything else
+// both what stands there and what Go prints of it, as ECS's agent passes it on. That a
+// value is true, false or null is no secret, and those words are everywhere.
+func fieldsOf(text string) []string {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &fields) != nil {
+		return nil
+	}
+	var values []string
+	for _, raw := range fields {
+		var v any
+		if json.Unmarshal(raw, &v) != nil {
+			continue
+		}
+		switch v := v.(type) {
+		case nil, bool:
+		case string:
+			values = append(values, v)
+		default:
+			values = append(values, fmt.Sprint(v), string(raw))
+		}
+	}
+	return values
 }

@@ -101,7 +101,9 @@ func (s *Service) API() wire.API {
 //
 //	arn:aws:secretsmanager:<region>:<account>:secret:<name>-XXXXXX[:json-key[:stage[:version]]]
 //
-// The name or ARN of a secret alone is its whole current value.
+// The name or ARN of a secret alone is its whole current value. Of a member that is no
+// string it is what Go prints of it, as AWS's agent of ECS has it, and no JSON any more.
+// https://github.com/aws/amazon-ecs-agent/blob/master/agent/asm/asm.go
 func (s *Service) Value(ref string) (string, error) {
 	id, key, stage, number := ref, "", "", ""
 	if parts := strings.Split(ref, ":"); parts[0] == "arn" && len(parts) > 7 {
@@ -131,11 +133,7 @@ func (s *Service) Value(ref string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("secret %s: its value has no key %q", id, key)
 	}
-	if text, ok := member.(string); ok {
-		return text, nil
-	}
-	raw, err := json.Marshal(member)
-	return string(raw), err
+	return fmt.Sprint(member), nil
 }
 
 // find returns the secret that a request calls by its name, its ARN, or its ARN without

@@ -346,16 +346,18 @@ func TestValue_resolvesReferences(t *testing.T) {
 	w := newWorld(t)
 	arn := w.create("db", `{"user":"old","port":1}`)
 	oldVersion := slices.Collect(maps.Keys(w.describe("db").VersionIdsToStages))[0]
-	w.put("db", `{"user":"me","port":5432,"on":true,"nested":{"a":[1]}}`)
+	w.put("db", `{"user":"me","port":5432,"on":true,"nested":{"a":[1]},"limit":1000000,"none":null}`)
 	for ref, want := range map[string]string{
-		"db":                         `{"user":"me","port":5432,"on":true,"nested":{"a":[1]}}`,
-		arn:                          `{"user":"me","port":5432,"on":true,"nested":{"a":[1]}}`,
-		arn[:len(arn)-7]:             `{"user":"me","port":5432,"on":true,"nested":{"a":[1]}}`,
+		"db":                         `{"user":"me","port":5432,"on":true,"nested":{"a":[1]},"limit":1000000,"none":null}`,
+		arn:                          `{"user":"me","port":5432,"on":true,"nested":{"a":[1]},"limit":1000000,"none":null}`,
+		arn[:len(arn)-7]:             `{"user":"me","port":5432,"on":true,"nested":{"a":[1]},"limit":1000000,"none":null}`,
 		arn + ":user::":              "me",
 		arn + ":user":                "me",
 		arn + ":port::":              "5432",
 		arn + ":on::":                "true",
-		arn + ":nested::":            `{"a":[1]}`,
+		arn + ":nested::":            "map[a:[1]]",
+		arn + ":limit::":             "1e+06",
+		arn + ":none::":              "<nil>",
 		arn + ":user:AWSPREVIOUS:":   "old",
 		arn + ":user::" + oldVersion: "old",
 		arn + ":::" + oldVersion:     `{"user":"old","port":1}`,
@@ -367,7 +369,7 @@ func TestValue_resolvesReferences(t *testing.T) {
 	}
 	text := w.create("text", "hunter2hunter2")
 	for ref, want := range map[string]string{
-		arn + ":none::":        `its value has no key "none"`,
+		arn + ":nope::":        `its value has no key "nope"`,
 		text + ":user::":       `its value is not a JSON object, so it has no key "user"`,
 		"none":                 "Secrets Manager can't find the specified secret.",
 		arn + ":user:AWSNONE:": "staging label: AWSNONE",
