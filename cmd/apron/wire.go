@@ -92,7 +92,8 @@ func (s *session) patience() time.Duration {
 // imageOptions are those of every build.
 func (a *app) imageOptions(set *manifest.Set, o builderFlags, hidden []string) image.ProviderOptions {
 	p := image.ProviderOptions{Exclude: set.EnvFiles, Builder: o.builder, NoCache: o.noCache, Withhold: hidden,
-		SecretLooking: manifest.SecretLooking, Signature: manifest.Signature}
+		SecretLooking: manifest.SecretLooking, Signature: manifest.Signature,
+		Hide: func(values ...string) { a.out.Hide(values...); a.err.Hide(values...) }}
 	if a.cache != "" { // of digests, which are the same for every manifest
 		p.Known = store.OpenKnown(a.cache)
 	}

@@ -38,6 +38,9 @@ type ProviderOptions struct {
 	NoCache bool
 	// Withhold names variables that no builder and no hook may see: those of secrets.
 	Withhold []string
+	// Hide is told what the output of a build must not show: what the files of its secrets
+	// hold. Nil lets it be seen.
+	Hide func(values ...string)
 	// SecretLooking and Signature tell secrets in an image by the name of a variable and
 	// by a value's form. Nil looks for none.
 	SecretLooking func(name string) bool
@@ -160,6 +163,7 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 	if err != nil {
 		return nil, err
 	}
+	p.hide(r)
 	if d.Build.Before != nil && len(d.Build.Before.Run) > 0 {
 		report(apply.Progress{Phase: "running " + d.Build.Before.Run[0]})
 		if err := build.Before(ctx, r); err != nil {
@@ -169,6 +173,7 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 		if err := unchanged(ctx, c, d.Build, o, seen, ByHook); err != nil {
 			return nil, err
 		}
+		p.hide(r) // what the hook has made
 	}
 	report(apply.Progress{Phase: "building with " + builder.Name()})
 	img, err := builder.Build(ctx, r)
@@ -185,6 +190,13 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 		return nil, err
 	}
 	return img, nil
+}
+
+// hide keeps what the files of a build's secrets hold out of what is shown of it.
+func (p *Provider) hide(r build.Request) {
+	if p.o.Hide != nil {
+		p.o.Hide(build.Revealing(r)...)
+	}
 }
 
 // inspect refuses an image that cannot work, and says what else is noteworthy of it.

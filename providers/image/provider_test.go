@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -390,4 +391,17 @@ func TestProvider_createsImagesAndNothingElse(t *testing.T) {
 		require.EqualError(t, err, "x: an image is only ever created")
 	}
 	require.Zero(t, j.shop.given)
+}
+
+// TestExecute_tellsWhatTheFilesOfSecretsHold before anything can print it, and what the hook
+// has made before a builder can.
+func TestExecute_tellsWhatTheFilesOfSecretsHold(t *testing.T) {
+	skipWithoutShell(t)
+	j := newJob(t, map[string]string{"Dockerfile": scratch, "npmrc": "of-file"}, sh("echo hello; printf of-hook > key; echo 1 > made", "made", "key"))
+	j.b.Secrets = map[string]state.BuildSecret{"npm": {File: "npmrc"}, "key": {File: "key"}}
+	var told []string
+	j.o.Hide = func(values ...string) { told = append(told, fmt.Sprintf("%d lines: %v", len(j.lines), values)) }
+	_, err := j.do(t)
+	require.NoError(t, err)
+	require.Equal(t, []string{"0 lines: [of-file]", "1 lines: [of-hook of-file]"}, told)
 }
