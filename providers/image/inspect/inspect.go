@@ -45,6 +45,10 @@ const (
 	ExpressDisk   = 20 << 30
 )
 
+// AppRunnerPort is what a service listens on that names no port.
+// https://docs.aws.amazon.com/apprunner/latest/api/API_ImageConfiguration.html
+const AppRunnerPort = 8080
+
 // Wanted is what the service needs of its image.
 type Wanted struct {
 	// Key is where the manifest says what the image is: "image.from" or "image.build".
@@ -52,7 +56,7 @@ type Wanted struct {
 	Key      string
 	Target   string // for texts; empty is "App Runner"
 	Platform string // empty is linux/amd64
-	Port     int    // that the service listens on; 0 if the manifest leaves it out
+	Port     int    // that the service listens on; 0 if the manifest leaves it out, which is AppRunnerPort
 	Command  bool   // the service brings a start command
 	Disk     int64  // bytes; 0 is AppRunnerDisk
 	// Compressed and Unpacked are the image's sizes in bytes, 0 if not known.
@@ -131,25 +135,29 @@ func gigabytes(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/(1<<30
 // port compares EXPOSE, which is a promise and binds nobody, with the manifest.
 func port(c *v1.ConfigFile, w Wanted) []Finding {
 	exposed := slices.Sorted(maps.Keys(c.Config.ExposedPorts))
+	listens, is := cmp.Or(w.Port, AppRunnerPort), fmt.Sprintf("port is %d", w.Port)
+	if w.Port == 0 {
+		is = fmt.Sprintf("port is left out, which is %d to %s", listens, w.Target)
+	}
 	var tcp []string
 	for _, e := range exposed {
 		number, protocol, ok := strings.Cut(e, "/")
 		if ok && protocol != "tcp" {
 			continue
 		}
-		if low, high, ranged := strings.Cut(number, "-"); ranged && between(low, w.Port, high) || number == strconv.Itoa(w.Port) {
+		if low, high, ranged := strings.Cut(number, "-"); ranged && between(low, listens, high) || number == strconv.Itoa(listens) {
 			return nil
 		}
 		tcp = append(tcp, number)
 	}
-	if w.Port == 0 || len(tcp) == 0 {
+	if len(tcp) == 0 {
 		return nil
 	}
 	fix := "check what the application listens on: it finds the port in PORT"
 	if len(tcp) == 1 && !strings.Contains(tcp[0], "-") {
 		fix = fmt.Sprintf("set port: %s, unless the application follows PORT", tcp[0])
 	}
-	return []Finding{{Warn, "port", fmt.Sprintf("the image exposes %s, and port is %d", strings.Join(tcp, ", "), w.Port), fix}}
+	return []Finding{{Warn, "port", fmt.Sprintf("the image exposes %s, and %s", strings.Join(tcp, ", "), is), fix}}
 }
 
 func between(low string, port int, high string) bool {

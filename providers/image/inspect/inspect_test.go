@@ -59,7 +59,10 @@ func TestCheck(t *testing.T) {
 		"a range of ports":            {config: func(c *v1.ConfigFile) { c.Config.ExposedPorts = ports("7999-8001/tcp") }},
 		"udp says nothing about http": {config: func(c *v1.ConfigFile) { c.Config.ExposedPorts = ports("53/udp") }},
 		"exposes nothing":             {config: func(c *v1.ConfigFile) { c.Config.ExposedPorts = nil }},
-		"the port is left out":        {wanted: func(w *Wanted) { w.Port = 0 }},
+		"the port is left out": {wanted: func(w *Wanted) { w.Port = 0 },
+			want: []Finding{{Warn, "port", "the image exposes 8000, and port is left out, which is 8080 to App Runner", ""}}},
+		"the port is left out, and it is that": {config: func(c *v1.ConfigFile) { c.Config.ExposedPorts = ports("8080/tcp") }, wanted: func(w *Wanted) { w.Port = 0 }},
+		"the port is left out on both sides":   {config: func(c *v1.ConfigFile) { c.Config.ExposedPorts = nil }, wanted: func(w *Wanted) { w.Port = 0 }},
 
 		"too large for the disk": {wanted: func(w *Wanted) { w.Compressed = 3 * gb },
 			want: []Finding{{Refuse, "image.from", "the image has 3.0 GB and does not fit on App Runner's disk of 3.0 GB", ""}}},
