@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/hashicorp/go-multierror"
 
-	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/providers/image"
@@ -53,27 +52,20 @@ func (s *session) sandboxLogin(login origin.Login) origin.Login {
 }
 
 // pin asks what image.from stands for now, and whether that could work at all.
-func (s *session) pin(ctx context.Context, d *manifest.Document) (*origin.Pin, error) {
-	spec := d.Spec
+func (s *session) pin(ctx context.Context, spec state.Spec) (*origin.Pin, error) {
 	pin, err := origin.Resolve(ctx, spec.Image.From, s.originOptions(spec))
 	if err != nil {
 		return nil, err
 	}
-	w := inspect.Wanted{Key: "image.from", Platform: "linux/amd64", Command: spec.Command != nil,
-		Compressed: pin.Compressed, Unpacked: pin.Unpacked, SecretLooking: manifest.SecretLooking, Signature: manifest.Signature}
-	if spec.Port != nil {
-		w.Port = *spec.Port
-	}
+	w := wanted(spec, "image.from")
+	w.Compressed, w.Unpacked = pin.Compressed, pin.Unpacked
 	var refused *multierror.Error
 	for _, f := range inspect.Check(pin.Config, w) {
-		e := &manifest.Error{File: spec.File, Path: f.Key, Msg: f.Text, Fix: f.Fix}
-		e.Line, e.Column = d.Position(f.Key)
-		switch f.Severity {
-		case inspect.Refuse:
-			refused = multierror.Append(refused, e)
-		case inspect.Warn:
-			s.a.warn("%v", e)
+		if f.Severity == inspect.Refuse {
+			refused = multierror.Append(refused, s.entry(spec, f.Key, f.Text, f.Fix))
+			continue
 		}
+		s.remark(spec, f)
 	}
 	return pin, refused.ErrorOrNil()
 }

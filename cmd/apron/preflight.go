@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/apprunner"
-	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/providers/iam"
-	"github.com/apron-deploy/apron/providers/image/inspect"
 	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/providers/ssm"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -24,8 +20,8 @@ import (
 // preflightOptions say how closely to look.
 type preflightOptions struct {
 	adopt bool
-	// deep asks for what a plan can do without: the image's configuration, and what apron's
-	// own roles may do.
+	// deep asks for what a plan can do without: the configuration of an image that was looked
+	// at when it was pushed, and what apron's own roles may do.
 	deep bool
 	// values reads secrets, to see whether they have the keys that are asked of them.
 	values bool
@@ -93,65 +89,6 @@ func (p *preflight) checks(ctx context.Context) ([]state.Check, error) {
 
 func (p *preflight) check(path string, verdict state.Verdict, format string, args ...any) state.Check {
 	return state.Check{Service: p.spec.Service, Path: path, Verdict: verdict, Text: fmt.Sprintf(format, args...)}
-}
-
-// image looks at the configuration of the image that is to run.
-func (p *preflight) image(ctx context.Context) ([]state.Check, error) {
-	if pin := p.pins[p.spec.Service]; pin != nil { // whose findings the session has refused
-		return []state.Check{p.check("image", state.Passed, "%s is for linux/amd64 and has something to run", p.spec.Image.From)}, nil
-	}
-	address := p.imageAddress(p.spec)
-	_, stored := p.f.live[address]
-	repository, tag, _ := strings.Cut(address.Name, ":")
-	switch inPlace := p.spec.Image.InPlace; {
-	case inPlace && address.IsZero():
-		return []state.Check{p.check("image.from", state.Unchecked, "%s is in another registry, or has no tag", p.spec.Image.From)}, nil
-	case inPlace && !stored:
-		c := p.check("image.from", state.Broken, "there is no image %s in ECR", address.Name)
-		c.Fix, c.Blame = "push it, or name one that is there", state.BlameManifest
-		return []state.Check{c}, nil
-	case inPlace && !p.o.deep:
-		return []state.Check{p.check("image.from", state.Passed, "%s is there", address.Name)}, nil
-	case !stored && p.o.after:
-		c := p.check("image", state.Broken, "there is no image %s in the repository any more", address.Name)
-		c.Fix = "apply again: it is built and pushed before the rollout"
-		return []state.Check{c}, nil
-	case !stored:
-		return []state.Check{p.check("image", state.Unchecked, "it is not built yet: apply looks at it before it is pushed")}, nil
-	case !p.o.deep:
-		return []state.Check{p.check("image", state.Unchecked, "it was looked at when it was pushed")}, nil
-	}
-	config, err := p.w.registry.Config(ctx, repository, tag)
-	if none, ok := errors.AsType[*ecr.NoPlatformError](err); ok {
-		c := p.check("image", state.Broken, "%v", none)
-		c.Fix, c.Blame = "build it for linux/amd64", state.BlameManifest
-		return []state.Check{c}, nil
-	}
-	if err != nil {
-		return []state.Check{p.check("image", state.Unchecked, "its configuration cannot be read: %v", err)}, nil
-	}
-	if config == nil {
-		return []state.Check{p.check("image", state.Unchecked, "it disappeared while it was looked at")}, nil
-	}
-	w := inspect.Wanted{Command: p.spec.Command != nil, SecretLooking: manifest.SecretLooking}
-	if p.spec.Port != nil {
-		w.Port = *p.spec.Port
-	}
-	all := []state.Check{p.check("image", state.Passed, "%s is for %s/%s", address.Name, config.OS, config.Architecture)}
-	for _, found := range inspect.Check(config, w) {
-		switch {
-		case found.Severity == inspect.Refuse:
-			all[0].Verdict, all[0].Text, all[0].Fix, all[0].Blame = state.Broken, found.Text, found.Fix, state.BlameManifest
-		case found.Key == "port":
-			c := p.check("port", state.Unchecked, "%s, though EXPOSE binds nobody", found.Text)
-			c.Fix = found.Fix
-			all = append(all, c)
-		}
-	}
-	if len(all) == 1 && len(config.Config.ExposedPorts) > 0 && w.Port != 0 {
-		all = append(all, p.check("port", state.Passed, "the image exposes %d", w.Port))
-	}
-	return all, nil
 }
 
 // access looks at the role that pulls the image.

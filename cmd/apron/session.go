@@ -233,7 +233,7 @@ func (s *session) identify(ctx context.Context, wrong []error) {
 				return nil
 			}
 			if spec.Image.From != "" {
-				pins[i], wrong[i] = s.pin(ctx, d)
+				pins[i], wrong[i] = s.pin(ctx, spec)
 				return nil
 			}
 			var err error

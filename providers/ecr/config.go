@@ -33,31 +33,42 @@ func (e *NoPlatformError) Error() string {
 	return fmt.Sprintf("%s is for %s, and has no part for linux/amd64", e.Image, strings.Join(e.Has, ", "))
 }
 
-// Config reads the configuration of an image in a repository, of its linux/amd64 part if it
-// has several; nil if there is no such image. It returns a [*NoPlatformError] when none of
-// several is for linux/amd64: the platform of a single one is in the configuration.
+// Inside is what an image says of itself.
+type Inside struct {
+	Config     *v1.ConfigFile // nil if there is no such image
+	Compressed int64          // bytes of its layers and its configuration in the repository
+}
+
+// Look reads what an image in a repository says of itself, or its linux/amd64 part if it has
+// several. It returns a [*NoPlatformError] when none of several is for linux/amd64: the
+// platform of a single one is in the configuration.
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetDownloadUrlForLayer.html
-func (p *Provider) Config(ctx context.Context, repository, tag string) (*v1.ConfigFile, error) {
+func (p *Provider) Look(ctx context.Context, repository, tag string) (Inside, error) {
 	id := types.ImageIdentifier{ImageTag: &tag}
 	for range 2 { // an index, and what it leads to
 		text, err := p.manifest(ctx, repository, id)
 		if err != nil || text == "" {
-			return nil, err
+			return Inside{}, err
 		}
 		m, err := v1.ParseManifest(strings.NewReader(text))
 		if err != nil {
-			return nil, fmt.Errorf("image %s:%s: manifest: %w", repository, tag, err)
+			return Inside{}, fmt.Errorf("image %s:%s: manifest: %w", repository, tag, err)
 		}
 		if !m.MediaType.IsIndex() {
-			return p.config(ctx, repository, m.Config)
+			in := Inside{Compressed: m.Config.Size}
+			for _, l := range m.Layers {
+				in.Compressed += l.Size
+			}
+			in.Config, err = p.config(ctx, repository, m.Config)
+			return in, err
 		}
 		part, err := amd64(repository+":"+tag, text)
 		if err != nil {
-			return nil, err
+			return Inside{}, err
 		}
 		id = types.ImageIdentifier{ImageDigest: &part}
 	}
-	return nil, fmt.Errorf("image %s:%s: an index within an index", repository, tag)
+	return Inside{}, fmt.Errorf("image %s:%s: an index within an index", repository, tag)
 }
 
 func amd64(image, index string) (digest string, err error) {

@@ -14,35 +14,36 @@ import (
 )
 
 // The configuration of an image is read through AWS's API, of the part that would run.
-func TestConfig_isThatOfTheImageThatWouldRun(t *testing.T) {
+func TestLook_isAtTheImageThatWouldRun(t *testing.T) {
 	r := newRig(t, 1)
 	_, err := r.client.CreateRepository(t.Context(), &sdk.CreateRepositoryInput{RepositoryName: aws.String("web")})
 	require.NoError(t, err)
 	for _, c := range []struct{ tag, architecture string }{{"amd", "amd64"}, {"arm", "arm64"}} {
 		img := imageFor(t, c.architecture)
 		require.NoError(t, remote.Write(r.ref("web", c.tag), img, r.auth()))
-		got, err := r.Config(t.Context(), "web", c.tag)
+		got, err := r.Look(t.Context(), "web", c.tag)
 		require.NoError(t, err)
-		require.Equal(t, c.architecture, got.Architecture)
+		require.Equal(t, c.architecture, got.Config.Architecture)
+		require.Equal(t, sizeOf(t, img), got.Compressed)
 	}
 	both := mutate.AppendManifests(empty.Index,
 		mutate.IndexAddendum{Add: imageFor(t, "arm64"), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}},
 		mutate.IndexAddendum{Add: imageFor(t, "amd64"), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}})
 	require.NoError(t, remote.WriteIndex(r.ref("web", "both"), both, r.auth()))
-	got, err := r.Config(t.Context(), "web", "both")
+	got, err := r.Look(t.Context(), "web", "both")
 	require.NoError(t, err)
-	require.Equal(t, "amd64", got.Architecture)
+	require.Equal(t, "amd64", got.Config.Architecture)
 
 	none := mutate.AppendManifests(empty.Index,
 		mutate.IndexAddendum{Add: imageFor(t, "arm64"), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}}})
 	require.NoError(t, remote.WriteIndex(r.ref("web", "none"), none, r.auth()))
-	_, err = r.Config(t.Context(), "web", "none")
+	_, err = r.Look(t.Context(), "web", "none")
 	require.EqualError(t, err, "web:none is for linux/arm64/v8, and has no part for linux/amd64")
 
 	for _, repository := range []string{"web", "nowhere"} {
-		got, err = r.Config(t.Context(), repository, "absent")
+		got, err = r.Look(t.Context(), repository, "absent")
 		require.NoError(t, err)
-		require.Nil(t, got)
+		require.Nil(t, got.Config)
 	}
 	own, err := r.HasPolicy(t.Context(), "web")
 	require.NoError(t, err)
@@ -66,4 +67,16 @@ func imageFor(t *testing.T, architecture string) v1.Image {
 	img, err = mutate.ConfigFile(img, c)
 	require.NoError(t, err)
 	return img
+}
+
+// sizeOf is how many bytes a registry has of an image beside its manifest.
+func sizeOf(t *testing.T, img v1.Image) int64 {
+	t.Helper()
+	m, err := img.Manifest()
+	require.NoError(t, err)
+	size := m.Config.Size
+	for _, l := range m.Layers {
+		size += l.Size
+	}
+	return size
 }

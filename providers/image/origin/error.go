@@ -24,7 +24,10 @@ type Error struct {
 	Fix  string
 	// Credentials says that the lack of them, or of a permission, may be the cause.
 	Credentials bool
-	err         error
+	// Mistake says that the reference is: what it names is not there, or is nothing that
+	// could run. It is false of what another try may find.
+	Mistake bool
+	err     error
 }
 
 var _ error = (*Error)(nil)
@@ -36,7 +39,9 @@ func (e *Error) Hint() string { return e.Fix }
 
 func (e *Error) Unwrap() error { return e.err }
 
-func (p place) wrong(why, fix string) *Error { return &Error{From: p.from, Why: why, Fix: fix} }
+func (p place) wrong(why, fix string) *Error {
+	return &Error{From: p.from, Why: why, Fix: fix, Mistake: true}
+}
 
 // asked is what was asked of a registry. Without a puller no tags are looked up.
 type asked struct {
@@ -74,6 +79,7 @@ func explain(ctx context.Context, err error, a asked) error {
 			e.Fix = "check the name; the identity needs ecr:BatchGetImage and ecr:GetDownloadUrlForLayer, in another account by the repository's policy too"
 		}
 	case ok && refused.StatusCode == http.StatusNotFound:
+		e.Mistake = true
 		e.Why, e.Fix = "there is no such image in "+host, "check the name and the tag"
 		if has(refused, registry.NameUnknownErrorCode) {
 			e.Why, e.Fix = "there is no such repository in "+host, "check the name"

@@ -34,7 +34,7 @@ func openLocal(ctx context.Context, p place, digest string, want v1.Platform, o 
 	}
 	s, err := load(files, p, want, o)
 	if err == nil && digest != "" && s.Pin.Digest != digest {
-		err = p.wrong("it changed since the plan", "run apply again")
+		err = &Error{From: p.from, Why: "it changed since the plan", Fix: "run apply again"}
 	}
 	if err == nil && digest != "" && s.late != nil {
 		s.Image, err = s.late(ctx, o)

@@ -322,12 +322,13 @@ func TestResolve_saysWhatWentWrongAndWhatHelps(t *testing.T) {
 		before      func(http.ResponseWriter, *http.Request) bool
 		why, fix    string
 		credentials bool
+		mistake     bool
 	}{
-		"no such tag":                {from: "registry.test/web:1.27", why: "there is no such image in registry.test", fix: "tags there are: 1.28, 1, 2, latest"},
-		"no such digest":             {from: "registry.test/web@sha256:" + strings.Repeat("0", 64), why: "there is no such image in registry.test", fix: "check the name and the tag"},
-		"a tag like a file's name":   {from: "registry.test/web:v1.tar", why: "there is no such image in registry.test", fix: "tags there are: "},
-		"no such repository":         {from: "registry.test/api:1", why: "there is no such repository in registry.test", fix: "check the name"},
-		"tags are not for everybody": {from: "registry.test/web:9", before: answer(401, "UNAUTHORIZED", "/tags/"), why: "there is no such image", fix: "check the name and the tag"},
+		"no such tag":                {from: "registry.test/web:1.27", why: "there is no such image in registry.test", fix: "tags there are: 1.28, 1, 2, latest", mistake: true},
+		"no such digest":             {from: "registry.test/web@sha256:" + strings.Repeat("0", 64), why: "there is no such image in registry.test", fix: "check the name and the tag", mistake: true},
+		"a tag like a file's name":   {from: "registry.test/web:v1.tar", why: "there is no such image in registry.test", fix: "tags there are: ", mistake: true},
+		"no such repository":         {from: "registry.test/api:1", why: "there is no such repository in registry.test", fix: "check the name", mistake: true},
+		"tags are not for everybody": {from: "registry.test/web:9", before: answer(401, "UNAUTHORIZED", "/tags/"), why: "there is no such image", fix: "check the name and the tag", mistake: true},
 		"private":                    {from: "registry.test/web:1", before: answer(401, "UNAUTHORIZED", "/manifests/"), why: "registry.test does not let you read it: it is private, or there is no such repository", fix: "docker login registry.test", credentials: true},
 		"denied":                     {from: "ghcr.io/org/web:1", before: answer(403, "DENIED", "/manifests/"), why: "ghcr.io does not let you read it", fix: "docker login ghcr.io", credentials: true},
 		"another account": {from: "210987654321.dkr.ecr.us-east-1.amazonaws.com/web:1", before: answer(403, "DENIED", "/manifests/"),
@@ -335,7 +336,7 @@ func TestResolve_saysWhatWentWrongAndWhatHelps(t *testing.T) {
 		"Docker Hub's limit": {from: "nginx:1.27", before: answer(429, "TOOMANYREQUESTS", "/manifests/"), why: "Docker Hub's pull limit is reached", fix: "copy the same image from public.ecr.aws/docker/library/nginx:1.27"},
 		"another limit":      {from: "org/web", before: answer(429, "TOOMANYREQUESTS", "/manifests/"), why: "docker.io refuses more pulls for now", fix: "docker login docker.io"},
 		"out of order":       {from: "registry.test/web:1", before: answer(503, "UNAVAILABLE", "/manifests/"), why: "registry.test answered 503 Service Unavailable: UNAVAILABLE: the reason", fix: "try again later"},
-		"a chart":            {from: "registry.test/chart:1", why: "is not a container image but something of type application/vnd.cncf.helm.config.v1+json", fix: "name an image"},
+		"a chart":            {from: "registry.test/chart:1", why: "is not a container image but something of type application/vnd.cncf.helm.config.v1+json", fix: "name an image", mistake: true},
 		"schema 1": {from: "registry.test/web:old", before: func(w http.ResponseWriter, r *http.Request) bool {
 			if !strings.Contains(r.URL.Path, "/manifests/") {
 				return false
@@ -343,7 +344,7 @@ func TestResolve_saysWhatWentWrongAndWhatHelps(t *testing.T) {
 			w.Header().Set("Content-Type", string(types.DockerManifestSchema1Signed))
 			_, _ = io.WriteString(w, `{"schemaVersion":1}`)
 			return true
-		}, why: "schema 1", fix: "push it again"},
+		}, why: "schema 1", fix: "push it again", mistake: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHub(t)
@@ -361,6 +362,7 @@ func TestResolve_saysWhatWentWrongAndWhatHelps(t *testing.T) {
 			require.Contains(t, e.Why, tc.why)
 			require.Contains(t, e.Fix, tc.fix)
 			require.Equal(t, tc.credentials, e.Credentials)
+			require.Equal(t, tc.mistake, e.Mistake)
 		})
 	}
 }
