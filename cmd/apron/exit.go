@@ -11,6 +11,8 @@ import (
 	"github.com/apron-deploy/apron/providers/iam"
 	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/providers/image/origin"
+	"github.com/apron-deploy/apron/providers/image/push"
+	"github.com/apron-deploy/apron/providers/image/source"
 	"github.com/apron-deploy/apron/providers/jsonapi"
 	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/state"
@@ -102,6 +104,8 @@ func exitCodeOf(err error) int {
 		role       *iam.NotFoundError
 		from       *origin.Error
 		dockerfile *build.ParseError
+		made       *source.Error
+		registry   *push.Error
 		comment    *commentError
 		forum      *jsonapi.Error
 	)
@@ -115,12 +119,13 @@ func exitCodeOf(err error) int {
 		return exitFailed
 	case errors.As(err, &late) && late.DeadlineExceeded():
 		return exitTimeout
-	case errors.As(err, &bad), errors.As(err, &usage), errors.As(err, &dockerfile), errors.As(err, &role), errors.As(err, &comment):
+	case errors.As(err, &bad), errors.As(err, &usage), errors.As(err, &dockerfile), errors.As(err, &made), errors.As(err, &role), errors.As(err, &comment),
+		errors.As(err, &from) && from.Mistake:
 		return exitUsage
 	case errors.As(err, &unapproved):
 		return exitUnapproved
 	case errors.As(err, &account), errors.As(err, &api) && api.Credentials, errors.As(err, &from) && from.Credentials,
-		errors.As(err, &forum) && forum.Credentials():
+		errors.As(err, &registry) && registry.Credentials(), errors.As(err, &forum) && forum.Credentials():
 		return exitCredentials
 	case errors.As(err, &refused) && refused.Policy, errors.As(err, &policy) && policy.PolicyRefused():
 		return exitPolicy

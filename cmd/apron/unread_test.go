@@ -40,6 +40,8 @@ type gatekeeper struct {
 	// refuse says with which code a call is refused, by its operation and its body; "" lets
 	// it pass.
 	refuse atomic.Pointer[func(operation, body string) string]
+	// registry is the status that the registry answers everything with; 0 lets it pass.
+	registry atomic.Int64
 }
 
 func (g *gatekeeper) deny(of func(operation, body string) string) { g.refuse.Store(&of) }
@@ -65,8 +67,22 @@ func guarded(t *testing.T, w *world) *gatekeeper {
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(behind)
 		r.Out.Host = r.In.Host // which is signed
+	}, ModifyResponse: func(res *http.Response) error {
+		if !strings.HasSuffix(res.Request.Header.Get("X-Amz-Target"), ".GetAuthorizationToken") {
+			return nil
+		}
+		text, err := io.ReadAll(res.Body) // names the registry, which is behind the gate, too
+		text = bytes.ReplaceAll(text, []byte(behind.Host), []byte(res.Request.Host))
+		res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+		res.Header.Set("Content-Length", strconv.Itoa(len(text)))
+		return err
 	}, ErrorLog: log.New(io.Discard, "", 0)}
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if status := int(g.registry.Load()); status != 0 && strings.HasPrefix(r.URL.Path, "/v2/") {
+			rw.WriteHeader(status)
+			_, _ = io.WriteString(rw, `{"errors":[{"code":"DENIED","message":"not for you"}]}`)
+			return
+		}
 		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 		body, err := io.ReadAll(r.Body)
 		if err != nil {

@@ -71,10 +71,16 @@ func (e *Error) Hint() string {
 	switch {
 	case e.Code == "NAME_UNKNOWN":
 		return "the repository does not exist in this account and Region"
-	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
+	case e.Credentials():
 		return "pushing needs ecr:GetAuthorizationToken, BatchCheckLayerAvailability, InitiateLayerUpload, UploadLayerPart, CompleteLayerUpload, PutImage and BatchGetImage"
 	}
 	return ""
+}
+
+// Credentials reports whether the lack of them, or of a permission, is the cause. Newer ones
+// have been tried by then.
+func (e *Error) Credentials() bool {
+	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden
 }
 
 func (e *Error) taken() bool { return e.Code == "TAG_INVALID" || e.Status == http.StatusConflict }
@@ -248,7 +254,7 @@ func (c *client) do(ctx context.Context, r request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := c.send(ctx, r)
-	if e, ok := errors.AsType[*Error](err); ok && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
+	if e, ok := errors.AsType[*Error](err); ok && e.Credentials() {
 		if _, err := c.credentials(ctx, generation); err != nil {
 			return nil, err
 		}
