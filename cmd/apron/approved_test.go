@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apron-deploy/apron/manifest"
@@ -58,12 +56,6 @@ func (p *proposal) apply(t *testing.T, commit string, flags ...string) (int, str
 	code, out := p.run(t.Context(), append([]string{"apply", "--approved", "--no-verify"}, flags...)...)
 	require.NotContains(t, out, canary)
 	return code, out
-}
-
-// config is how AWS's own SDK reaches the sandbox.
-func (p *proposal) config() aws.Config {
-	info := p.Info()
-	return aws.Config{Region: info.Region, BaseEndpoint: aws.String(info.Endpoint()), Credentials: credentials.NewStaticCredentialsProvider(info.AccessKey, info.SecretKey, "")}
 }
 
 func (p *proposal) merged(commit string) {

@@ -277,6 +277,9 @@ func placed(d *manifest.Document, err error) error {
 	return e
 }
 
+// userAgent is how apron's calls are told from those of others.
+const userAgent = "apron"
+
 // configure decides where AWS is: all manifests of a run share one account and Region.
 func (s *session) configure(ctx context.Context) error {
 	region, account := s.a.region, ""
@@ -291,7 +294,7 @@ func (s *session) configure(ctx context.Context) error {
 			account = spec.Account
 		}
 	}
-	o := awsapi.Options{Region: region, Profile: s.a.profile, Guard: s.guard, UserAgent: "apron", Log: s.a.log}
+	o := awsapi.Options{Region: region, Profile: s.a.profile, Guard: s.guard, UserAgent: userAgent, Log: s.a.log}
 	if s.a.sandbox.on {
 		info, err := s.a.connect(ctx, s.specs[0].Dir, account, region)
 		if err != nil {

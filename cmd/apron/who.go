@@ -2,17 +2,23 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/apron-deploy/apron/providers/cloudtrail"
+	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/render"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
-// absent is said of a change that no event tells of. CloudTrail takes five minutes on
-// average, which nobody guarantees.
-// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/how-cloudtrail-works.html
+// absent is said of a change that no event tells of.
 const absent = "who changed it is not yet in CloudTrail, which takes some minutes, or was never logged there"
+
+// late is said of the events there are: a later change may be missing.
+func late(now time.Time) string {
+	return "calls since " + now.Add(-cloudtrail.Late).UTC().Format("2006-01-02 15:04 UTC") + " may be missing, which CloudTrail shows up to 15 minutes late"
+}
 
 // blamed is a view that says what somebody else has changed.
 type blamed interface {
@@ -33,34 +39,67 @@ func (s *session) explainWho(ctx context.Context, v blamed, f facts) {
 			v.Blame(text, render.Blame{Note: "who changed it is not asked of CloudTrail"})
 			continue
 		}
-		events, err := trail.Who(ctx, cloudtrail.Question{Address: addr, ID: f.live[addr].ID, Since: s.releasedAt(f)})
+		events, err := trail.Who(ctx, cloudtrail.Question{Address: addr, ID: f.live[addr].ID, Since: s.releasedAt(text, f)})
 		if err != nil {
 			s.a.warn("who changed what is live cannot be said: %v", interruptible(ctx, err))
 			return
 		}
 		b := render.Blame{}
 		for _, e := range events {
-			b.Events = append(b.Events, render.Event{Call: e.Name, Who: e.Who, At: e.At, From: e.From})
+			apron := strings.Contains(e.Agent, "app/"+userAgent)
+			if apron && s.within(f, e.At) {
+				continue
+			}
+			b.Events = append(b.Events, render.Event{Call: e.Name, Who: e.Who, At: e.At, From: e.From, Apron: apron})
 		}
-		if len(events) == 0 {
+		if b.Note = late(time.Now()); len(b.Events) == 0 {
 			b.Note = absent
 		}
 		v.Blame(text, b)
 	}
 }
 
-// releasedAt is when the last release that succeeded had ended, which is the first of them
-// where there are several; zero where one has none.
-func (s *session) releasedAt(f facts) time.Time {
-	var first time.Time
+// endOf is when a release had ended.
+func endOf(r release.Record) time.Time {
+	return r.StartedAt.Add(time.Duration(r.TookMS) * time.Millisecond)
+}
+
+// releasedAt is when the last release that succeeded and wanted a resource had ended. Of one
+// that none wanted it is the first of the last releases; zero where a service has none.
+func (s *session) releasedAt(address string, f facts) time.Time {
+	var last, first time.Time
+	none := false
 	for _, spec := range s.specs {
 		success := f.recent[spec.Service].Success
 		if success == nil {
-			return time.Time{}
+			none = true
+			continue
 		}
-		if at := success.StartedAt.Add(time.Duration(success.TookMS) * time.Millisecond); first.IsZero() || at.Before(first) {
+		at := endOf(*success)
+		if first.IsZero() || at.Before(first) {
 			first = at
 		}
+		if at.After(last) && slices.ContainsFunc(success.Resources, func(r release.Resource) bool { return r.Address == address }) {
+			last = at
+		}
+	}
+	switch {
+	case !last.IsZero():
+		return last
+	case none:
+		return time.Time{}
 	}
 	return first
+}
+
+// within reports whether one of the last releases was under way at a time. CloudTrail knows
+// it to the second, and so do records when they began.
+func (s *session) within(f facts, at time.Time) bool {
+	during := func(r release.Record) bool {
+		return !at.Before(r.StartedAt.Truncate(time.Second)) && !at.After(endOf(r).Add(time.Second))
+	}
+	return slices.ContainsFunc(s.specs, func(spec state.Spec) bool {
+		r := f.recent[spec.Service]
+		return r.Success != nil && during(*r.Success) || slices.ContainsFunc(r.Attempts, during)
+	})
 }

@@ -123,6 +123,12 @@ func (w *world) run(ctx context.Context, args ...string) (int, string) {
 	return code, out.String()
 }
 
+// config is how AWS's own SDK reaches the sandbox.
+func (w *world) config() aws.Config {
+	info := w.Info()
+	return aws.Config{Region: info.Region, BaseEndpoint: aws.String(info.Endpoint()), Credentials: credentials.NewStaticCredentialsProvider(info.AccessKey, info.SecretKey, "")}
+}
+
 // held keeps calls waiting by hold from now on; nil lets them pass.
 func (w *world) held(hold func(call string)) {
 	w.mu.Lock()

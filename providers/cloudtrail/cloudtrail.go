@@ -32,6 +32,11 @@ var _ api = (*sdk.Client)(nil)
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
 const global = "us-east-1"
 
+// Late is how long after a call its event may appear, as a rule: typically within 15
+// minutes, about 5 on average, and nobody guarantees either.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/how-cloudtrail-works.html
+const Late = 15 * time.Minute
+
 // Trail looks events up. A Trail asks one question after the other: LookupEvents takes two
 // a second.
 // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
@@ -60,6 +65,8 @@ type Event struct {
 	Who  string // ARN of the caller, or what CloudTrail knows instead
 	At   time.Time
 	From string // address, or the AWS service that called
+	// Agent is the program that called, in its own words.
+	Agent string
 }
 
 // writes are the calls that change resources of a type, as far as apron compares them.
@@ -121,6 +128,7 @@ type record struct {
 		InvokedBy string `json:"invokedBy"`
 	} `json:"userIdentity"`
 	SourceIPAddress   string `json:"sourceIPAddress"`
+	UserAgent         string `json:"userAgent"`
 	RequestParameters any    `json:"requestParameters"`
 }
 
@@ -135,7 +143,7 @@ func read(e types.Event, q Question) (Event, bool) {
 		return Event{}, false
 	}
 	return Event{Name: aws.ToString(e.EventName), Who: cmp.Or(r.UserIdentity.ARN, r.UserIdentity.InvokedBy, aws.ToString(e.Username), "unknown"),
-		At: aws.ToTime(e.EventTime), From: r.SourceIPAddress}, true
+		At: aws.ToTime(e.EventTime), From: r.SourceIPAddress, Agent: r.UserAgent}, true
 }
 
 // names reports whether the parameters of a call name the resource.

@@ -55,7 +55,7 @@ const webARN = "arn:aws:apprunner:us-east-1:123456789012:service/web/0123"
 
 func TestTrail_Who(t *testing.T) {
 	body := func(source, parameters, more string) string {
-		return fmt.Sprintf(`{"eventSource": %q, "userIdentity": {"arn": "arn:aws:iam::123456789012:user/ana"}, "sourceIPAddress": "192.0.2.7", "requestParameters": %s%s}`, source, parameters, more)
+		return fmt.Sprintf(`{"eventSource": %q, "userIdentity": {"arn": "arn:aws:iam::123456789012:user/ana"}, "sourceIPAddress": "192.0.2.7", "userAgent": "aws-cli/2", "requestParameters": %s%s}`, source, parameters, more)
 	}
 	h := &history{events: []types.Event{
 		event("UpdateService", 1, body("apprunner.amazonaws.com", `{"serviceArn": "`+webARN+`"}`, "")),
@@ -73,8 +73,8 @@ func TestTrail_Who(t *testing.T) {
 	got, err := trail.Who(t.Context(), Question{Address: state.Address{Target: "apprunner", Kind: "service", Name: "web"}, ID: webARN, Since: since})
 	require.NoError(t, err)
 	require.Equal(t, []Event{
-		{"UpdateService", "ana", time.Date(2026, 11, 27, 8, 6, 0, 0, time.UTC), ""},
-		{"UpdateService", "arn:aws:iam::123456789012:user/ana", time.Date(2026, 11, 27, 8, 1, 0, 0, time.UTC), "192.0.2.7"},
+		{"UpdateService", "ana", time.Date(2026, 11, 27, 8, 6, 0, 0, time.UTC), "", ""},
+		{"UpdateService", "arn:aws:iam::123456789012:user/ana", time.Date(2026, 11, 27, 8, 1, 0, 0, time.UTC), "192.0.2.7", "aws-cli/2"},
 	}, got)
 	require.Equal(t, since, *h.since)
 

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/fnv"
@@ -127,7 +128,7 @@ func (s *Server) assemble() (*world, error) {
 		return nil, err
 	}
 	trail, err := cloudtrail.New(cloudtrail.Options{
-		Store: st, Account: o.Account, Region: o.Region, Now: o.Clock.Now, Delay: o.Clock.Scale(cloudtrail.DefaultDelay),
+		Store: st, Account: o.Account, Region: o.Region, Now: o.Clock.Now, Delay: cmp.Or(o.TrailDelay, o.Clock.Scale(cloudtrail.DefaultDelay)),
 		UserARN: sts.UserArn(o.Account), Lost: lost,
 	})
 	if err != nil {

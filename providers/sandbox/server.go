@@ -53,6 +53,9 @@ type Options struct {
 	// Propagation is how long IAM takes to show changes of trust to others; see
 	// [iam.Options]. The clock's speed divides it.
 	Propagation time.Duration
+	// TrailDelay is how long after a call CloudTrail shows it, on Clock; default five minutes
+	// divided by the speed.
+	TrailDelay time.Duration
 	// Resolver is a name server, host:port, that is asked about custom domains which no
 	// hosted zone of the sandbox has; default none. /_apron/resolver changes it.
 	Resolver string

@@ -21,6 +21,8 @@ type Event struct {
 	Who  string    `json:"who"`  // ARN
 	At   time.Time `json:"at"`
 	From string    `json:"from,omitempty"` // address, or a service of AWS
+	// Apron says that a run of apron made the call, of which no release tells.
+	Apron bool `json:"apron,omitempty"`
 }
 
 // maxEvents is how many calls people are shown of a resource.
@@ -40,6 +42,9 @@ func (b *Blame) lines() []string {
 		line := fmt.Sprintf("%s by %s, %s", e.Call, e.Who, e.At.UTC().Format(whenFormat))
 		if e.From != "" {
 			line += ", from " + e.From
+		}
+		if e.Apron {
+			line += ", through apron"
 		}
 		lines = append(lines, line)
 	}

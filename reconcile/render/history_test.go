@@ -114,8 +114,8 @@ func TestPlan_saysWhatSomebodyElseDid(t *testing.T) {
 
 	at := time.Date(2026, 11, 27, 8, 30, 0, 0, time.UTC)
 	require.Equal(t, []string{"apprunner/service/web", "iam/role/web", "ssm/parameter//apron/web/KEY"}, v.Touched())
-	v.Blame("apprunner/service/web", Blame{Events: []Event{{"UpdateService", "arn:aws:iam::123456789012:user/bob", at, "192.0.2.7"}, {"UpdateService", "bo|b\x1b[0m", at, ""},
-		{"TagResource", "ana", at, ""}, {"TagResource", "ana", at, ""}}})
+	v.Blame("apprunner/service/web", Blame{Events: []Event{{"UpdateService", "arn:aws:iam::123456789012:user/bob", at, "192.0.2.7", true}, {"UpdateService", "bo|b\x1b[0m", at, "", false},
+		{"TagResource", "ana", at, "", false}, {"TagResource", "ana", at, "", false}}})
 	v.Blame("iam/role/web", Blame{Note: "not yet in CloudTrail"})
 	everyFormat(t, "who", v)
 }

@@ -139,7 +139,7 @@ func (s *Service) event(x wire.Exchange) event {
 	if err != nil {
 		host = x.Request.RemoteAddr
 	}
-	at := x.At.UTC().Truncate(time.Second)
+	at := s.o.Now().UTC().Truncate(time.Second) // when the request was completed
 	e := event{ID: wire.NewID(), Name: x.Operation, Source: x.Service + ".amazonaws.com", Time: at, AccessKeyID: x.Scope.AccessKey, Resources: resources(x.Service, parameters)}
 	record := map[string]any{
 		"eventVersion": "1.11", "eventID": e.ID, "eventName": e.Name, "eventSource": e.Source, "eventTime": at.Format(time.RFC3339),
