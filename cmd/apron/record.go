@@ -14,6 +14,7 @@ import (
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/providers/records"
+	"github.com/apron-deploy/apron/providers/secretsmanager"
 	"github.com/apron-deploy/apron/providers/ssm"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -214,11 +215,23 @@ func secretsOf(spec state.Spec, f facts) map[string]release.Secret {
 		case state.FromSSM:
 			s.Version = f.parameters[ref.Name].Version
 		case state.FromSecretsManager:
-			s.Version = f.secrets[ref.Name].Version
+			s.Version = versionOf(ref, f.secrets[ref.Name])
 		}
 		secrets[key] = s
 	}
 	return secrets
+}
+
+// versionOf is the version of a secret that a reference means: one that it names, one that
+// has a label, or the current one; empty where that is not known.
+func versionOf(ref state.SecretRef, secret secretsmanager.Reference) string {
+	switch {
+	case ref.Version != "":
+		return ref.Version
+	case ref.Stage != "":
+		return secret.Staged[ref.Stage]
+	}
+	return secret.Version
 }
 
 // unrecordedError says that no releases of a service are kept. The repository of an image

@@ -317,6 +317,9 @@ func moved(spec state.Spec, target release.Record, f facts) []state.Note {
 	var notes []state.Note
 	now := secretsOf(spec, f)
 	for _, key := range slices.Sorted(maps.Keys(now)) {
+		if spec.Secrets[key].Version != "" {
+			continue // one version never changes
+		}
 		was := target.Secrets[key].Version
 		is := now[key].Version
 		if addr, err := state.ParseAddress(now[key].Name); err == nil && now[key].Source == string(state.FromEnv) {

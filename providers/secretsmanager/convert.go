@@ -1,7 +1,6 @@
 package secretsmanager
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,10 +22,14 @@ func reference(out *sdk.DescribeSecretOutput) Reference {
 		Deleting:     out.DeletedDate != nil,
 	}
 	for version, stages := range out.VersionIdsToStages {
-		if slices.Contains(stages, "AWSCURRENT") {
-			ref.Version = version
+		for _, stage := range stages {
+			if ref.Staged == nil {
+				ref.Staged = map[string]string{}
+			}
+			ref.Staged[stage] = version
 		}
 	}
+	ref.Version = ref.Staged["AWSCURRENT"]
 	if key := aws.ToString(out.KmsKeyId); !strings.HasSuffix(key, "alias/aws/secretsmanager") {
 		ref.Key = key
 	}

@@ -48,7 +48,9 @@ type Reference struct {
 	// Version is the ID of the version that is read: the one staged AWSCURRENT. Empty if it
 	// is not known.
 	Version string
-	Exists  bool
+	// Staged are the IDs of the versions by their labels, AWSCURRENT among them.
+	Staged map[string]string
+	Exists bool
 	// Deleting says that the secret is marked for deletion, which makes it unreadable;
 	// Exists is then not set, and restoring it brings it back.
 	Deleting bool
