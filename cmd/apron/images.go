@@ -36,7 +36,9 @@ func (a *app) imagesCommand() *cobra.Command {
 		Short: "Delete images that apron pushed and nobody uses any more",
 		Long: "prune deletes images with a src- tag and no other that no service of this account and\n" +
 			"Region runs, that no release is kept of which could be rolled back to, and that nobody\n" +
-			"pulled or pushed for a while. It shows them first, and asks. What ECR's lifecycle rules delete by themselves needs no prune.",
+			"pulled or pushed for a while. What an index holds goes with it. It shows them first, says\n" +
+			"what it could not check, and asks. What ECR's lifecycle rules delete by themselves needs\n" +
+			"no prune. Where a release's record cannot be read, nothing goes.",
 		Example: "  apron images prune --unused 30 --keep 5",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if unused < 1 || keep < 0 {
@@ -59,6 +61,7 @@ type repositoryImages struct {
 	images   []ecr.Stored
 	deployed map[string][]string // digest → services
 	released map[string][]string // digest → releases whose record is kept: "web 42"
+	unread   []string            // releases whose record cannot be read
 }
 
 // repositories reads the repositories of the manifests, each once.
@@ -87,7 +90,7 @@ func (s *session) repositories(ctx context.Context, w wiring) ([]repositoryImage
 			r.images = append(r.images, i)
 		}
 		images = r.images
-		if r.released, err = released(ctx, w, name, tags); err != nil {
+		if r.released, r.unread, err = s.revertible(ctx, w, name, tags); err != nil {
 			return nil, err
 		}
 		for _, i := range images {
@@ -100,22 +103,28 @@ func (s *session) repositories(ctx context.Context, w wiring) ([]repositoryImage
 	return all, nil
 }
 
-// released says which releases an image can be rolled back to with.
-func released(ctx context.Context, w wiring, repository string, tags []string) (map[string][]string, error) {
-	kept, err := w.records.Tagged(ctx, repository, tags)
+// revertible says which releases an image can be rolled back to with, and of which that is
+// not known.
+func (s *session) revertible(ctx context.Context, w wiring, repository string, tags []string) (of map[string][]string, unread []string, err error) {
+	kept, damaged, err := w.records.Tagged(ctx, repository, tags)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	for _, d := range damaged {
+		service, number, _ := release.ParseTag(d.Tag)
+		unread = append(unread, fmt.Sprintf("%s %d", service, number))
+		s.a.warn("%s: the release record %s cannot be read: %v", ecr.Repository(repository), d.Tag, d.Err)
 	}
 	slices.SortFunc(kept, func(a, b release.Record) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Number, b.Number))
 	})
-	of := map[string][]string{}
+	of = map[string][]string{}
 	for _, k := range kept {
 		if d := k.Image.Digest; d != "" && k.Result == release.Succeeded && k.Kind != release.Destroy {
 			of[d] = append(of[d], fmt.Sprintf("%s %d", k.Service, k.Number))
 		}
 	}
-	return of, nil
+	return of, unread, nil
 }
 
 func prefixed(prefix string, all []string) []string {
@@ -181,49 +190,65 @@ func dash(s string) string {
 	return s
 }
 
-func (a *app) runPrune(ctx context.Context, o applyFlags, unused, keep int) error {
+func (a *app) runPrune(ctx context.Context, flags applyFlags, unused, keep int) error {
 	s, err := a.open(ctx, false)
 	if err != nil {
 		return err
 	}
-	w := s.wire(o)
+	w := s.wire(flags)
 	repositories, err := s.repositories(ctx, w)
 	if err != nil {
 		return interruptible(ctx, err)
 	}
 	p := &plan.Plan{}
 	for _, r := range repositories {
-		fates := ecr.Prune(r.images, ecr.PruneOptions{Unused: time.Duration(unused) * 24 * time.Hour, Keep: keep, Now: time.Now(), Deployed: r.deployed, Released: r.released})
+		p.Notes = append(p.Notes, state.Note{Target: ecr.Repository(r.name), Text: "not checked: " + unseen(s.cfg.Region)})
+		o := ecr.PruneOptions{Unused: time.Duration(unused) * 24 * time.Hour, Keep: keep, Now: time.Now(), Deployed: r.deployed, Released: r.released, Unread: r.unread}
+		fates := ecr.Prune(r.images, o)
 		for _, f := range fates {
 			addr := state.Address{Target: "ecr", Kind: "image", Name: r.name + "@" + shortDigest(f.Digest)}
 			if !f.Delete {
 				p.Notes = append(p.Notes, state.Note{Target: addr, Text: "stays: " + f.Why})
 				continue
 			}
-			have := state.Observed{Resource: state.Resource{Address: addr, Detail: stored{r.name, f.Stored}}, ID: f.Digest}
+			have := state.Observed{Resource: state.Resource{Address: addr, Detail: stored{r, f.Stored, o}}, ID: f.Digest}
+			along := ""
+			if f.Index {
+				along = ", with what it holds and nothing else needs"
+			}
 			p.Actions = append(p.Actions, plan.Action{ID: plan.ID("delete " + addr.String()), Op: plan.Delete, Target: addr, Have: have,
-				Reason: fmt.Sprintf("%s, %.1f MB, %s", strings.Join(f.Tags, " "), float64(f.Bytes)/1e6, f.Why)})
+				Reason: fmt.Sprintf("%s, %.1f MB, %s%s", strings.Join(f.Tags, " "), float64(f.Bytes)/1e6, f.Why, along)})
 		}
 	}
-	byIndex(p.Actions)
+	indexesFirst(p.Actions)
 	w.all = reconcile.Providers{pruner{w.registry}}
-	return s.execute(ctx, w, planned{plan: p, facts: facts{live: state.Live{}}, destroy: true}, o)
+	return s.execute(ctx, w, planned{plan: p, facts: facts{live: state.Live{}}, destroy: true}, flags)
+}
+
+// unseen is what a prune knows nothing of.
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageDetail.html
+func unseen(region string) string {
+	return fmt.Sprintf("which of these images App Runner runs outside of this account in %s, and what else has a use for them, such as ECS, EKS or Lambda: "+
+		"only their pulls are seen, which ECR notes up to a day late", region)
 }
 
 // stored is the detail of an image that is to go.
 type stored struct {
-	repository string
+	of repositoryImages
 	ecr.Stored
+	o ecr.PruneOptions
 }
 
-// byIndex makes what an index holds wait for the index.
-func byIndex(actions []plan.Action) {
-	slices.SortStableFunc(actions, func(a, b plan.Action) int {
-		return cmp.Compare(len(b.Have.Detail.(stored).Members), len(a.Have.Detail.(stored).Members))
-	})
+// indexesFirst makes all else of a repository wait for its indexes: what one of them holds ECR
+// does not delete.
+func indexesFirst(actions []plan.Action) {
 	for _, index := range actions {
+		of := index.Have.Detail.(stored)
+		if !of.Index {
+			continue
+		}
 		for i := range actions {
-			if slices.Contains(index.Have.Detail.(stored).Members, actions[i].Have.ID) {
+			if d := actions[i].Have.Detail.(stored); !d.Index && d.of.name == of.of.name {
 				actions[i].Needs = append(actions[i].Needs, index.ID)
 			}
 		}
@@ -241,7 +266,17 @@ func (pruner) Observe(context.Context, reconcile.Query) (state.Live, []state.Not
 	return nil, nil, nil
 }
 
-func (p pruner) Execute(ctx context.Context, a plan.Action, _ apply.Env) (state.Outcome, error) {
+func (p pruner) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
 	d := a.Have.Detail.(stored)
-	return state.Outcome{}, p.registry.Remove(ctx, d.repository, []string{d.Digest})
+	if !d.Index {
+		return state.Outcome{}, p.registry.Remove(ctx, d.of.name, []string{d.Digest})
+	}
+	along, err := p.registry.RemoveIndex(ctx, d.of.name, d.Digest, func(digest string) (ok, index bool) {
+		i := slices.IndexFunc(d.of.images, func(s ecr.Stored) bool { return s.Digest == digest })
+		return i >= 0 && d.o.Along(d.of.images[i]), i >= 0 && d.of.images[i].Index
+	})
+	for _, digest := range along {
+		env.Progress(apply.Progress{Line: "deleted with it: " + digest, Source: "ecr"})
+	}
+	return state.Outcome{}, err
 }

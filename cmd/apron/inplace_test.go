@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	ecrsdk "github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -19,12 +20,13 @@ import (
 
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/ecr"
+	"github.com/apron-deploy/apron/reconcile/release"
 )
 
 // library is a repository that others push to.
 type library struct {
 	t         *testing.T
-	w         *world
+	client    *ecrsdk.Client
 	host      string
 	auth      authn.Authenticator
 	name      string
@@ -36,12 +38,10 @@ func newLibrary(t *testing.T, w *world, repository string) *library {
 	info := w.Info()
 	cfg := aws.Config{Region: info.Region, BaseEndpoint: aws.String(info.Endpoint()),
 		Credentials: credentials.NewStaticCredentialsProvider(info.AccessKey, info.SecretKey, "")}
-	_, err := ecrsdk.NewFromConfig(cfg).CreateRepository(t.Context(), &ecrsdk.CreateRepositoryInput{RepositoryName: &repository})
-	require.NoError(t, err)
 	endpoint, user, password, err := ecr.New(cfg, awsapi.Identity{}).Registry(t.Context())
 	require.NoError(t, err)
 	_, host, _ := strings.Cut(endpoint, "://")
-	return &library{t, w, host, &authn.Basic{Username: user, Password: password}, repository,
+	return &library{t, ecrsdk.NewFromConfig(cfg), host, &authn.Basic{Username: user, Password: password}, repository,
 		sandboxAccount + ".dkr.ecr." + sandboxRegion + ".amazonaws.com/" + repository}
 }
 
@@ -83,6 +83,8 @@ func TestInPlace_isCheckedBeforeAnythingIsWritten(t *testing.T) {
 	c := newCheckout(t, small, built.tiny)
 	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
 	l := newLibrary(t, w, "base")
+	_, err := l.client.CreateRepository(t.Context(), &ecrsdk.CreateRepositoryInput{RepositoryName: &l.name})
+	require.NoError(t, err)
 	arm := l.push("arm", "arm64", nil)
 	l.index("none", arm, "arm64")
 	l.index("some", l.push("good", "amd64", nil), "amd64")
@@ -147,4 +149,23 @@ func TestInPlace_isCheckedBeforeAnythingIsWritten(t *testing.T) {
 	code, _ := w.run(t.Context(), "plan", "--no-verify")
 	require.Equal(t, exitOK, code)
 	require.NotContains(t, w.calls, "ecr GetAuthorizationToken")
+}
+
+// TestImages_sayWhichRecordsCannotBeRead has something else under the tag of a record.
+func TestImages_sayWhichRecordsCannotBeRead(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small, built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	code, out := w.run(t.Context(), "apply", "--yes")
+	require.Equal(t, exitOK, code, out)
+	l := newLibrary(t, w, "shop")
+	tag := release.Tag("shop", 1)
+	_, err := l.client.BatchDeleteImage(t.Context(), &ecrsdk.BatchDeleteImageInput{RepositoryName: &l.name, ImageIds: []types.ImageIdentifier{{ImageTag: &tag}}})
+	require.NoError(t, err)
+	l.push(tag, "amd64", nil)
+	for _, args := range [][]string{{"images"}, {"images", "prune", "--yes"}} {
+		code, out = w.run(t.Context(), args...)
+		require.Equal(t, exitOK, code, out)
+		require.Contains(t, out, "warning: ecr/repository/shop: the release record release-shop-000001 cannot be read: ")
+	}
 }

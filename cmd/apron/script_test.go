@@ -38,6 +38,8 @@ import (
 //	                         service NAME REPOSITORY
 //	byhand SERVICE CPU MEMORY
 //	                         change the size of a service by AWS's API
+//	index DIR ARCHIVE        write an OCI layout with an index of two platforms
+//	older DAYS               stop the sandbox, and make its images older
 func TestScripts(t *testing.T) {
 	runScripts(t, "testdata/script", map[string]string{"APRON_SANDBOX_ENGINE": storyEngine()})
 }
@@ -58,7 +60,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"apron": scriptApron, "http": scriptHTTP, "edit": scriptEdit, "shown": scriptShown,
 			"traffic": scriptTraffic, "up": scriptUp, "calm": scriptCalm, "given": scriptGiven,
-			"byhand": scriptByHand,
+			"byhand": scriptByHand, "index": scriptIndex, "older": scriptOlder,
 		},
 	})
 }

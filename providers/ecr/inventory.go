@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,8 +27,10 @@ type Stored struct {
 	// when never.
 	// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageDetail.html
 	PulledAt time.Time
-	// Members are the digests that an index holds.
-	Members []string
+	// Index says that it holds others. Which ones is not read until it goes: ECR notes that
+	// as a pull, so that whoever looks keeps it from ever being unused.
+	// https://github.com/aws/containers-roadmap/issues/2390
+	Index bool
 }
 
 // Inventory lists the images of a repository, newest first. A repository that is not
@@ -41,16 +44,12 @@ func (p *Provider) Inventory(ctx context.Context, repository string) ([]Stored, 
 			return nil, p.absent(repository, "describe images", err)
 		}
 		for _, d := range page.ImageDetails {
-			s := Stored{
+			media := aws.ToString(d.ImageManifestMediaType)
+			all = append(all, Stored{
 				Digest: aws.ToString(d.ImageDigest), Tags: slices.Sorted(slices.Values(d.ImageTags)), Bytes: aws.ToInt64(d.ImageSizeInBytes),
 				PushedAt: aws.ToTime(d.ImagePushedAt), PulledAt: aws.ToTime(d.LastRecordedPullTime),
-			}
-			if strings.Contains(aws.ToString(d.ImageManifestMediaType), "index") || strings.Contains(aws.ToString(d.ImageManifestMediaType), "manifest.list") {
-				if s.Members, err = p.members(ctx, repository, s.Digest); err != nil {
-					return nil, err
-				}
-			}
-			all = append(all, s)
+				Index: strings.Contains(media, "index") || strings.Contains(media, "manifest.list"),
+			})
 		}
 	}
 	slices.SortFunc(all, func(a, b Stored) int {
@@ -82,8 +81,8 @@ func (p *Provider) members(ctx context.Context, repository, digest string) ([]st
 	return members, nil
 }
 
-// Remove deletes images by their digests, with all their tags. Indexes go before what
-// they hold, which ECR would refuse to delete.
+// Remove deletes images by their digests, with all their tags. What an index holds goes after
+// it: ECR deletes nothing that one refers to.
 func (p *Provider) Remove(ctx context.Context, repository string, digests []string) error {
 	for batch := range slices.Chunk(digests, batchSize) {
 		ids := make([]types.ImageIdentifier, len(batch))
@@ -95,10 +94,56 @@ func (p *Provider) Remove(ctx context.Context, repository string, digests []stri
 			return fmt.Errorf("repository %q: delete images: %w", repository, awsapi.Explain(err))
 		}
 		for _, f := range out.Failures {
-			if f.FailureCode != types.ImageFailureCodeImageNotFound {
+			switch f.FailureCode {
+			case types.ImageFailureCodeImageNotFound:
+			case types.ImageFailureCodeImageReferencedByManifestList:
+				return &heldError{repository, aws.ToString(f.ImageId.ImageDigest), aws.ToString(f.FailureReason)}
+			default:
 				return fmt.Errorf("repository %q: delete image %s: %s", repository, aws.ToString(f.ImageId.ImageDigest), aws.ToString(f.FailureReason))
 			}
 		}
 	}
 	return nil
+}
+
+// heldError says that ECR keeps an image because an index refers to it.
+type heldError struct{ repository, digest, why string }
+
+var _ error = (*heldError)(nil)
+
+func (e *heldError) Error() string {
+	return fmt.Sprintf("repository %q: image %s stays while an index holds it: %s", e.repository, e.digest, e.why)
+}
+
+// RemoveIndex deletes an index, and then of what it holds all that may go and that no other
+// index holds; may also says which of that is an index itself. It returns the digests that
+// went with it.
+func (p *Provider) RemoveIndex(ctx context.Context, repository, digest string, may func(digest string) (ok, index bool)) (with []string, err error) {
+	members, err := p.members(ctx, repository, digest)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Remove(ctx, repository, []string{digest}); err != nil {
+		return nil, err
+	}
+	for _, m := range members {
+		ok, index := may(m)
+		if !ok {
+			continue
+		}
+		var more []string
+		if index {
+			more, err = p.RemoveIndex(ctx, repository, m, may)
+		} else {
+			err = p.Remove(ctx, repository, []string{m})
+		}
+		if held, kept := errors.AsType[*heldError](err); kept && held.digest == m {
+			continue
+		}
+		if err != nil {
+			return with, err
+		}
+		with = append(append(with, m), more...)
+	}
+	return with, nil
 }

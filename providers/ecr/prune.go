@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 // PruneOptions say what may go.
@@ -18,6 +20,8 @@ type PruneOptions struct {
 	Deployed map[string][]string
 	// Released are the digests that release records can be rolled back to, and which.
 	Released map[string][]string
+	// Unread are the releases whose record cannot be read: which image they need is not known.
+	Unread []string
 }
 
 // Fate is what becomes of one image.
@@ -27,16 +31,16 @@ type Fate struct {
 	Why    string // it stays, or goes
 }
 
-// builtPrefix begins the tag of every image that apron pushed.
-const builtPrefix = "src-"
+// builtTag is a tag that apron pushes images under: of what it built, or copied.
+var builtTag = pattern.Lazy(`^src-(?:[0-9a-f]{20}|[0-9a-f]{12})$`)
 
 // Prune decides what becomes of each image. Only what apron pushed goes, and of that only
 // what nothing names or runs: an image with a tag besides its src- tags stays, because a
-// release is not rubbish. What a kept index holds stays with it.
+// release is not rubbish. What an index holds was pushed with it, without a tag, and goes
+// with it: see [PruneOptions.Along].
 func Prune(images []Stored, o PruneOptions) []Fate {
 	fates := make([]Fate, len(images))
 	built := 0
-	held := map[string]bool{} // by an index that stays
 	for i, s := range images {
 		why := ""
 		if isBuilt(s) {
@@ -45,6 +49,8 @@ func Prune(images []Stored, o PruneOptions) []Fate {
 		switch used := latest(s.PushedAt, s.PulledAt); {
 		case len(o.Deployed[s.Digest]) > 0:
 			why = "runs as " + strings.Join(o.Deployed[s.Digest], ", ")
+		case len(s.Tags) == 0:
+			why = "has no tag, and goes only with an index that holds it"
 		case !isBuilt(s):
 			why = "was not pushed by apron"
 		case named(s) != "":
@@ -55,22 +61,20 @@ func Prune(images []Stored, o PruneOptions) []Fate {
 			why = fmt.Sprintf("is one of the newest %d", o.Keep)
 		case o.Now.Sub(used) < o.Unused:
 			why = "was used on " + used.UTC().Format(time.DateOnly)
+		case len(o.Unread) > 0:
+			why = fmt.Sprintf("may be what %s can be rolled back to: that record cannot be read", strings.Join(o.Unread, ", "))
 		}
 		fates[i] = Fate{Stored: s, Delete: why == "", Why: why}
 		if why == "" {
 			fates[i].Why = "not used since " + latest(s.PushedAt, s.PulledAt).UTC().Format(time.DateOnly)
-			continue
-		}
-		for _, m := range s.Members {
-			held[m] = true
-		}
-	}
-	for i := range fates {
-		if v := &fates[i]; v.Delete && held[v.Digest] {
-			v.Delete, v.Why = false, "belongs to an index that stays"
 		}
 	}
 	return fates
+}
+
+// Along reports whether an image may go with an index that holds it and goes.
+func (o PruneOptions) Along(s Stored) bool {
+	return len(s.Tags)+len(o.Deployed[s.Digest])+len(o.Released[s.Digest]) == 0 && o.Now.Sub(s.PulledAt) >= o.Unused
 }
 
 func latest(a, b time.Time) time.Time {
@@ -80,15 +84,13 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// isBuilt reports whether apron pushed an image: then it has a src- tag.
-func isBuilt(s Stored) bool {
-	return slices.ContainsFunc(s.Tags, func(t string) bool { return strings.HasPrefix(t, builtPrefix) })
-}
+// isBuilt reports whether apron pushed an image under a tag.
+func isBuilt(s Stored) bool { return slices.ContainsFunc(s.Tags, builtTag().MatchString) }
 
 // named is the first tag that is not a source's, or "".
 func named(s Stored) string {
 	for _, t := range s.Tags {
-		if !strings.HasPrefix(t, builtPrefix) {
+		if !builtTag().MatchString(t) {
 			return t
 		}
 	}

@@ -241,21 +241,21 @@ func (s *Store) Read(ctx context.Context, p Place, numbers []int) ([]release.Rec
 }
 
 // Tagged reads the records that some tags of a repository name, of whatever service; what
-// is no record's tag is left out.
-func (s *Store) Tagged(ctx context.Context, repository string, tags []string) ([]release.Record, error) {
+// is no record's tag is left out, and what cannot be read is told.
+func (s *Store) Tagged(ctx context.Context, repository string, tags []string) ([]release.Record, []Damage, error) {
 	var ids []tagged
 	for _, t := range tags {
 		if service, _, ok := release.ParseTag(t); ok {
 			ids = append(ids, tagged{Place{repository, service}, t})
 		}
 	}
-	found, _, err := s.get(ctx, ids)
+	found, bad, err := s.get(ctx, ids)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	records := make([]release.Record, len(found))
 	for i, r := range found {
 		records[i] = r.Record
 	}
-	return records, nil
+	return records, bad, nil
 }
