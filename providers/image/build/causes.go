@@ -22,7 +22,7 @@ var symptoms = []struct {
 }{
 	{pattern.Lazy(`(?i)permission denied.*(docker|podman)[^ ]*\.sock|permission denied while trying to connect`),
 		"this user may not talk to the daemon", always("add the user to the group docker and log in again, or use podman or buildah")},
-	{pattern.Lazy(`(?i)cannot connect to the docker daemon|is the docker daemon running|error during connect|cannot connect to podman`),
+	{pattern.Lazy(`(?i)cannot connect to the docker daemon|failed to connect to the docker api|is the docker daemon running|error during connect|cannot connect to podman`),
 		"the daemon does not answer", func(engine string) string {
 			if engine == "podman" {
 				return "start it: podman machine start; or, on Linux, unset CONTAINER_HOST"
