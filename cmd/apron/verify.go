@@ -20,7 +20,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: "verify looks at the image's platform and ports, the trust and the permissions of both\n" +
 			"roles, each secret, CPU and memory, the name, the quotas and the Region, and says of each\n" +
 			"whether it is as it must be, or why it was not checked. plan and apply do the same, but\n" +
-			"for what needs the image or a secret's value, and refuse what would fail.",
+			"for a secret's value and for an image that apron has pushed, and refuse what would fail.",
 		Example: "  apron verify\n  apron verify --read-secrets --run\n  apron verify -e production --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := b.check(); err != nil {
