@@ -72,11 +72,7 @@ func (a *app) single() (*manifest.Set, *manifest.Document, error) {
 	if len(set.Documents) != 1 {
 		return nil, nil, &usageError{err: fmt.Errorf("the manifests hold %d services, and this is about one: name it with --only", len(set.Documents)), command: "apron"}
 	}
-	d := &set.Documents[0]
-	if d.Spec.Image.Build == nil {
-		return nil, nil, &usageError{err: errors.New("the manifest builds no image"), command: "apron"}
-	}
-	return set, d, nil
+	return set, &set.Documents[0], nil
 }
 
 // builtImage is an image on this machine.
@@ -91,6 +87,9 @@ func (a *app) runBuild(ctx context.Context, o builderFlags, output string) error
 	set, d, err := a.single()
 	if err != nil {
 		return err
+	}
+	if d.Spec.Image.Build == nil {
+		return &usageError{err: errors.New("the manifest builds no image"), command: "apron build"}
 	}
 	img, tag, done, err := a.build(ctx, set, d, o)
 	if err != nil {

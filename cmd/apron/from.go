@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/providers/image"
@@ -68,6 +71,43 @@ func (s *session) pin(ctx context.Context, spec state.Spec) (*origin.Pin, error)
 		s.remark(spec, f)
 	}
 	return pin, refused.ErrorOrNil()
+}
+
+// runnable is what a service runs, for an engine of this machine: the image that its sources
+// make, or what image.from stands for now. It is read under ctx and until done is called. ref
+// names it for people.
+func (a *app) runnable(ctx context.Context, set *manifest.Set, d *manifest.Document, o builderFlags) (img v1.Image, ref string, done func(), err error) {
+	if d.Spec.Image.Build != nil {
+		built, tag, done, err := a.build(ctx, set, d, o)
+		if err != nil {
+			return nil, "", nil, err
+		}
+		if img, err = built.Archived(); err != nil {
+			done()
+			return nil, "", nil, err
+		}
+		return img, d.Spec.Image.Repository + ":" + tag, done, nil
+	}
+	spec := d.Spec
+	spec.Image.Whole = false // it is run on one platform
+	s := &session{a: a, set: set, specs: []state.Spec{spec}, guard: &awsapi.Guard{}}
+	if a.sandbox.on || origin.InECR(spec.Image.From) { // all others know nothing of AWS
+		if err := s.configure(ctx); err != nil {
+			return nil, "", nil, err
+		}
+	}
+	pin, err := s.pin(ctx, spec)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	from, err := origin.Open(ctx, pin, s.originOptions(spec))
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if img, err = from.Archived(); err != nil {
+		return nil, "", nil, errors.Join(err, from.Close())
+	}
+	return img, pin.Reference, func() { _ = from.Close() }, nil // it was only read
 }
 
 // imageOf is the image that a service wants: built, copied, or there already.

@@ -33,10 +33,10 @@ func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the container on this machine the way App Runner would",
-		Long: "run builds the image and starts it with the manifest's variables, secrets, PORT, CPU and\n" +
-			"memory, shows its output, and requests its health check as App Runner would. Ctrl-C\n" +
-			"ends it. Nothing is pushed or deployed. Secrets that are references are read from AWS, as\n" +
-			"are those that are not set on this machine.",
+		Long: "run builds the image, or takes the one that image.from names, and starts it with the\n" +
+			"manifest's variables, secrets, PORT, CPU and memory, shows its output, and requests its\n" +
+			"health check as App Runner would. Ctrl-C ends it. Nothing is pushed or deployed. Secrets\n" +
+			"that are references are read from AWS, as are those that are not set on this machine.",
 		Example: "  apron run\n  apron run --port 8001",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
@@ -73,22 +73,18 @@ func (a *app) runLocally(ctx context.Context, o builderFlags, port int) error {
 	if err != nil {
 		return err
 	}
-	img, tag, done, err := a.build(ctx, set, d, o)
+	img, ref, done, err := a.runnable(ctx, set, d, o)
 	if err != nil {
 		return err
 	}
 	defer done()
-	plain, err := img.Archived()
-	if err != nil {
-		return err
-	}
 	engine, end, err := a.engine(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
 	var lines sync.Mutex
-	spec := localSpec(d.Spec, plain, tag, env, inside, func(line string) {
+	spec := localSpec(d.Spec, img, ref, env, inside, func(line string) {
 		lines.Lock()
 		defer lines.Unlock()
 		fmt.Fprintln(a.out, line)
@@ -132,8 +128,8 @@ func (a *app) engine(ctx context.Context) (e runner.Engine, end func(), err erro
 }
 
 // localSpec is an instance as App Runner would start it.
-func localSpec(spec state.Spec, img v1.Image, tag string, env []string, port int, output func(string)) runner.Spec {
-	s := runner.Spec{ID: spec.Service, Image: img, Ref: spec.Image.Repository + ":" + tag, Env: env, Port: port, Output: output,
+func localSpec(spec state.Spec, img v1.Image, ref string, env []string, port int, output func(string)) runner.Spec {
+	s := runner.Spec{ID: spec.Service, Image: img, Ref: ref, Env: env, Port: port, Output: output,
 		CPUUnits: value(spec.CPU), MemoryMiB: value(spec.Memory)}
 	if spec.Command != nil {
 		s.Command = strings.Fields(*spec.Command)

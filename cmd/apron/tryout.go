@@ -16,15 +16,11 @@ import (
 // https://docs.aws.amazon.com/apprunner/latest/dg/develop.html
 const patienceWithStart = 5 * time.Minute
 
-// tryOut builds a service's image, starts it on this machine as App Runner would, and
+// tryOut builds a service's image or gets it, starts it on this machine as App Runner would, and
 // requests its health check until it passes, the container ends, or App Runner would have
 // given up.
 func (a *app) tryOut(ctx context.Context, set *manifest.Set, d *manifest.Document, o builderFlags) state.Check {
 	c := state.Check{Service: d.Spec.Service, Path: "run", Verdict: state.Unchecked}
-	if d.Spec.Image.Build == nil {
-		c.Text = "image.from is not run: apron runs what it builds"
-		return c
-	}
 	inside := defaultPort
 	if d.Spec.Port != nil {
 		inside = *d.Spec.Port
@@ -34,17 +30,12 @@ func (a *app) tryOut(ctx context.Context, set *manifest.Set, d *manifest.Documen
 		c.Text = err.Error()
 		return c
 	}
-	img, tag, done, err := a.build(ctx, set, d, o)
+	img, ref, done, err := a.runnable(ctx, set, d, o)
 	if err != nil {
-		c.Verdict, c.Text, c.Blame = state.Broken, "it cannot be built: "+err.Error(), state.BlameManifest
+		c.Verdict, c.Text, c.Blame = state.Broken, "there is nothing to start: "+err.Error(), state.BlameManifest
 		return c
 	}
 	defer done()
-	plain, err := img.Archived()
-	if err != nil {
-		c.Text = "it cannot be read where it was built: " + err.Error()
-		return c
-	}
 	engine, close, err := a.engine(ctx)
 	if err != nil {
 		c.Text = err.Error()
@@ -53,7 +44,7 @@ func (a *app) tryOut(ctx context.Context, set *manifest.Set, d *manifest.Documen
 	defer close()
 	var lines sync.Mutex
 	last := ""
-	i, err := engine.Start(ctx, localSpec(d.Spec, plain, tag, env, inside, func(line string) {
+	i, err := engine.Start(ctx, localSpec(d.Spec, img, ref, env, inside, func(line string) {
 		lines.Lock()
 		defer lines.Unlock()
 		last = line

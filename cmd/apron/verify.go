@@ -33,7 +33,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&o.adopt, "adopt", false, "a service of this name that apron did not make would be taken over")
 	f.BoolVar(&o.values, "read-secrets", false, "read the secrets, to see whether they have the keys that the manifest names; they are not shown")
-	f.BoolVar(&run, "run", false, "build the image, start it on this machine, and request its health path")
+	f.BoolVar(&run, "run", false, "build the image or take image.from, start it on this machine, and request its health path")
 	b.registerBuilder(a, cmd)
 	return cmd
 }

@@ -71,6 +71,22 @@ func TestResolve_answersAChallenge(t *testing.T) {
 	require.Equal(t, digest, resolve(t, h.host()+"/web:one", o).Digest)
 }
 
+func TestInECR(t *testing.T) {
+	for from, want := range map[string]bool{
+		"123456789012.dkr.ecr.us-east-1.amazonaws.com/shop:1":                                 true,
+		"docker://123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop":                          true,
+		"123456789012.dkr.ecr.us-east-1.amazonaws.com/shop@sha256:" + strings.Repeat("0", 64): true,
+		"public.ecr.aws/nginx/nginx:1":                                                        false,
+		"nginx":                                                                               false,
+		"./123456789012.dkr.ecr.us-east-1.amazonaws.com/shop":                                 false,
+		"oci:layout":   false,
+		"NO reference": false,
+		"":             false,
+	} {
+		require.Equal(t, want, origin.InECR(from), from)
+	}
+}
+
 func TestKeychain_logsInToECRInAnyAccount(t *testing.T) {
 	var asked []string
 	chain := origin.Keychain(func(_ context.Context, account, region string) (string, string, error) {

@@ -95,6 +95,15 @@ type Source struct {
 // Close lets go of files. The images cannot be read after it.
 func (s *Source) Close() error { return s.close() }
 
+// Archived is Image for use on this machine, where nothing need be compressed. It ends with
+// the source.
+func (s *Source) Archived() (v1.Image, error) {
+	if img, ok := s.Image.(*store.Image); ok {
+		return img.Archived()
+	}
+	return s.Image, nil
+}
+
 // Resolve pins what from stands for. Its errors are of type [*Error], but for the
 // context's own cause.
 func Resolve(ctx context.Context, from string, o Options) (*Pin, error) {

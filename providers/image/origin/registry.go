@@ -119,6 +119,17 @@ var _ authn.ContextKeychain = keychain{}
 // https://docs.aws.amazon.com/general/latest/gr/ecr.html
 var private = pattern.Lazy(`^([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)$`)
 
+// InECR reports whether a reference leads to a private repository of ECR, which is read with
+// credentials of AWS.
+func InECR(from string) bool {
+	p, err := parse(from)
+	if err != nil || p.local {
+		return false
+	}
+	ref, err := name.ParseReference(p.path)
+	return err == nil && private().MatchString(ref.Context().RegistryStr())
+}
+
 func (k keychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 	return k.ResolveContext(context.Background(), r)
 }
