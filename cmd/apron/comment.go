@@ -74,7 +74,7 @@ func (s *session) summarizePlan(p planned) error {
 	if err != nil {
 		return err
 	}
-	return s.a.summarize(s.view(p).Named(hide))
+	return s.a.summarize(s.public(p, hide))
 }
 
 // tellOn shows a plan in the one comment there is for it. A comment that says the same

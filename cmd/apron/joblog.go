@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -130,3 +131,7 @@ func (a *app) place(file string, line, column int) joblog.Place {
 	}
 	return at
 }
+
+// inRepository is a file by its place in the repository, or by its plain path where there is
+// none.
+func (a *app) inRepository(file string) string { return path.Clean(a.place(file, 0, 0).File) }

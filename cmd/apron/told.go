@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/apron-deploy/apron/reconcile/approval"
@@ -54,7 +54,7 @@ func (s *session) hiding() (func(string) string, error) {
 // tell is what a comment is to say of a plan, and of what it said before.
 func (s *session) tell(p planned, hide func(string) string, before *told) told {
 	f := s.fingerprint(p)
-	t := told{Approval: f.String(), Fingerprint: f.Named(hide), Plan: s.view(p).Named(hide).Displayed()}
+	t := told{Approval: f.String(), Fingerprint: f.Named(hide), Plan: s.public(p, hide).Displayed()}
 	if before != nil {
 		t.Since = &render.Since{}
 		t.Since.Added, t.Since.Changed, t.Since.Gone = t.Fingerprint.Since(before.Fingerprint)
@@ -62,16 +62,38 @@ func (s *session) tell(p planned, hide func(string) string, before *told) told {
 	return t
 }
 
+// public is the view of a plan for whoever may read the repository: its files are named by
+// their place there, wherever the run stands.
+func (s *session) public(p planned, hide func(string) string) *render.Plan {
+	v := s.view(p)
+	for i, file := range v.Header.Manifests {
+		v.Header.Manifests[i] = s.a.inRepository(file)
+	}
+	return v.Named(hide)
+}
+
 // same reports whether other says the same, whatever was said before.
 func (t told) same(other told) bool {
 	return t.Fingerprint.String() == other.Fingerprint.String() && t.Approval == other.Approval && t.Plan.Same(other.Plan)
 }
 
-// marker begins the comment of these manifests and this environment.
+// marker begins the comment of these manifests, this environment and these services, however
+// they are written and from wherever in the repository they are planned.
 func (s *session) marker() string {
+	files := slices.Clone(s.a.files)
+	if len(files) == 0 {
+		files = []string{"deploy.yaml"}
+	}
+	for i, f := range files {
+		files[i] = s.a.inRepository(f)
+	}
 	h := sha256.New()
-	for _, f := range append([]string{s.a.environment}, s.header(nil).Manifests...) {
-		fmt.Fprintf(h, "%d:%s", len(f), filepath.ToSlash(f))
+	for _, set := range [][]string{{s.a.environment}, files, s.a.only} {
+		set = slices.Compact(slices.Sorted(slices.Values(set)))
+		fmt.Fprintf(h, "%d:", len(set))
+		for _, text := range set {
+			fmt.Fprintf(h, "%d:%s", len(text), text)
+		}
 	}
 	return "<!-- apron:plan " + hex.EncodeToString(h.Sum(nil))[:32] + " "
 }
