@@ -55,9 +55,10 @@ func (j *ciJob) run(file, job string) (code int, out, summary string, outs map[s
 // once somebody gives its fingerprint; and drift becomes an issue.
 func TestExamples_githubActions(t *testing.T) {
 	t.Parallel()
-	j := newCIJob(t, "github-actions")
+	pinned := githubFiles(t)["action.yml"].Inputs["version"].Default
+	j := newCIJob(t, "github-actions", pinned)
 	hub := githubtest.New(t)
-	sum := exec.Command("go", "mod", "download", "-json", "github.com/apron-deploy/apron@v1.2.3")
+	sum := exec.Command("go", "mod", "download", "-json", "github.com/apron-deploy/apron@"+pinned)
 	for k, v := range j.vars {
 		sum.Env = append(sum.Env, k+"="+v)
 	}
@@ -66,7 +67,7 @@ func TestExamples_githubActions(t *testing.T) {
 	var module struct{ Sum string }
 	require.NoError(t, json.Unmarshal(described, &module))
 	maps.Copy(j.values, map[string]string{
-		"github.token": "apron[bot]", "vars.APRON_VERSION": "v1.2.3", "vars.APRON_SUM": module.Sum,
+		"github.token": "apron[bot]",
 		"vars.APRON_PLAN_ROLE": "arn:aws:iam::123456789012:role/plan", "vars.APRON_APPLY_ROLE": "arn:aws:iam::123456789012:role/apply", "vars.AWS_REGION": "us-east-1",
 	})
 	maps.Copy(j.vars, map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_API_URL": hub.URL, "GITHUB_WORKSPACE": j.dir})
@@ -79,11 +80,12 @@ func TestExamples_githubActions(t *testing.T) {
 	}
 
 	event("refs/pull/7/merge", "test-merge", "!"+fork)
-	j.values["vars.APRON_SUM"] = "h1:another"
+	const action = ".github/actions/apron/action.yml"
+	j.c.replace(action, `default: ""`, "default: h1:another")
 	code, out, _, _ := j.run("plan.yml", "plan")
 	require.Equal(t, 1, code, "an apron of another checksum is not installed: %s", out)
 	require.Contains(t, out, "h1:another was expected")
-	j.values["vars.APRON_SUM"] = module.Sum
+	j.c.replace(action, "h1:another", module.Sum)
 	code, out, _, outs := j.run("plan.yml", "plan")
 	require.Zero(t, code, out)
 	require.Len(t, hub.Comments(), 1)
@@ -91,7 +93,10 @@ func TestExamples_githubActions(t *testing.T) {
 	require.Equal(t, "true", outs["changes"])
 
 	event("refs/pull/7/merge", "test-merge", fork)
+	values := maps.Clone(j.values)
+	maps.DeleteFunc(j.values, func(name, _ string) bool { return strings.HasPrefix(name, "vars.") }) // which forks do not get
 	code, out, summary, _ := j.run("plan.yml", "fork")
+	j.values = values
 	require.Zero(t, code, out)
 	require.Contains(t, out, "service shop-production is valid")
 	require.Contains(t, summary, "**Plan:")
@@ -193,8 +198,9 @@ func TestExamples_githubActionsAskForLittle(t *testing.T) {
 	}, asks)
 }
 
-// gitlabJobs are the jobs of the example, with what they inherit.
-func gitlabJobs(t *testing.T) map[string]gitlabJob {
+// gitlabJobs are the jobs of the example, with what they inherit, and the version of apron that
+// they install.
+func gitlabJobs(t *testing.T) (map[string]gitlabJob, string) {
 	t.Helper()
 	var file map[string]any
 	yamltest.Read(t, filepath.Join(gitlabExample, ".gitlab-ci.yml"), &file)
@@ -221,14 +227,18 @@ func gitlabJobs(t *testing.T) map[string]gitlabJob {
 		}
 		return all
 	}
+	global, _ := file["variables"].(map[string]any)
+	require.NotNil(t, global, "the file has no variables of its own")
 	jobs := map[string]gitlabJob{}
 	for name, v := range file {
 		if job, ok := v.(map[string]any); ok && job["script"] != nil {
-			role, _ := get(name, "variables").(map[string]any)
-			jobs[name] = gitlabJob{append(lines(get(name, "before_script")), lines(job["script"])...), role, fmt.Sprint(job["rules"])}
+			variables := maps.Clone(global)
+			own, _ := get(name, "variables").(map[string]any)
+			maps.Copy(variables, own)
+			jobs[name] = gitlabJob{append(lines(get(name, "before_script")), lines(job["script"])...), variables, fmt.Sprint(job["rules"])}
 		}
 	}
-	return jobs
+	return jobs, fmt.Sprint(global["APRON_VERSION"])
 }
 
 type gitlabJob struct {
@@ -241,16 +251,23 @@ type gitlabJob struct {
 // of the merge and of a schedule.
 func TestExamples_gitlabCI(t *testing.T) {
 	t.Parallel()
-	j := newCIJob(t, "gitlab-ci")
+	jobs, pinned := gitlabJobs(t)
+	j := newCIJob(t, "gitlab-ci", pinned)
 	lab := gitlabtest.New(t)
 	maps.Copy(j.vars, lab.Variables("bot"))
-	maps.Copy(j.vars, map[string]string{"APRON_VERSION": "v1.2.3", "AWS_TOKEN": "a token", "CI_BUILDS_DIR": t.TempDir(),
+	maps.Copy(j.vars, map[string]string{"AWS_TOKEN": "a token", "CI_BUILDS_DIR": t.TempDir(),
 		"APRON_PLAN_ROLE": "arn:aws:iam::123456789012:role/plan", "APRON_APPLY_ROLE": "arn:aws:iam::123456789012:role/apply"})
-	jobs := gitlabJobs(t)
+	ours := j.vars
 	ran := map[string]bool{}
 	for _, name := range []string{"fork", "comment", "plan", "apply", "drift"} {
 		ran[name] = true
 		require.NotEqual(t, "<nil>", jobs[name].rules, name)
+		j.vars = maps.Clone(ours)
+		if name == "fork" { // whose project has none of these
+			for _, v := range []string{"AWS_TOKEN", "APRON_PLAN_ROLE", "APRON_APPLY_ROLE", "APRON_GITLAB_TOKEN"} {
+				delete(j.vars, v)
+			}
+		}
 		env := map[string]string{}
 		for k, v := range jobs[name].variables {
 			env[k] = os.Expand(fmt.Sprint(v), func(name string) string { return j.vars[name] })

@@ -157,10 +157,11 @@ func main() {
 }
 `
 
-// goProxy is a directory that Go downloads version v1.2.3 of apron from: the stand-in.
-func goProxy(t *testing.T) string {
+// goProxy is a directory that Go downloads one version of apron from: the stand-in.
+func goProxy(t *testing.T, version string) string {
 	t.Helper()
-	const module, version = "github.com/apron-deploy/apron", "v1.2.3"
+	const module = "github.com/apron-deploy/apron"
+	require.Regexp(t, `^v[0-9]+\.[0-9]+\.[0-9]+$`, version, "the example names no version of apron")
 	dir := t.TempDir()
 	at := filepath.Join(dir, filepath.FromSlash(module), "@v")
 	require.NoError(t, os.MkdirAll(at, 0o755))
@@ -181,8 +182,9 @@ func goProxy(t *testing.T) string {
 	return "file://" + dir
 }
 
-// newCIJob is a checkout of an example beside a service, and what its runner has.
-func newCIJob(t *testing.T, example string) *ciJob {
+// newCIJob is a checkout of an example beside a service, and what its runner has. It installs one
+// version of apron.
+func newCIJob(t *testing.T, example, version string) *ciJob {
 	t.Helper()
 	for _, tool := range []string{"bash", "sed", "go"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -201,7 +203,7 @@ func newCIJob(t *testing.T, example string) *ciJob {
 		j.vars[k] = v
 	}
 	temp := t.TempDir()
-	maps.Copy(j.vars, map[string]string{"APRON_UNDER_TEST": built.apron, "PATH": os.Getenv("PATH"), "GOPROXY": goProxy(t), "GONOSUMDB": "*", "GOTOOLCHAIN": "local",
+	maps.Copy(j.vars, map[string]string{"APRON_UNDER_TEST": built.apron, "PATH": os.Getenv("PATH"), "GOPROXY": goProxy(t, version), "GONOSUMDB": "*", "GOTOOLCHAIN": "local",
 		"GOMODCACHE": filepath.Join(temp, "mod"), "GOPATH": filepath.Join(temp, "go"), "GOFLAGS": "-modcacherw", "RUNNER_TEMP": temp})
 	return j
 }
