@@ -67,7 +67,7 @@ func TestExamples_githubActions(t *testing.T) {
 	var module struct{ Sum string }
 	require.NoError(t, json.Unmarshal(described, &module))
 	maps.Copy(j.values, map[string]string{
-		"github.token": "apron[bot]",
+		"github.token":         "apron[bot]",
 		"vars.APRON_PLAN_ROLE": "arn:aws:iam::123456789012:role/plan", "vars.APRON_APPLY_ROLE": "arn:aws:iam::123456789012:role/apply", "vars.AWS_REGION": "us-east-1",
 	})
 	maps.Copy(j.vars, map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_API_URL": hub.URL, "GITHUB_WORKSPACE": j.dir})

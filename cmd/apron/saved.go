@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,15 +19,22 @@ import (
 // savedPlan is a plan in a file: what people read, and what it is compared by. It holds
 // no secret value, and apron never executes it.
 type savedPlan struct {
-	FormatVersion string               `json:"format_version"`
-	Kind          string               `json:"kind"` // "saved plan"
-	Apron         string               `json:"apron"`
-	Approval      string               `json:"approval"` // the fingerprint as one text
-	Fingerprint   approval.Fingerprint `json:"fingerprint"`
-	Files         []string             `json:"files"` // as -f had them
-	Environment   string               `json:"environment"`
-	Flags         planFlags            `json:"flags"`
-	Plan          *render.Plan         `json:"plan"`
+	FormatVersion string `json:"format_version"`
+	Kind          string `json:"kind"` // "saved plan"
+	Apron         string `json:"apron"`
+	Approval      string `json:"approval"` // the fingerprint as one text
+	// Masked is Fingerprint as one text where that is another one than Approval: a secret whose
+	// value is a part of names, too, is masked in them.
+	Masked          string               `json:"masked,omitempty"`
+	Fingerprint     approval.Fingerprint `json:"fingerprint"`
+	Files           []string             `json:"files"` // as -f had them
+	Environment     string               `json:"environment"`
+	Only            []string             `json:"only,omitempty"`
+	EnvFiles        []string             `json:"env_files,omitempty"` // as --env-file had them
+	Region          string               `json:"region,omitempty"`    // of --region
+	AllowSecretArgs bool                 `json:"allow_secret_args,omitempty"`
+	Flags           planFlags            `json:"flags"`
+	Plan            *render.Plan         `json:"plan"`
 }
 
 const savedKind = "saved plan"
@@ -47,14 +55,17 @@ func (s *session) approvable(p planned) string {
 
 // save writes a plan into a file.
 func (s *session) save(file string, p planned, flags planFlags) error {
-	f := s.fingerprint(p)
-	v := savedPlan{FormatVersion: render.FormatVersion, Kind: savedKind, Apron: version(), Approval: f.String(), Fingerprint: f,
-		Files: s.a.files, Environment: s.a.environment, Flags: flags, Plan: s.view(p)}
+	f, hide := s.fingerprint(p), s.a.out.Redact
+	v := savedPlan{FormatVersion: render.FormatVersion, Kind: savedKind, Apron: version(), Approval: f.String(), Fingerprint: f.Named(hide),
+		Files: s.a.files, Environment: s.a.environment, Only: s.a.only, EnvFiles: s.a.envFiles, Region: s.a.region, AllowSecretArgs: s.a.allowSecretArgs,
+		Flags: flags, Plan: s.view(p).Named(hide)}
+	if masked := v.Fingerprint.String(); masked != v.Approval {
+		v.Masked = masked
+	}
 	var b bytes.Buffer
-	hiding := s.a.out.Onto(&b)
-	e := json.NewEncoder(hiding)
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
-	if err := errors.Join(e.Encode(v), hiding.Close()); err != nil {
+	if err := e.Encode(v); err != nil {
 		return err
 	}
 	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
@@ -84,7 +95,7 @@ func readSaved(file string) (savedPlan, error) {
 		return v, &savedError{file, "is not a plan that apron saved"}
 	case v.FormatVersion != render.FormatVersion:
 		return v, &savedError{file, fmt.Sprintf("is of version %q of the format; this apron reads %s", v.FormatVersion, render.FormatVersion)}
-	case v.Approval != v.Fingerprint.String():
+	case cmp.Or(v.Masked, v.Approval) != v.Fingerprint.String():
 		return v, &savedError{file, "was changed after it was saved: its fingerprint does not fit"}
 	}
 	return v, nil
@@ -138,12 +149,14 @@ func (a *app) approvalOf(args []string, text string, noReview bool, flags *planF
 	if err != nil {
 		return nil, err
 	}
-	if len(a.files) == 0 {
-		a.files = v.Files
+	for _, list := range []struct{ given, saved *[]string }{{&a.files, &v.Files}, {&a.only, &v.Only}, {&a.envFiles, &v.EnvFiles}} {
+		if len(*list.given) == 0 {
+			*list.given = *list.saved
+		}
 	}
-	if a.environment == "" {
-		a.environment = v.Environment
-	}
+	a.environment, a.region = cmp.Or(a.environment, v.Environment), cmp.Or(a.region, v.Region)
+	a.allowSecretArgs = a.allowSecretArgs || v.AllowSecretArgs
+	v.Flags.noVerify = flags.noVerify
 	*flags = v.Flags
 	return &approved{saved: &v, text: v.Approval}, nil
 }
@@ -163,13 +176,19 @@ func (s *session) check(ctx context.Context, ok *approved, p planned) error {
 		}
 		return &unapprovedError{why: "this plan is " + now.String() + ", and " + ok.text + " was approved; nothing was changed", fix: "look at the plan above, and approve that"}
 	}
-	err := approval.Check(ok.saved.Fingerprint, p.plan, s.id.Account, s.cfg.Region, p.desired, p.facts.live)
+	hide := s.a.out.Redact
+	agreed := ok.saved.Fingerprint.Unnamed(hide, p.plan, s.id.Account, s.cfg.Region, p.desired, p.facts.live)
+	err := approval.Check(agreed, p.plan, s.id.Account, s.cfg.Region, p.desired, p.facts.live)
 	different, is := errors.AsType[*approval.DifferentError](err)
 	if !is {
 		return err
 	}
 	if different.Scope == "" {
-		d := render.NewDifference(ok.saved.Plan, s.view(p), slices.Concat(different.New, different.Changed, different.Missing))
+		ids := slices.Concat(different.New, different.Changed, different.Missing)
+		for i := range ids {
+			ids[i] = hide(ids[i])
+		}
+		d := render.NewDifference(ok.saved.Plan.Named(hide), s.view(p).Named(hide), ids)
 		if err := render.Write(s.a.err, d, render.Options{Color: s.a.colorErr}); err != nil {
 			return err
 		}
