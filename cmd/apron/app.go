@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/apron-deploy/apron/providers/sandbox"
@@ -65,7 +66,8 @@ type app struct {
 	helper     bool // the program was called as a credential helper
 	wrote      bool // something, to stdout
 	command    string
-	summarized bool // the summary of the step has been written
+	flags      *pflag.FlagSet // of the command
+	summarized bool           // the summary of the step has been written
 }
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {
@@ -123,7 +125,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 
 // prepare checks the global flags once they are read.
 func (a *app) prepare(cmd *cobra.Command) error {
-	a.command = cmd.Name()
+	a.command, a.flags = cmd.Name(), cmd.Flags()
 	const speed = "APRON_SANDBOX_SPEED"
 	if v := a.fallback(speed, ""); v != "" && !cmd.Flags().Changed("sandbox-speed") {
 		var err error

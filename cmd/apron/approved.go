@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/apron-deploy/apron/reconcile/approval"
 	"github.com/apron-deploy/apron/reconcile/pattern"
 	"github.com/apron-deploy/apron/reconcile/render"
@@ -175,19 +177,35 @@ func (s *session) explainRefusal(e evidence, p planned, hide func(string) string
 	return render.Write(s.a.err, d, render.Options{Color: s.a.colorErr})
 }
 
-// sameFlags are the flags that make another run plan the same.
+// unlikeFlags are those that another run of the same plan is not given: what stands for the
+// approval itself, and how the run is shown.
+var unlikeFlags = []string{"approved", "no-review", "yes", "format", "json", "no-color", "debug"}
+
+// sameFlags are the flags of this run that another one needs, so that it plans and does the
+// same.
 func (s *session) sameFlags() string {
 	var b strings.Builder
-	add := func(flag string, values ...string) {
+	s.a.flags.Visit(func(f *pflag.Flag) {
+		name := "--" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand
+		}
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
 		for _, v := range values {
-			if v != "" {
-				b.WriteString(" " + flag + " " + shellWord(v))
+			switch {
+			case slices.Contains(unlikeFlags, f.Name):
+			case f.NoOptDefVal == v:
+				b.WriteString(" " + name)
+			case f.NoOptDefVal != "":
+				b.WriteString(" " + name + "=" + shellWord(v))
+			default:
+				b.WriteString(" " + name + " " + shellWord(v))
 			}
 		}
-	}
-	add("-f", s.a.files...)
-	add("-e", s.a.environment)
-	add("--only", s.a.only...)
+	})
 	return b.String()
 }
 

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/base64"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,7 +148,7 @@ func TestApplyApproved(t *testing.T) {
 		require.Equal(t, exitUnapproved, code, "%s: %s", name, out)
 		require.Contains(t, out, tc.says, name)
 		require.Contains(t, out, "nothing was changed", name)
-		require.Regexp(t, `apron apply -f \S+ --approved=apron-[0-9a-f]{32}`, out, name)
+		require.Regexp(t, `apron apply -f \S+ --no-verify --sandbox --approved=apron-[0-9a-f]{32}`, out, name)
 	}
 	p.fresh(t)
 	p.hub.Add(p.bot, body)
@@ -263,4 +265,39 @@ func FuzzTold(f *testing.F) {
 		_, want, _ := strings.Cut(again, "\n")
 		require.Equal(t, strings.TrimSpace(want), strings.TrimSpace(text))
 	})
+}
+
+// TestApplyApproved_saysHowToGoOn: the command that a refusal prints carries out the plan that
+// it was refused with, whatever that took.
+func TestApplyApproved_saysHowToGoOn(t *testing.T) {
+	t.Parallel()
+	p := newProposal(t, small+"permissions: [\"s3:* *\"]\nenv: {LEVEL: \"${LEVEL}\"}\n---\n"+strings.Replace(small, "service: shop", "service: bill", 1))
+	vars := filepath.Join(p.c.dir, "it's vars")
+	p.c.write("it's vars", "LEVEL=debug\nKEY="+canary+"-value\n")
+	given := []string{"--replace", "--resume", "--adopt", "--allow-wildcard", "--no-cache=false", "--parallelism", "3", "--lock-timeout", "1s",
+		"--only", "shop", "--env-file", vars, "--region", sandboxRegion}
+	code, out := p.apply(t, "merge-1", append(given, "--debug")...)
+	require.Equal(t, exitUnapproved, code, out)
+	_, rest, found := strings.Cut(out, "has required reviewers: apron ")
+	require.True(t, found, out)
+	line, _, _ := strings.Cut(rest, "\n")
+	again, err := exec.Command("sh", "-c", "printf '%s\\n' "+line).Output() // as a shell takes it apart
+	require.NoError(t, err)
+	args := strings.Split(strings.TrimSuffix(string(again), "\n"), "\n")
+	for _, flag := range []string{"--no-verify", "--sandbox", "--no-cache=false"} {
+		require.Contains(t, args, flag)
+	}
+	for _, flag := range []string{"--debug", "--approved"} {
+		require.NotContains(t, args, flag)
+	}
+	for i := 0; i+1 < len(given); i++ {
+		if strings.HasPrefix(given[i], "--") && !strings.HasPrefix(given[i+1], "--") {
+			require.Contains(t, line, given[i]+" "+shellWord(given[i+1]))
+		}
+	}
+	require.Contains(t, line, " -f "+filepath.Join(p.c.dir, "deploy.yaml"))
+	at := slices.Index(args, "-f") // which the world adds itself
+	code, out = p.run(t.Context(), slices.Delete(args, at, at+2)...)
+	require.Equal(t, exitOK, code, out)
+	require.Contains(t, p.inventory(), "service RUNNING shop")
 }

@@ -48,7 +48,7 @@ func TestStory_fromPullRequestToProduction(t *testing.T) {
 	_, errOut := c.apron(exitUnapproved, "apply", "--approved", "--sandbox")
 	require.Contains(t, errOut, "cpu:    256 → 512")
 	require.Contains(t, errOut, "cpu:    1024 → 512")
-	require.Regexp(t, `apron apply --approved=apron-[0-9a-f]{32}`, errOut)
+	require.Regexp(t, `apron apply --sandbox --approved=apron-[0-9a-f]{32}`, errOut)
 	require.NotEqual(t, shown, hub.Comments()[0].Body)
 	c.apron(exitUnapproved, "apply", "--approved", "--sandbox")
 	hub.Review("bob", "APPROVED")
