@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/sandbox"
 	"github.com/apron-deploy/apron/providers/sandbox/runner"
 	"github.com/apron-deploy/apron/reconcile/render"
@@ -60,6 +61,8 @@ type app struct {
 	allowSecretArgs bool
 	resolver        string // a name server, as host:port, instead of those of the zones
 	sandbox         sandboxFlags
+	// set is what was loaded last, as far as it is sound.
+	set *manifest.Set
 	// unwritten are files that are read though they are not written yet, by name.
 	unwritten  map[string][]byte
 	quiet      bool // loading tells nothing but errors

@@ -95,9 +95,9 @@ func (s *session) evidence(ctx context.Context) (evidence, error) {
 		return e, err
 	}
 	for _, c := range e.comments {
-		if t, found := s.marked(c.Body); found {
+		if t, found := s.a.marked(c.Body); found {
 			e.told = append(e.told, t)
-			e.request.Comments = append(e.request.Comments, approval.Comment{Own: c.Own, Kept: c.Kept, Whole: t != nil && s.intact(*t, c.Body, e.room()), At: c.At})
+			e.request.Comments = append(e.request.Comments, approval.Comment{Own: c.Own, Kept: c.Kept, Whole: t != nil && len(t.Failed) == 0 && s.a.intact(*t, c.Body, e.room()), At: c.At})
 		}
 	}
 	return e, nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/github/githubtest"
 	"github.com/apron-deploy/apron/providers/sandbox"
 	"github.com/apron-deploy/apron/reconcile/render"
@@ -244,23 +242,25 @@ func TestShellWord(t *testing.T) {
 
 // FuzzTold: no marker, whoever wrote it, does more than be refused.
 func FuzzTold(f *testing.F) {
-	s := &session{a: newApp(nil, new(bytes.Buffer), new(bytes.Buffer)), set: &manifest.Set{}}
-	s.a.lookup = os.LookupEnv
+	a := newApp(nil, new(bytes.Buffer), new(bytes.Buffer))
 	v := &render.Plan{FormatVersion: render.FormatVersion}
-	good, err := s.compose(told{Approval: "apron-1", Plan: v}, 65536)
+	good, err := a.compose(told{Approval: "apron-1", Plan: v}, 65536)
 	require.NoError(f, err)
 	f.Add(good)
-	f.Add(s.marker() + "cut -->\nx")
-	f.Add(s.marker() + base64.RawStdEncoding.EncodeToString([]byte("\x1f\x8b")) + " -->")
+	failed, err := a.compose(told{Approval: "apron-1", Plan: v, Failed: []render.Problem{{Why: "x"}}}, 65536)
+	require.NoError(f, err)
+	f.Add(failed)
+	f.Add(a.marker() + "cut -->\nx")
+	f.Add(a.marker() + base64.RawStdEncoding.EncodeToString([]byte("\x1f\x8b")) + " -->")
 	f.Add("x" + good)
 	f.Fuzz(func(t *testing.T, body string) {
-		got, found := s.marked(body)
-		require.Equal(t, strings.HasPrefix(body, s.marker()), found)
-		if got == nil || !s.intact(*got, body, 65536) {
+		got, found := a.marked(body)
+		require.Equal(t, strings.HasPrefix(body, a.marker()), found)
+		if got == nil || !a.intact(*got, body, 65536) {
 			return
 		}
 		_, text, _ := strings.Cut(strings.ReplaceAll(body, "\r\n", "\n"), "\n")
-		again, err := s.compose(*got, 65536)
+		again, err := a.compose(*got, 65536)
 		require.NoError(t, err)
 		_, want, _ := strings.Cut(again, "\n")
 		require.Equal(t, strings.TrimSpace(want), strings.TrimSpace(text))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/apron-deploy/apron/providers/github"
 	"github.com/apron-deploy/apron/reconcile/pattern"
+	"github.com/apron-deploy/apron/reconcile/render"
 )
 
 // commentError says that a run is not one that a flag is for.
@@ -60,7 +61,7 @@ func (s *session) comment(ctx context.Context, p planned) error {
 	case err != nil:
 		return err
 	}
-	text, err := s.compose(s.tell(p, hide, nil), github.MaxComment)
+	text, err := s.a.compose(s.tell(p, hide, nil), github.MaxComment)
 	if err != nil {
 		return err
 	}
@@ -94,16 +95,16 @@ func (s *session) tellOn(ctx context.Context, f forum, p planned, hide func(stri
 		return t
 	}
 	for _, r := range remarks {
-		if was, found := s.marked(r.body); found && r.own {
+		if was, found := s.a.marked(r.body); found && r.own {
 			id, before = r.id, was
-			if now := tell(nil); r.kept && was != nil && was.same(now) && s.intact(*was, r.body, f.room()) {
+			if now := tell(nil); r.kept && was != nil && was.same(now) && s.a.intact(*was, r.body, f.room()) {
 				s.a.say("The plan is shown in %s, as before", r.url)
 				return nil
 			}
 			break
 		}
 	}
-	text, err := s.compose(tell(before), f.room())
+	text, err := s.a.compose(tell(before), f.room())
 	if err != nil {
 		return err
 	}
@@ -112,5 +113,57 @@ func (s *session) tellOn(ctx context.Context, f forum, p planned, hide func(stri
 		return err
 	}
 	s.a.say("The plan is shown in %s", url)
+	return nil
+}
+
+// unplanned passes on why there is no plan, and has the comment that shows an older one say so:
+// where there is none, nothing is out of date. The run ends with err, whatever becomes of that.
+func (a *app) unplanned(ctx context.Context, comment bool, err error) error {
+	if !comment || ctx.Err() != nil {
+		return err
+	}
+	if failed := a.tellUnplanned(ctx, err); failed != nil {
+		a.warn("that there is no plan is not said in a comment: %v", interruptible(ctx, failed))
+	}
+	return err
+}
+
+func (a *app) tellUnplanned(ctx context.Context, why error) error {
+	hide, err := a.hiding(a.set, a.set.Files)
+	if err != nil {
+		return err
+	}
+	f, err := a.forum()
+	if err != nil {
+		return err
+	}
+	remarks, err := f.remarks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range remarks {
+		was, found := a.marked(r.body)
+		if !found || !r.own {
+			continue
+		}
+		now := told{}
+		if was != nil {
+			now = *was
+		}
+		now.Failed = render.Problems(why, hide)
+		if r.kept && was != nil && was.same(now) && a.intact(*was, r.body, f.room()) {
+			a.say("The comment %s says so already", r.url)
+			return nil
+		}
+		text, err := a.compose(now, f.room())
+		if err != nil {
+			return err
+		}
+		url, err := f.put(ctx, r.id, text)
+		if err == nil {
+			a.say("The comment %s says that there is no plan", url)
+		}
+		return err
+	}
 	return nil
 }

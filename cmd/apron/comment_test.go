@@ -109,3 +109,79 @@ func TestPlan_commentOnGitLab(t *testing.T) {
 	require.Equal(t, exitUsage, code, out)
 	require.Contains(t, out, "no merge request")
 }
+
+// TestPlan_commentOfWhatCannotBePlanned: no comment goes on showing a plan of an older commit,
+// as if it were that of the manifest that has become wrong.
+func TestPlan_commentOfWhatCannotBePlanned(t *testing.T) {
+	t.Parallel()
+	p := newProposal(t, small+"env: {HOST: \"${HOST}\"}\n")
+	broken := func(says ...string) string {
+		t.Helper()
+		delete(p.vars, "GITHUB_SHA")
+		p.vars["GITHUB_REF"] = "refs/pull/7/merge"
+		code, out := p.run(t.Context(), "plan", "--comment", "--no-verify")
+		require.Equal(t, exitUsage, code, out)
+		for _, s := range says {
+			require.Contains(t, out, s)
+		}
+		return out
+	}
+	good, err := os.ReadFile(filepath.Join(p.c.dir, "deploy.yaml"))
+	require.NoError(t, err)
+	p.replace("deploy.yaml", "cpu: 256", "cpu: 257")
+	broken("is not a size")
+	require.Empty(t, p.hub.Comments(), "there is nothing that is out of date")
+	p.c.write("deploy.yaml", string(good))
+	p.plan(t)
+	shown := p.hub.Comments()[0].Body
+	p.hub.Review("bob", "APPROVED")
+
+	p.c.write("deploy.yaml", strings.Replace(string(good), "cpu: 256", "cpu: \"257 ${HOST} ${KEY} <!-- `x` -->\"", 1))
+	broken("The comment https://github.com/o/r/pull/7#issuecomment-1 says that there is no plan")
+	require.Len(t, p.hub.Comments(), 1)
+	body := p.hub.Comments()[0].Body
+	_, text, _ := strings.Cut(body, "\n")
+	require.Contains(t, text, "The plan could not be made at this commit. This comment approves nothing")
+	require.Contains(t, text, "deploy.yaml:6:6")
+	require.Contains(t, text, `<!-- \x60x\x60 -->`, "code stays code")
+	require.NotContains(t, text, "apron-1-2-50", "what it showed before is out of date")
+	for _, not := range []string{"4711", canary, "Fingerprint"} {
+		require.NotContains(t, text, not)
+	}
+	broken("says so already")
+	require.Equal(t, body, p.hub.Comments()[0].Body)
+	p.c.write("deploy.yaml", string(good))
+	p.hub.Merge("merge-1", 7)
+	p.hub.Review("bob", "APPROVED")
+	for _, try := range []string{body, shown[:strings.IndexByte(shown, '\n')] + "\n" + text, body[:strings.IndexByte(body, '\n')] + shown[strings.IndexByte(shown, '\n'):]} {
+		p.fresh(t)
+		p.hub.Add(p.bot, try)
+		p.hub.Review("bob", "APPROVED")
+		p.hub.Merge("merge-1", 7)
+		code, out := p.apply(t, "merge-1")
+		require.Equal(t, exitUnapproved, code, out)
+		require.Contains(t, out, "the comment that shows the plan")
+	}
+
+	// What comes next is compared with the last plan.
+	p.fresh(t)
+	p.plan(t)
+	p.replace("deploy.yaml", "cpu: 256", "cpu: 257")
+	broken()
+	p.replace("deploy.yaml", "cpu: 257", "cpu: 512")
+	p.replace("deploy.yaml", "memory: 512", "memory: 1024")
+	p.plan(t)
+	body = p.hub.Comments()[0].Body
+	require.Contains(t, body, "- not as before: `create apprunner/service/shop`")
+	require.Contains(t, body, "Fingerprint: ")
+	require.Contains(t, p.plan(t), "as before")
+
+	// Nor does one whose file is gone, or that GitHub does not let be edited; the exit code is
+	// that of the manifest.
+	p.hub.Fail(502, 502, 502, 502)
+	require.NoError(t, os.Remove(filepath.Join(p.c.dir, "deploy.yaml")))
+	broken("apron: warning: that there is no plan is not said in a comment")
+	require.Equal(t, body, p.hub.Comments()[0].Body)
+	broken("there is no such file")
+	require.Contains(t, p.hub.Comments()[0].Body, "there is no such file")
+}

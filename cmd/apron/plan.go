@@ -70,7 +70,7 @@ func (a *app) planCommand() *cobra.Command {
 func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bool, explain, out string) error {
 	s, err := a.openEach(ctx, true)
 	if err != nil {
-		return err
+		return a.unplanned(ctx, comment, err)
 	}
 	w := s.wire(applyFlags{})
 	asking, stop := context.WithCancel(ctx)
@@ -84,7 +84,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 		return s.plan(f, flags.options(), false, everything)
 	})
 	if err != nil {
-		return err
+		return a.unplanned(ctx, comment, err)
 	}
 	p.wrong = s.verified(ctx, w, p, flags)
 	p.left, p.asked = orphans(w), true

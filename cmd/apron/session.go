@@ -80,6 +80,7 @@ func (a *app) loadEach() (*manifest.Set, error) {
 		AllowSecretArgs: a.allowSecretArgs,
 		ReadFile:        a.readFile,
 	})
+	a.set = set
 	a.out.Hide(manifest.Redactions(set)...)
 	a.err.Hide(manifest.Redactions(set)...)
 	if !a.quiet {

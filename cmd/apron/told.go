@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/reconcile/approval"
 	"github.com/apron-deploy/apron/reconcile/render"
 )
@@ -25,6 +26,9 @@ type told struct {
 	Fingerprint approval.Fingerprint `json:"fingerprint"`
 	Since       *render.Since        `json:"since,omitempty"`
 	Plan        *render.Plan         `json:"plan"`
+	// Failed is why there is no plan of the newest commit: then the rest is the last that there
+	// was, for the next to be compared with.
+	Failed []render.Problem `json:"failed,omitempty"`
 }
 
 // toldMax is the longest that a marker may unfold to, in bytes.
@@ -33,22 +37,30 @@ const toldMax = 8 << 20
 // hiding is what puts the names of variables in the place of what the manifests took from
 // the environment and from env files, unless they hold the same text themselves, and hides secrets.
 func (s *session) hiding() (func(string) string, error) {
-	var written bytes.Buffer
+	var files []string
 	for _, spec := range s.specs {
-		data, err := os.ReadFile(spec.File)
+		files = append(files, spec.File)
+	}
+	return s.a.hiding(s.set, files)
+}
+
+func (a *app) hiding(set *manifest.Set, files []string) (func(string) string, error) {
+	var written bytes.Buffer
+	for _, file := range files {
+		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("read the manifest again: %w", err)
 		}
 		written.Write(data)
 	}
 	foreign := map[string]string{}
-	for v, name := range s.set.Variables {
+	for v, name := range set.Variables {
 		if !strings.Contains(written.String(), v) {
 			foreign[v] = name
 		}
 	}
 	names := render.Names(foreign)
-	return func(text string) string { return s.a.out.Redact(names(text)) }, nil
+	return func(text string) string { return a.out.Redact(names(text)) }, nil
 }
 
 // tell is what a comment is to say of a plan, and of what it said before.
@@ -74,21 +86,21 @@ func (s *session) public(p planned, hide func(string) string) *render.Plan {
 
 // same reports whether other says the same, whatever was said before.
 func (t told) same(other told) bool {
-	return t.Fingerprint.String() == other.Fingerprint.String() && t.Approval == other.Approval && t.Plan.Same(other.Plan)
+	return slices.Equal(t.Failed, other.Failed) && t.Fingerprint.String() == other.Fingerprint.String() && t.Approval == other.Approval && t.Plan.Same(other.Plan)
 }
 
 // marker begins the comment of these manifests, this environment and these services, however
 // they are written and from wherever in the repository they are planned.
-func (s *session) marker() string {
-	files := slices.Clone(s.a.files)
+func (a *app) marker() string {
+	files := slices.Clone(a.files)
 	if len(files) == 0 {
 		files = []string{"deploy.yaml"}
 	}
 	for i, f := range files {
-		files[i] = s.a.inRepository(f)
+		files[i] = a.inRepository(f)
 	}
 	h := sha256.New()
-	for _, set := range [][]string{{s.a.environment}, files, s.a.only} {
+	for _, set := range [][]string{{a.environment}, files, a.only} {
 		set = slices.Compact(slices.Sorted(slices.Values(set)))
 		fmt.Fprintf(h, "%d:", len(set))
 		for _, text := range set {
@@ -100,7 +112,7 @@ func (s *session) marker() string {
 
 // compose writes the comment, of at most so many characters. What JSON cannot hold, a marker cannot: so the text is that
 // of what comes back from it.
-func (s *session) compose(t told, room int) (string, error) {
+func (a *app) compose(t told, room int) (string, error) {
 	data, err := json.Marshal(t)
 	if err == nil {
 		t = told{}
@@ -115,28 +127,34 @@ func (s *session) compose(t told, room int) (string, error) {
 		return "", fmt.Errorf("comment: %w", err)
 	}
 	// Letters of base64 end no comment of HTML.
-	return s.text(t, s.marker()+base64.RawStdEncoding.EncodeToString(packed.Bytes())+" -->", room), nil
+	return a.text(t, a.marker()+base64.RawStdEncoding.EncodeToString(packed.Bytes())+" -->", room), nil
 }
 
-func (s *session) text(t told, marker string, room int) string {
-	c := render.Comment{Marker: marker, Short: s.marker() + "cut -->", Fingerprint: t.Approval, Since: t.Since, Max: room}
-	first, rest, _ := strings.Cut(c.Body(t.Plan), "\n")
-	return first + "\n" + s.a.out.Redact(rest)
+func (a *app) text(t told, marker string, room int) string {
+	c := render.Comment{Marker: marker, Short: a.marker() + "cut -->", Fingerprint: t.Approval, Since: t.Since, Max: room}
+	body := ""
+	if len(t.Failed) > 0 {
+		body = c.Unplanned(t.Failed)
+	} else {
+		body = c.Body(t.Plan)
+	}
+	first, rest, _ := strings.Cut(body, "\n")
+	return first + "\n" + a.out.Redact(rest)
 }
 
 // intact reports whether the text of a comment is what follows from its marker. GitHub
 // gives line ends back as they were sent, and browsers send their own.
-func (s *session) intact(t told, body string, room int) bool {
+func (a *app) intact(t told, body string, room int) bool {
 	body = strings.ReplaceAll(body, "\r\n", "\n")
 	marker, _, _ := strings.Cut(body, "\n")
-	return strings.TrimSpace(s.text(t, marker, room)) == strings.TrimSpace(body)
+	return strings.TrimSpace(a.text(t, marker, room)) == strings.TrimSpace(body)
 }
 
 // marked reports whether a comment is the one of these manifests, and what it tells; nil
 // where it is cut, or cannot be read. Only the very start counts: what a plan shows of
 // foreign text comes later.
-func (s *session) marked(body string) (*told, bool) {
-	rest, ok := strings.CutPrefix(body, s.marker())
+func (a *app) marked(body string) (*told, bool) {
+	rest, ok := strings.CutPrefix(body, a.marker())
 	if !ok {
 		return nil, false
 	}

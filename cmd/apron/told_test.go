@@ -15,7 +15,7 @@ func TestMarker(t *testing.T) {
 	marker := func(environment string, files, only []string) string {
 		a := newApp(nil, new(bytes.Buffer), new(bytes.Buffer))
 		a.environment, a.files, a.only = environment, files, only
-		return (&session{a: a}).marker()
+		return a.marker()
 	}
 	here, err := filepath.Abs("one.yaml")
 	require.NoError(t, err)

@@ -80,7 +80,7 @@ func (r Request) Shown() (int, error) {
 	case !r.Comments[found].Kept:
 		return 0, &RefusedError{Why: "somebody has edited the comment that shows the plan", Fix: "have the plan approved as it is shown from now on"}
 	case !r.Comments[found].Whole:
-		return 0, &RefusedError{Why: "the comment that shows the plan is cut, lacks a service that could not be read, is not as it was written, or is of another version of apron",
+		return 0, &RefusedError{Why: "the comment that shows the plan is cut, lacks a service that could not be read, says that there is no plan of the newest commit, is not as it was written, or is of another version of apron",
 			Fix: "plan and apply by the same version; where the plan is too long for a comment, or not all can be read, some services at a time, by --only"}
 	}
 	return found, nil

@@ -55,6 +55,25 @@ func (c Comment) Body(v *Plan) string {
 	return c.Short + "\n" + head + note + "all but the summary, also which settings widen access.\n"
 }
 
+// Unplanned writes the comment of a commit that there is no plan of, and says why. It has the
+// full marker as long as there is room for it and for every error.
+func (c Comment) Unplanned(errors []Problem) string {
+	const head = "> [!CAUTION]\n> The plan could not be made at this commit. This comment approves nothing until it can be: what it showed before is out of date.\n\n"
+	text := head
+	for i, e := range errors {
+		const more = "\nThere is more than a comment can hold: the log of the run has it.\n"
+		line := e.markdown()
+		if utf8.RuneCountInString(c.Short+"\n"+text+line+more) > c.Max {
+			return c.Short + "\n" + text + more
+		}
+		text += line
+		if whole := c.Marker + "\n" + text; i == len(errors)-1 && utf8.RuneCountInString(whole) <= c.Max {
+			return whole
+		}
+	}
+	return c.Short + "\n" + text
+}
+
 // unread is a box that says that there are services of which the plan knows nothing, so that
 // nobody can agree to it.
 func (v *Plan) unread() string {

@@ -91,3 +91,26 @@ func FuzzComment_foreignText(f *testing.F) {
 		}
 	})
 }
+
+// TestComment_unplanned has every error that there is room for, and says where the rest is.
+func TestComment_unplanned(t *testing.T) {
+	var errors []Problem
+	for i := range 40 {
+		errors = append(errors, Problem{Why: fmt.Sprintf("a.yaml:%d:1: `x` <!-- is unknown", i), Hint: "take | it out"})
+	}
+	for max, want := range map[int]struct {
+		marker string
+		all    bool
+	}{65536: {"<!-- full -->", true}, 3000: {"<!-- cut -->", false}, 400: {"<!-- cut -->", false}} {
+		body := Comment{Marker: "<!-- full -->", Short: "<!-- cut -->", Fingerprint: "apron-1", Max: max}.Unplanned(errors)
+		require.LessOrEqual(t, utf8.RuneCountInString(body), max)
+		require.True(t, strings.HasPrefix(body, want.marker+"\n> [!CAUTION]\n> The plan could not be made"), body)
+		require.Contains(t, body, "- **Error**: `\"a.yaml:0:1: \\x60x\\x60 <!-- is unknown\"`<br>hint: `\"take \\x7c it out\"`\n")
+		require.Equal(t, want.all, strings.Contains(body, "a.yaml:39:1"))
+		require.Equal(t, !want.all, strings.Contains(body, "the log of the run has it"))
+		require.NotContains(t, body, "apron-1")
+	}
+	long := Comment{Marker: "<!-- " + strings.Repeat("m", 3900) + " -->", Short: "<!-- cut -->", Max: 4000}.Unplanned(errors[:2])
+	require.True(t, strings.HasPrefix(long, "<!-- cut -->\n"), "the errors go before the plan that was")
+	require.Contains(t, long, "a.yaml:1:1")
+}

@@ -19,6 +19,11 @@ func NewFailure(err error) *Failure {
 	return v
 }
 
+// Problems are the errors that err holds, for others to read: with hide done to their text.
+func Problems(err error, hide func(string) string) []Problem {
+	return namedProblems(NewFailure(err).Errors, hide)
+}
+
 func (v *Failure) text(Options) string {
 	var b strings.Builder
 	for _, e := range v.Errors {
