@@ -92,6 +92,9 @@ func (s *session) tellOn(ctx context.Context, f forum, p planned, hide func(stri
 		if before != nil && !p.asked { // what nobody has looked for again stays
 			t.Plan.Leftovers = before.Plan.Leftovers
 		}
+		if before != nil && p.who == nil {
+			t.Plan.Remember(before.Plan)
+		}
 		return t
 	}
 	for _, r := range remarks {

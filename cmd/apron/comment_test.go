@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -184,4 +185,43 @@ func TestPlan_commentOfWhatCannotBePlanned(t *testing.T) {
 	require.Equal(t, body, p.hub.Comments()[0].Body)
 	broken("there is no such file")
 	require.Contains(t, p.hub.Comments()[0].Body, "there is no such file")
+}
+
+// TestPlan_commentSaysWho: what was asked of CloudTrail stands where the plan does.
+func TestPlan_commentSaysWho(t *testing.T) {
+	t.Parallel()
+	p := newProposal(t, small)
+	p.world.end()
+	vars := p.vars
+	p.world = newWorldAt(t, p.c, filepath.Join(t.TempDir(), "quick"), 0, 1e6) // so that CloudTrail is as quick
+	p.vars = vars
+	code, out := p.run(t.Context(), "apply", "--yes", "--no-verify")
+	require.Equal(t, exitOK, code, out)
+	require.NoError(t, resizeByHand(t.Context(), p.config(), "shop", "1024", "2048"))
+	// CloudTrail counts in seconds, and so may have seen it before the release had ended.
+	who := regexp.MustCompile("`(UpdateService by arn:aws:iam::123456789012:user/sandbox, |who changed it is not yet in CloudTrail)")
+	p.plan(t)
+	require.NotRegexp(t, who, p.hub.Comments()[0].Body, "nobody asked")
+	p.vars["GITHUB_STEP_SUMMARY"] = filepath.Join(t.TempDir(), "summary")
+	p.plan(t, "--explain=who")
+	require.Regexp(t, who, p.hub.Comments()[0].Body)
+	summary, err := os.ReadFile(p.vars["GITHUB_STEP_SUMMARY"])
+	require.NoError(t, err)
+	require.Regexp(t, who, string(summary))
+	require.Contains(t, p.plan(t), "as before", "who does not ask takes nothing out of it")
+	require.Contains(t, p.plan(t, "--explain=who"), "as before")
+
+	// An approval is of what is done, whoever made it necessary.
+	p.hub.Review("bob", "APPROVED")
+	p.hub.Merge("merge-1", 7)
+	code, out = p.apply(t, "merge-1")
+	require.Equal(t, exitOK, code, out)
+
+	p.vars["GITHUB_STEP_SUMMARY"] = filepath.Join(t.TempDir(), "alone")
+	require.NoError(t, resizeByHand(t.Context(), p.config(), "shop", "1024", "2048"))
+	code, out = p.run(t.Context(), "plan", "--no-verify", "--explain=who")
+	require.Equal(t, exitOK, code, out)
+	summary, err = os.ReadFile(p.vars["GITHUB_STEP_SUMMARY"])
+	require.NoError(t, err)
+	require.Regexp(t, who, string(summary))
 }

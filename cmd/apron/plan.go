@@ -90,7 +90,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 	p.left, p.asked = orphans(w), true
 	v := s.view(p)
 	if explain == "who" {
-		s.explainWho(ctx, v, p.facts)
+		p.who = s.explainWho(ctx, v, p.facts)
 	}
 	if err := a.write(v); err != nil {
 		return err
@@ -134,6 +134,9 @@ func (s *session) view(p planned) *render.Plan {
 	h.Services = s.rows(p)
 	v := render.NewPlan(p.plan, h)
 	v.Leftovers = p.left
+	for address, b := range p.who {
+		v.Blame(address, b)
+	}
 	return v
 }
 

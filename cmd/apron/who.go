@@ -26,9 +26,14 @@ type blamed interface {
 	Blame(address string, b render.Blame)
 }
 
-// explainWho adds to a view who has changed what it shows. That nobody may ask CloudTrail
-// is told once, and no error.
-func (s *session) explainWho(ctx context.Context, v blamed, f facts) {
+// explainWho adds to a view who has changed what it shows, and returns that, by address. That
+// nobody may ask CloudTrail is told once, and no error.
+func (s *session) explainWho(ctx context.Context, v blamed, f facts) map[string]render.Blame {
+	who := map[string]render.Blame{}
+	say := func(address string, b render.Blame) {
+		who[address] = b
+		v.Blame(address, b)
+	}
 	trail := cloudtrail.New(s.cfg)
 	for _, text := range v.Touched() {
 		addr, err := state.ParseAddress(text)
@@ -36,13 +41,13 @@ func (s *session) explainWho(ctx context.Context, v blamed, f facts) {
 			continue
 		}
 		if !cloudtrail.Knows(addr) {
-			v.Blame(text, render.Blame{Note: "who changed it is not asked of CloudTrail"})
+			say(text, render.Blame{Note: "who changed it is not asked of CloudTrail"})
 			continue
 		}
 		events, err := trail.Who(ctx, cloudtrail.Question{Address: addr, ID: f.live[addr].ID, Since: s.releasedAt(text, f)})
 		if err != nil {
 			s.a.warn("who changed what is live cannot be said: %v", interruptible(ctx, err))
-			return
+			return who
 		}
 		b := render.Blame{}
 		for _, e := range events {
@@ -55,8 +60,9 @@ func (s *session) explainWho(ctx context.Context, v blamed, f facts) {
 		if b.Note = late(time.Now()); len(b.Events) == 0 {
 			b.Note = absent
 		}
-		v.Blame(text, b)
+		say(text, b)
 	}
+	return who
 }
 
 // endOf is when a release had ended.

@@ -138,6 +138,7 @@ type planned struct {
 	// left are services that are no part of the plan, if somebody has asked for them.
 	left    render.Leftovers
 	asked   bool
+	who     map[string]render.Blame // changed what is live, by address; nil if nobody has asked
 	destroy bool
 	verb    string // of the command, unless it is apply or destroy
 	// recording says what is to be recorded of the plan's execution; nil for nothing.

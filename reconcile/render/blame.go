@@ -2,6 +2,8 @@ package render
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +13,8 @@ import (
 // Blame is who changed a resource, as far as a log of calls tells.
 type Blame struct {
 	Events []Event `json:"events"` // the newest first
+	// Earlier is how many calls there were before these that are not kept.
+	Earlier int `json:"earlier,omitempty"`
 	// Note says what is not known, and why: a log lags behind.
 	Note string `json:"note,omitempty"`
 }
@@ -34,11 +38,8 @@ func (b *Blame) lines() []string {
 		return nil
 	}
 	var lines []string
-	for i, e := range b.Events {
-		if i == maxEvents {
-			lines = append(lines, "and "+count(len(b.Events)-i, "call")+" before that")
-			break
-		}
+	kept := b.displayed()
+	for _, e := range kept.Events {
 		line := fmt.Sprintf("%s by %s, %s", e.Call, e.Who, e.At.UTC().Format(whenFormat))
 		if e.From != "" {
 			line += ", from " + e.From
@@ -48,10 +49,61 @@ func (b *Blame) lines() []string {
 		}
 		lines = append(lines, line)
 	}
+	if kept.Earlier > 0 {
+		lines = append(lines, "and "+count(kept.Earlier, "call")+" before that")
+	}
 	if b.Note != "" {
 		lines = append(lines, b.Note)
 	}
 	return lines
+}
+
+// displayed is what people are shown of it.
+func (b *Blame) displayed() *Blame {
+	if b == nil || len(b.Events) <= maxEvents {
+		return b
+	}
+	return &Blame{b.Events[:maxEvents], b.Earlier + len(b.Events) - maxEvents, b.Note}
+}
+
+func (b *Blame) named(hide func(string) string) *Blame {
+	if b == nil {
+		return nil
+	}
+	named := &Blame{slices.Clone(b.Events), b.Earlier, hide(b.Note)}
+	for i := range named.Events {
+		e := &named.Events[i]
+		e.Who, e.From = hide(e.Who), hide(e.From)
+	}
+	return named
+}
+
+// Remember takes over who made an earlier plan necessary, where that says the same of a
+// resource. Both plans are [Plan.Displayed].
+func (v *Plan) Remember(earlier *Plan) {
+	told := map[string]Action{}
+	for _, a := range earlier.Actions {
+		told[a.ID] = a
+	}
+	for i := range v.Actions {
+		if was := told[v.Actions[i].ID]; was.words() == v.Actions[i].words() {
+			v.Actions[i].Who = was.Who
+		}
+	}
+}
+
+// sameBlame reports whether both plans say of the same who was it.
+func (v *Plan) sameBlame(other *Plan) bool {
+	said := func(v *Plan) map[string]string {
+		all := map[string]string{}
+		for _, a := range v.Actions {
+			if text := a.Who.blamed(); text != "" {
+				all[a.ID] = text
+			}
+		}
+		return all
+	}
+	return maps.Equal(said(v), said(other))
 }
 
 // Touched lists the addresses of what somebody else has changed, or may have.

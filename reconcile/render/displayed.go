@@ -12,7 +12,7 @@ func (v *Plan) Displayed() *Plan {
 	shown.Actions = slices.Clone(v.Actions)
 	for i := range shown.Actions {
 		a := &shown.Actions[i]
-		a.Live, a.Who, a.Fields = "", nil, slices.Clone(a.Fields)
+		a.Live, a.Who, a.Fields = "", a.Who.displayed(), slices.Clone(a.Fields)
 		for j := range a.Fields {
 			f := &a.Fields[j]
 			before, after := f.texts(markdownWidth)
@@ -51,7 +51,7 @@ func (v *Plan) Same(other *Plan) bool {
 	one, two := v.Header, other.Header
 	one.Identity, two.Identity = "", ""
 	return v.Summary == other.Summary && reflect.DeepEqual(one, two) && slices.Equal(v.Notes, other.Notes) &&
-		v.sameOrphans(other.Leftovers) && len(v.Unlike(other)) == 0 && len(other.Unlike(v)) == 0
+		v.sameOrphans(other.Leftovers) && v.sameBlame(other) && len(v.Unlike(other)) == 0 && len(other.Unlike(v)) == 0
 }
 
 // words are what Markdown says of an action.

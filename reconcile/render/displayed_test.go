@@ -2,6 +2,7 @@ package render
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,4 +77,38 @@ func TestPlan_Unlike(t *testing.T) {
 			require.Equal(t, tc.want == nil && len(tc.then.Actions) == len(tc.now.Actions), tc.now.Same(tc.then))
 		})
 	}
+}
+
+// TestPlan_Displayed_saysWho as far as people are told, and without the calls before those.
+func TestPlan_Displayed_saysWho(t *testing.T) {
+	v := NewPlan(first(t), header())
+	v.Actions[0].Op, v.Actions[0].Fields = "update", []Field{{Path: "a", Cause: "drift"}}
+	address := v.Actions[0].Address
+	asked := *v
+	asked.Actions = slices.Clone(v.Actions)
+	var calls []Event
+	for _, who := range []string{"ann", "bob", "eve", "hidden-1", "hidden-2"} {
+		calls = append(calls, Event{Call: "UpdateService", Who: who + "-4711"})
+	}
+	asked.Blame(address, Blame{Events: calls})
+	shown := again(t, asked.Named(Names(map[string]string{"ann-4711": "ANN"})).Displayed())
+	require.Equal(t, shown.markdown(), asked.Named(Names(map[string]string{"ann-4711": "ANN"})).markdown())
+	require.Contains(t, shown.markdown(), "`UpdateService by ${ANN}, ")
+	require.Contains(t, shown.markdown(), "and 2 calls before that")
+	require.Equal(t, shown, again(t, shown.Displayed()), "twice is once")
+	data, err := json.Marshal(shown)
+	require.NoError(t, err)
+	require.NotContains(t, string(data), "hidden")
+	require.NotContains(t, string(data), "ann-4711")
+	require.Equal(t, "ann-4711", asked.Actions[0].Who.Events[0].Who, "the plan itself stays")
+
+	silent := v.Displayed()
+	require.False(t, silent.Same(shown))
+	require.Empty(t, silent.Unlike(shown), "it is the same plan")
+	silent.Remember(shown)
+	require.True(t, silent.Same(shown))
+	other := v.Displayed()
+	other.Actions[0].Reason = "else"
+	other.Remember(shown)
+	require.Nil(t, other.Actions[0].Who, "something else has happened since")
 }

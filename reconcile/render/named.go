@@ -78,7 +78,7 @@ func namedActions(actions []Action, hide func(string) string) []Action {
 	actions = slices.Clone(actions)
 	for i := range actions {
 		a := &actions[i]
-		a.ID, a.Address, a.Live, a.Reason = hide(a.ID), hide(a.Address), hide(a.Live), hide(a.Reason)
+		a.ID, a.Address, a.Live, a.Reason, a.Who = hide(a.ID), hide(a.Address), hide(a.Live), hide(a.Reason), a.Who.named(hide)
 		a.Fields, a.Needs = slices.Clone(a.Fields), slices.Clone(a.Needs)
 		for j := range a.Needs {
 			a.Needs[j] = hide(a.Needs[j])
