@@ -112,19 +112,21 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 		if err := errors.Join(a.write(v), a.summarize(v)); err != nil {
 			return err
 		}
+		var untold *multierror.Error
 		if flags.issue {
-			if err := s.issues(ctx, v); err != nil {
-				return err
-			}
+			untold = multierror.Append(untold, s.issues(ctx, v))
 		}
 		if !v.Drifted {
-			return s.failures(nil)
+			return s.failures(untold.ErrorOrNil())
 		}
-		a.notify(ctx, flags.notify, v)
+		untold = multierror.Append(untold, a.notify(ctx, flags.notify, v))
 		if flags.accept {
 			if complete, err := s.accept(found); err != nil || complete {
-				return s.failures(err)
+				return s.failures(multierror.Append(untold, err).ErrorOrNil())
 			}
+		}
+		if err := untold.ErrorOrNil(); err != nil {
+			return s.failures(err)
 		}
 		return s.failures(errChanges)
 	}

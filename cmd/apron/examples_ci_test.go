@@ -132,6 +132,11 @@ func TestExamples_githubActions(t *testing.T) {
 	require.Contains(t, summary, "**Drift: 2 settings changed.**")
 	require.Equal(t, "changes", outs["outcome"])
 	require.Len(t, hub.Issues(), 1)
+	require.NoError(t, resizeByHand(t.Context(), j.c.config(), "shop-production", "1024", "2048"))
+	hub.ReadOnly("apron[bot]")
+	code, out, _, _ = j.run("drift.yml", "drift")
+	require.NotZero(t, code, "drift that nobody was told of is no success: %s", out)
+	require.Contains(t, out, "the issue of shop-production is not kept")
 
 	j.everyScript(githubScripts(t))
 }

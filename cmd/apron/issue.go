@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hashicorp/go-multierror"
+
 	"github.com/apron-deploy/apron/providers/github"
 	"github.com/apron-deploy/apron/reconcile/render"
 )
@@ -33,8 +35,9 @@ func (a *app) issueMarker(service string) string {
 }
 
 // issues keeps one issue for each service: opened when it drifts, edited when that changes,
-// closed when nothing differs any more, and opened again. What GitHub refuses is a warning:
-// the exit code is that of the drift.
+// closed when nothing differs any more, and opened again. That GitHub refuses to tell of drift
+// is an error: a workflow that takes drift for a success must not hide that nobody knows. Where
+// nothing differs, it is a warning.
 func (s *session) issues(ctx context.Context, v *render.Drift) error {
 	hide, err := s.hiding()
 	if err != nil {
@@ -47,14 +50,25 @@ func (s *session) issues(ctx context.Context, v *render.Drift) error {
 	repository := s.a.fallback("GITHUB_REPOSITORY", "")
 	all, err := hub.Issues(ctx, repository, driftLabel)
 	if err != nil {
-		s.a.warn("the issue is not kept: %v", interruptible(ctx, err))
-		return nil
+		return s.untold(v, fmt.Errorf("the issue is not kept: %w", interruptible(ctx, err)))
 	}
+	var errs *multierror.Error
 	for _, spec := range s.specs {
-		if err := s.issue(ctx, hub, repository, all, spec.Service, v.Of(spec.Service), hide); err != nil {
-			s.a.warn("the issue of %s is not kept: %v", spec.Service, interruptible(ctx, err))
+		one := v.Of(spec.Service)
+		if err := s.issue(ctx, hub, repository, all, spec.Service, one, hide); err != nil {
+			err = fmt.Errorf("the issue of %s is not kept: %w", spec.Service, interruptible(ctx, err))
+			errs = multierror.Append(errs, s.untold(one, err))
 		}
 	}
+	return errs.ErrorOrNil()
+}
+
+// untold is err where somebody should have heard of drift, and else a warning.
+func (s *session) untold(v *render.Drift, err error) error {
+	if v.Drifted {
+		return err
+	}
+	s.a.warn("%v", err)
 	return nil
 }
 

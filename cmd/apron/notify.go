@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/reconcile/render"
@@ -62,9 +63,10 @@ func (n *notifyFlags) check() error {
 // notifyTime is how long one target may take.
 const notifyTime = 10 * time.Second
 
-// notify tells the targets what drifted. One that cannot be told is a warning: the exit
-// code is that of the drift.
-func (a *app) notify(ctx context.Context, n notifyFlags, v *render.Drift) {
+// notify tells the targets what drifted. That one cannot be told is an error: whoever waits to
+// be told looks at nothing else.
+func (a *app) notify(ctx context.Context, n notifyFlags, v *render.Drift) error {
+	var errs *multierror.Error
 	for _, t := range []struct {
 		name, target string
 		body         func() ([]byte, error)
@@ -84,9 +86,10 @@ func (a *app) notify(ctx context.Context, n notifyFlags, v *render.Drift) {
 			err = post(ctx, t.target, []byte(a.out.Redact(string(body))))
 		}
 		if err != nil {
-			a.warn("%s was not told: %v", t.name, err)
+			errs = multierror.Append(errs, fmt.Errorf("%s was not told: %w", t.name, interruptible(ctx, err)))
 		}
 	}
+	return errs.ErrorOrNil()
 }
 
 // post sends JSON to a target. Its errors do not name the target.

@@ -45,7 +45,8 @@ func notifying(t *testing.T, status int) (*app, *bytes.Buffer, *[]string, string
 func TestNotify_tellsBoth(t *testing.T) {
 	a, out, bodies, url := notifying(t, http.StatusOK)
 	a.out.Hide("hush-4711")
-	a.notify(t.Context(), notifyFlags{webhook: url, slack: url}, drifting("hush-4711 <!channel> & ``` *x*"))
+	err := a.notify(t.Context(), notifyFlags{webhook: url, slack: url}, drifting("hush-4711 <!channel> & ``` *x*"))
+	require.NoError(t, err)
 	a.close()
 	require.Empty(t, out.String())
 	require.Len(t, *bodies, 2)
@@ -61,13 +62,13 @@ func TestNotify_tellsBoth(t *testing.T) {
 	require.Contains(t, slack.Text, "&lt;!channel&gt; &amp;")
 }
 
-func TestNotify_warnsAndNamesNoTarget(t *testing.T) {
-	a, out, _, url := notifying(t, http.StatusForbidden)
-	a.notify(t.Context(), notifyFlags{webhook: url, slack: "http://127.0.0.1:1/hook-4711"}, drifting("x"))
-	a.close()
-	require.Contains(t, out.String(), "the webhook was not told: it answered 403 Forbidden")
-	require.Contains(t, out.String(), "Slack was not told: ")
-	require.NotContains(t, out.String(), "hook-4711")
+func TestNotify_failsAndNamesNoTarget(t *testing.T) {
+	a, _, _, url := notifying(t, http.StatusForbidden)
+	err := a.notify(t.Context(), notifyFlags{webhook: url, slack: "http://127.0.0.1:1/hook-4711"}, drifting("x"))
+	require.ErrorContains(t, err, "the webhook was not told: it answered 403 Forbidden")
+	require.ErrorContains(t, err, "Slack was not told: ")
+	require.NotContains(t, err.Error(), "hook-4711")
+	require.Equal(t, exitError, exitCode(t.Context(), err))
 }
 
 func TestNotifyFlags_check(t *testing.T) {

@@ -59,6 +59,16 @@ func New(t testing.TB, readOnly ...string) *Server {
 	return s
 }
 
+// ReadOnly leaves these tokens, and no others, without the right to write.
+func (s *Server) ReadOnly(tokens ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readOnly = map[string]bool{}
+	for _, token := range tokens {
+		s.readOnly[token] = true
+	}
+}
+
 // Fail answers the next calls with these statuses.
 func (s *Server) Fail(statuses ...int) { s.mu.Lock(); defer s.mu.Unlock(); s.failures = statuses }
 
