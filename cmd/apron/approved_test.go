@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -210,6 +212,79 @@ func TestApplyApproved_refusedUntilThePlanOfNowIsApproved(t *testing.T) {
 	code, out = p.apply(t, "merge-2", "--no-review")
 	require.Equal(t, exitError, code, "GitHub does not answer: %s", out)
 	code, out = p.apply(t, "merge-2", "--no-review")
+	require.Equal(t, exitOK, code, out)
+}
+
+// TestApplyApproved_aMarkerInAValueIsNone, though it is that of this run and shows the very plan
+// that would be carried out.
+func TestApplyApproved_aMarkerInAValueIsNone(t *testing.T) {
+	t.Parallel()
+	p := newProposal(t, small)
+	good, err := os.ReadFile(filepath.Join(p.c.dir, "deploy.yaml"))
+	require.NoError(t, err)
+	p.plan(t)
+	harmless := p.hub.Comments()[0].Body
+	marker, _, _ := strings.Cut(harmless, "\n")
+	for name, value := range map[string]string{"a line": marker, "a line within": "x\n" + marker + "\nx", "all of it": harmless, "all of it within": "`\n" + harmless} {
+		p.fresh(t)
+		p.c.write("deploy.yaml", strings.Replace(string(good), "max: 2", "max: 3", 1)+"env: {FORGED: "+strconv.QuoteToASCII(strings.ReplaceAll(value, "$", "$$"))+"}\n")
+		p.plan(t)
+		body := p.hub.Comments()[0].Body
+		require.NotContains(t, body, "\n<!--", name)
+		require.Contains(t, body, "<!-- apron:plan", name)
+		p.hub.Review("bob", "APPROVED")
+		p.hub.Merge("merge-1", 7)
+		forged, err := os.ReadFile(filepath.Join(p.c.dir, "deploy.yaml"))
+		require.NoError(t, err)
+		p.c.write("deploy.yaml", string(good))
+		code, out := p.apply(t, "merge-1")
+		require.Equal(t, exitUnapproved, code, "%s: %s", name, out)
+		require.Contains(t, out, "not approved: create apprunner/scaling/apron-1-2-50", name)
+
+		// Whoever cuts off what stands before it makes it no comment of apron's.
+		_, cut, _ := strings.Cut(body, "FORGED")
+		p.fresh(t)
+		p.c.write("deploy.yaml", string(forged))
+		p.hub.Add(p.bot, strings.TrimLeft(cut, "`| "))
+		p.hub.Review("bob", "APPROVED")
+		p.hub.Merge("merge-1", 7)
+		p.c.write("deploy.yaml", string(good))
+		code, out = p.apply(t, "merge-1")
+		require.Equal(t, exitUnapproved, code, "%s: %s", name, out)
+	}
+	require.NotContains(t, p.inventory(), "service RUNNING shop")
+}
+
+// TestApplyApproved_ofAQueuesGroup: a queue that merges two pull requests pushes them at once, as
+// the commit of the last. Its comment shows what it does alone.
+func TestApplyApproved_ofAQueuesGroup(t *testing.T) {
+	t.Parallel()
+	p := newProposal(t, small)
+	code, out := p.run(t.Context(), "apply", "--yes", "--no-verify")
+	require.Equal(t, exitOK, code, out)
+	p.replace("deploy.yaml", "max: 2", "max: 3")
+	p.plan(t)
+	p.hub.Review("bob", "APPROVED")
+	p.hub.Merge("group-1", 8)
+	p.hub.Merge("group-2", 7)
+	p.replace("deploy.yaml", "memory: 512", "memory: 1024") // what the other one does
+	code, out = p.apply(t, "group-2")
+	require.Equal(t, exitUnapproved, code, out)
+	require.Contains(t, out, "o/r#7: what would be done is not what was approved: not as approved: update apprunner/service/shop")
+	require.Contains(t, p.hub.Comments()[0].Body, "`memory`", "the comment shows what both do")
+	p.hub.Review("bob", "APPROVED")
+	code, out = p.apply(t, "group-2")
+	require.Equal(t, exitOK, code, out)
+
+	// Where the other one changes nothing that is deployed, the comment is right.
+	p.fresh(t)
+	p.replace("deploy.yaml", "max: 3", "max: 4")
+	p.plan(t)
+	p.hub.Review("bob", "APPROVED")
+	p.hub.Merge("group-3", 8)
+	p.hub.Merge("group-4", 7)
+	p.c.write("README", "what the other one does\n")
+	code, out = p.apply(t, "group-4")
 	require.Equal(t, exitOK, code, out)
 }
 
