@@ -72,14 +72,15 @@ func TestExamples_githubActions(t *testing.T) {
 	})
 	maps.Copy(j.vars, map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_API_URL": hub.URL, "GITHUB_WORKSPACE": j.dir})
 	const fork, push, dispatch = "github.event.pull_request.head.repo.fork", "github.event_name == 'push'", "github.event_name == 'workflow_dispatch'"
+	const pull, queue = "github.event_name == 'pull_request'", "github.event_name == 'merge_group'"
 	event := func(ref, sha string, is ...string) {
 		j.vars["GITHUB_REF"], j.vars["GITHUB_SHA"] = ref, sha
-		for _, condition := range []string{fork, "!" + fork, push, dispatch} {
+		for _, condition := range []string{fork, "!" + fork, push, dispatch, pull, queue} {
 			j.values[condition] = fmt.Sprint(slices.Contains(is, condition))
 		}
 	}
 
-	event("refs/pull/7/merge", "test-merge", "!"+fork)
+	event("refs/pull/7/merge", "test-merge", "!"+fork, pull)
 	const action = ".github/actions/apron/action.yml"
 	j.c.replace(action, `default: ""`, "default: h1:another")
 	code, out, _, _ := j.run("plan.yml", "plan")
@@ -92,7 +93,7 @@ func TestExamples_githubActions(t *testing.T) {
 	require.Contains(t, hub.Comments()[0].Body, "**Plan:")
 	require.Equal(t, "true", outs["changes"])
 
-	event("refs/pull/7/merge", "test-merge", fork)
+	event("refs/pull/7/merge", "test-merge", fork, pull)
 	values := maps.Clone(j.values)
 	maps.DeleteFunc(j.values, func(name, _ string) bool { return strings.HasPrefix(name, "vars.") }) // which forks do not get
 	code, out, summary, _ := j.run("plan.yml", "fork")
@@ -100,6 +101,14 @@ func TestExamples_githubActions(t *testing.T) {
 	require.Zero(t, code, out)
 	require.Contains(t, out, "service shop-production is valid")
 	require.Contains(t, summary, "**Plan:")
+
+	// A queue waits for the check of the plan. What it tries is no pull request, nor a fork's.
+	shown := hub.Comments()
+	event("refs/heads/gh-readonly-queue/main/pr-7-base-1", "queue-1", "!"+fork, queue)
+	code, out, summary, _ = j.run("plan.yml", "plan")
+	require.Zero(t, code, out)
+	require.Contains(t, summary, "**Plan:")
+	require.Equal(t, shown, hub.Comments())
 
 	hub.Review("bob", "APPROVED")
 	hub.Merge("merge-1", 7)
@@ -182,6 +191,9 @@ func TestExamples_githubActionsAskForLittle(t *testing.T) {
 			continue
 		}
 		require.NotContains(t, fmt.Sprint(w.On), "pull_request_target", file)
+		if file == "plan.yml" {
+			require.Equal(t, []any{"pull_request", "merge_group"}, w.On, "a queue waits for ever for a check that never runs")
+		}
 		require.NotNil(t, w.Permissions, file)
 		require.Empty(t, w.Permissions, "%s: jobs ask for themselves", file)
 		for name, job := range w.Jobs {
@@ -412,7 +424,7 @@ func TestExamples_rolesAllowEveryCall(t *testing.T) {
 func TestExamples_trust(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		githubExample + "/aws/trust-plan.json":  `{"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com", "token.actions.githubusercontent.com:sub": ["repo:REPOSITORY:pull_request", "repo:REPOSITORY:ref:refs/heads/main"]}}`,
+		githubExample + "/aws/trust-plan.json":  `{"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}, "StringLike": {"token.actions.githubusercontent.com:sub": ["repo:REPOSITORY:pull_request", "repo:REPOSITORY:ref:refs/heads/main", "repo:REPOSITORY:ref:refs/heads/gh-readonly-queue/main/*"]}}`,
 		githubExample + "/aws/trust-apply.json": `{"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com", "token.actions.githubusercontent.com:sub": "repo:REPOSITORY:environment:production"}}`,
 		gitlabExample + "/aws/trust-plan.json":  `{"StringEquals": {"gitlab.com:aud": "sts.amazonaws.com"}, "StringLike": {"gitlab.com:sub": "project_path:REPOSITORY:ref_type:branch:ref:*"}}`,
 		gitlabExample + "/aws/trust-apply.json": `{"StringEquals": {"gitlab.com:aud": "sts.amazonaws.com", "gitlab.com:sub": "project_path:REPOSITORY:ref_type:branch:ref:main"}}`,
