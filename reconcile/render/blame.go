@@ -92,13 +92,17 @@ func (v *Plan) Remember(earlier *Plan) {
 	}
 }
 
-// sameBlame reports whether both plans say of the same who was it.
+// sameBlame reports whether both plans say of the same who it was, whenever that was asked.
 func (v *Plan) sameBlame(other *Plan) bool {
 	said := func(v *Plan) map[string]string {
 		all := map[string]string{}
 		for _, a := range v.Actions {
-			if text := a.Who.blamed(); text != "" {
-				all[a.ID] = text
+			if b := a.Who.displayed(); b != nil {
+				said := *b
+				if len(said.Events) > 0 {
+					said.Note = "" // which tells until when calls may be missing
+				}
+				all[a.ID] = said.blamed()
 			}
 		}
 		return all

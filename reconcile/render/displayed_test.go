@@ -107,6 +107,11 @@ func TestPlan_Displayed_saysWho(t *testing.T) {
 	require.Empty(t, silent.Unlike(shown), "it is the same plan")
 	silent.Remember(shown)
 	require.True(t, silent.Same(shown))
+	later := again(t, shown)
+	later.Actions[0].Who.Note = "calls since noon may be missing"
+	require.True(t, later.Same(shown), "asked at another time")
+	later.Actions[0].Who.Events = later.Actions[0].Who.Events[1:]
+	require.False(t, later.Same(shown))
 	other := v.Displayed()
 	other.Actions[0].Reason = "else"
 	other.Remember(shown)
