@@ -4,9 +4,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	apprunnersdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+	ecrsdk "github.com/aws/aws-sdk-go-v2/service/ecr"
+	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -45,4 +50,48 @@ func TestInBoth_findsTheDocumentByEitherName(t *testing.T) {
 	here, there, err := a.inBoth("", "staging", "production")
 	require.NoError(t, err)
 	require.Empty(t, append(here, there...))
+}
+
+// TestPromote_theTargetRunsTheSameDigest has the sources change in between, so that nothing
+// but the image of staging has that digest; one target has a repository of its own.
+func TestPromote_theTargetRunsTheSameDigest(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, strings.Replace(small, "version: v1, ", "repository: shop, ", 1)+
+		"environments:\n  staging: {service: shop-staging}\n  production: {service: shop-production}\n  elsewhere: {service: shop-elsewhere, image: {repository: other}}\n", built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	run := func(args ...string) {
+		t.Helper()
+		code, out := w.run(t.Context(), args...)
+		require.Equal(t, exitOK, code, out)
+	}
+	// runs is the repository and the digest of what App Runner has a service run.
+	runs := func(service string) (repository, digest string) {
+		t.Helper()
+		client := apprunnersdk.NewFromConfig(w.config())
+		list, err := client.ListServices(t.Context(), &apprunnersdk.ListServicesInput{})
+		require.NoError(t, err)
+		i := slices.IndexFunc(list.ServiceSummaryList, func(s types.ServiceSummary) bool { return *s.ServiceName == service })
+		out, err := client.DescribeService(t.Context(), &apprunnersdk.DescribeServiceInput{ServiceArn: list.ServiceSummaryList[i].ServiceArn})
+		require.NoError(t, err)
+		_, name, _ := strings.Cut(*out.Service.SourceConfiguration.ImageRepository.ImageIdentifier, "/")
+		repository, tag, _ := strings.Cut(name, ":")
+		images, err := ecrsdk.NewFromConfig(w.config()).DescribeImages(t.Context(), &ecrsdk.DescribeImagesInput{RepositoryName: &repository, ImageIds: []ecrtypes.ImageIdentifier{{ImageTag: &tag}}})
+		require.NoError(t, err)
+		return repository, *images.ImageDetails[0].ImageDigest
+	}
+	run("apply", "-e", "staging", "--yes")
+	_, want := runs("shop-staging")
+	c.replace("app/Dockerfile", "VERSION=one", "VERSION=two")
+	for _, environment := range []string{"production", "elsewhere"} {
+		run("apply", "-e", environment, "--yes")
+		_, before := runs("shop-" + environment)
+		require.NotEqual(t, want, before, "of other sources")
+		run("promote", "--from", "staging", "--to", environment, "--yes")
+		_, digest := runs("shop-" + environment)
+		require.Equal(t, want, digest, environment)
+	}
+	repository, _ := runs("shop-production")
+	require.Equal(t, "shop", repository)
+	repository, _ = runs("shop-elsewhere")
+	require.Equal(t, "other", repository)
 }

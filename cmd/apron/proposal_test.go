@@ -224,3 +224,42 @@ func TestApplyApproved_aManifestThatIsDeletedDestroysNothing(t *testing.T) {
 	require.Equal(t, exitOK, code, out)
 	require.Contains(t, p.inventory(), "service RUNNING gone")
 }
+
+// TestDrift_issueOfEachEnvironment has two environments drift, of which one is brought back.
+func TestDrift_issueOfEachEnvironment(t *testing.T) {
+	t.Parallel()
+	p := newProposal(t, strings.Replace(small, "version: v1, ", "", 1)+"environments:\n  production: {}\n  staging: {service: shop-staging}\n")
+	run := func(want int, args ...string) string {
+		t.Helper()
+		code, out := p.run(t.Context(), args...)
+		require.Equal(t, want, code, out)
+		return out
+	}
+	for environment, service := range map[string]string{"production": "shop", "staging": "shop-staging"} {
+		run(exitOK, "apply", "--yes", "--no-verify", "-e", environment)
+		require.NoError(t, resizeByHand(t.Context(), p.config(), service, "512", "1024"))
+	}
+	drift := func(want int, environment string) { t.Helper(); run(want, "drift", "--issue", "-e", environment) }
+	type issue struct {
+		title         string
+		closed        bool
+		edits         int
+		names, others bool // the service, and the one of the other environment
+	}
+	issues := func() (all []issue) {
+		for _, i := range p.hub.Issues() {
+			all = append(all, issue{i.Title, i.Closed, i.Edits, strings.Contains(i.Body, "`apprunner/service/shop`"), strings.Contains(i.Body, "`apprunner/service/shop-staging`")})
+		}
+		return all
+	}
+	drift(exitChanges, "production")
+	drift(exitChanges, "staging")
+	require.Equal(t, []issue{{"Drift: shop (production)", false, 0, true, false}, {"Drift: shop-staging (staging)", false, 0, false, true}}, issues())
+
+	// The same service in no environment is another matter, and what one finds closes no other.
+	run(exitChanges, "drift", "--issue")
+	run(exitOK, "drift", "--revert", "--yes", "-e", "production")
+	drift(exitOK, "production")
+	drift(exitChanges, "staging")
+	require.Equal(t, []issue{{"Drift: shop (production)", true, 0, true, false}, {"Drift: shop-staging (staging)", false, 0, false, true}, {"Drift: shop", false, 0, true, false}}, issues())
+}
