@@ -64,7 +64,9 @@ type app struct {
 	// set is what was loaded last, as far as it is sound.
 	set *manifest.Set
 	// unwritten are files that are read though they are not written yet, by name.
-	unwritten  map[string][]byte
+	unwritten map[string][]byte
+	// frozen are the manifests and env files as they were read first, by absolute path.
+	frozen     map[string][]byte
 	quiet      bool // loading tells nothing but errors
 	helper     bool // the program was called as a credential helper
 	wrote      bool // something, to stdout
@@ -74,7 +76,7 @@ type app struct {
 }
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {
-	a := &app{in: in, stdout: out, stderr: errOut, out: render.NewRedactor(out), err: newJournal(errOut, joblog.None), lookup: os.LookupEnv, width: func() int { return 80 }}
+	a := &app{in: in, stdout: out, stderr: errOut, out: render.NewRedactor(out), err: newJournal(errOut, joblog.None), lookup: os.LookupEnv, frozen: map[string][]byte{}, width: func() int { return 80 }}
 	a.connect = a.startSandbox
 	if dir, err := os.UserCacheDir(); err == nil { // without a home there is no cache
 		a.cache = filepath.Join(dir, "apron")

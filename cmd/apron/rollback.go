@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -249,7 +248,7 @@ func (s *session) as(target release.Record) (*session, error) {
 			if filepath.Clean(name) == filepath.Clean(current.File) {
 				return []byte(target.Manifest), nil
 			}
-			return os.ReadFile(name)
+			return s.a.readFile(name)
 		},
 	})
 	if err == nil && (len(set.Documents) != 1 || set.Documents[0].Spec.Service != target.Service) {

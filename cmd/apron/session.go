@@ -100,14 +100,26 @@ func (a *app) loadEach() (*manifest.Set, error) {
 	return set, a.choose(set)
 }
 
-// readFile reads a file, or what is to be written to it.
+// readFile reads a file, or what is to be written to it. What was read once stays what it was
+// to the end of the run: whoever agrees to a plan agrees to what they were shown.
 func (a *app) readFile(name string) ([]byte, error) {
 	for file, text := range a.unwritten {
 		if sameFile(name, file) {
 			return text, nil
 		}
 	}
-	return os.ReadFile(name)
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	if text, ok := a.frozen[path]; ok {
+		return text, nil
+	}
+	text, err := os.ReadFile(name)
+	if err == nil {
+		a.frozen[path] = text
+	}
+	return text, err
 }
 
 // sameFile reports whether two names are of one file, which need not exist.

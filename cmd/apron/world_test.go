@@ -40,6 +40,8 @@ type world struct {
 	fault func(n int) sandbox.Fault
 	hold  func(call string) // keeps a call waiting; nil for none
 	in    string            // stdin of the runs
+	// tty answers what the runs ask on a terminal, a line each; nil for no terminal.
+	tty answers
 	// manifest is the file or directory that the runs are about; default deploy.yaml.
 	manifest string
 	vars     map[string]string // environment of the runs
@@ -114,6 +116,9 @@ func (w *world) run(ctx context.Context, args ...string) (int, string) {
 		return v, ok
 	}
 	a.cache = ""
+	if w.tty != nil {
+		a.in, a.ttyIn = w.tty, true
+	}
 	a.connect = func(context.Context, string, string, string) (sandbox.Info, error) {
 		info := w.Info()
 		info.Port = cmp.Or(w.port, info.Port)
@@ -128,6 +133,11 @@ func (w *world) config() aws.Config {
 	info := w.Info()
 	return aws.Config{Region: info.Region, BaseEndpoint: aws.String(info.Endpoint()), Credentials: credentials.NewStaticCredentialsProvider(info.AccessKey, info.SecretKey, "")}
 }
+
+// answers is a terminal on which somebody types a line whenever one is read.
+type answers func() string
+
+func (a answers) Read(p []byte) (int, error) { return copy(p, a()), nil }
 
 // held keeps calls waiting by hold from now on; nil lets them pass.
 func (w *world) held(hold func(call string)) {

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestApply_theManifestIsFrozenForTheRun has somebody edit the manifest and the env file while
+// a terminal asks whether to go on.
+func TestApply_theManifestIsFrozenForTheRun(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small, built.tiny)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	asked := 0
+	w.tty = func() string {
+		asked++
+		c.replace("deploy.yaml", "cpu: 256", "cpu: 512")
+		c.replace("deploy.yaml", "memory: 512", "memory: 1024")
+		c.replace("deploy.yaml", "service: shop", "service: other-shop")
+		c.write(".env", "KEY="+canary+"-other\n")
+		return "yes\n"
+	}
+	code, out := w.run(t.Context(), "apply")
+	require.Equal(t, exitOK, code, out)
+	require.Equal(t, 1, asked, "one question, and it was answered on a terminal")
+	require.Contains(t, out, "Do this? Only yes is taken for a yes: ")
+	require.Contains(t, out, "shop http://shop.localhost")
+	require.NotContains(t, strings.Join(w.inventory(), "\n"), "other-shop")
+
+	// What was shown is what is live, and what the record says.
+	w.tty = nil
+	c.replace("deploy.yaml", "service: other-shop", "service: shop")
+	code, out = w.run(t.Context(), "history", "show", "1")
+	require.Equal(t, exitOK, code, out)
+	require.Contains(t, out, "cpu: 256")
+	code, out = w.run(t.Context(), "plan", "--detailed-exitcode")
+	require.Equal(t, exitChanges, code, out)
+	for _, change := range []string{`cpu: +256 → 512 # pending`, `memory: +512 → 1024 # pending`, `ssm/parameter//apron/shop/KEY`} {
+		require.Regexp(t, change, out)
+	}
+
+	// An answer that is no yes changes nothing.
+	w.tty = func() string { return "y\n" }
+	code, out = w.run(t.Context(), "apply")
+	require.Equal(t, exitUnapproved, code, out)
+	require.Contains(t, out, "nobody said yes; nothing was changed")
+}
