@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,7 +69,9 @@ func (a *app) runInit(o initFlags) error {
 	for _, w := range found.Warnings {
 		a.warn("%s", w)
 	}
-	a.answers(&found, o)
+	if err := a.answers(file, &found, o); err != nil {
+		return err
+	}
 	text := a.firstManifest(found, o).Text()
 	if err := a.createManifest(file, text); err != nil {
 		return err
@@ -89,8 +92,9 @@ func (a *app) createManifest(file string, text []byte) error {
 	return createFile(file, text, 0o644)
 }
 
-// answers takes what flags say, and asks for the rest where somebody can answer.
-func (a *app) answers(found *discover.Found, o initFlags) {
+// answers takes what flags say, and asks for the rest where somebody can answer. What the
+// manifest would refuse is asked again, with the reason.
+func (a *app) answers(file string, found *discover.Found, o initFlags) error {
 	if o.service != "" {
 		found.Service, found.NameFrom = o.service, ""
 	}
@@ -101,41 +105,88 @@ func (a *app) answers(found *discover.Found, o initFlags) {
 		found.Health, found.HealthFrom = o.health, ""
 	}
 	if o.yes || !a.ttyIn {
-		return
+		return nil
+	}
+	for _, flag := range []struct {
+		key   string
+		given bool
+	}{{"service", o.service != ""}, {"port", o.port != 0}, {"health.path", o.health != ""}} {
+		if err := a.refused(file, *found, o, flag.key); flag.given && err != nil { // before somebody answers in vain
+			return &usageError{err: fmt.Errorf("%w; nothing was written", err), command: "apron init"}
+		}
 	}
 	in := bufio.NewReader(a.in)
-	ask := func(question, otherwise string) string {
-		fmt.Fprintf(a.err, "%s [%s]: ", question, otherwise)
-		_ = a.err.Close() // the question must not be held back
-		answer, err := in.ReadString('\n')
-		if answer = strings.TrimSpace(answer); err != nil || answer == "" {
-			return otherwise
+	ask := func(key, question, otherwise string, take func(answer string) (discover.Found, error)) error {
+		for {
+			fmt.Fprintf(a.err, "%s [%s]: ", question, otherwise)
+			_ = a.err.Close() // the question must not be held back
+			line, end := in.ReadString('\n')
+			next, err := take(cmp.Or(strings.TrimSpace(line), otherwise))
+			if err == nil {
+				err = a.refused(file, next, o, key)
+			}
+			switch {
+			case err == nil:
+				*found = next
+				return nil
+			case end != nil: // nobody is there to ask again
+				return &usageError{err: fmt.Errorf("%w; nothing was written", err), command: "apron init"}
+			}
+			a.say("apron: %v", err)
 		}
-		return answer
 	}
 	if o.service == "" {
-		if name := ask("name of the service", found.Service); name != found.Service {
-			found.Service, found.NameFrom = name, ""
+		err := ask("service", "name of the service", found.Service, func(name string) (discover.Found, error) {
+			next := *found
+			if name != found.Service {
+				next.Service, next.NameFrom = name, ""
+			}
+			return next, nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if o.port == 0 {
-		known := strconv.Itoa(found.Port)
-		if found.Port == 0 {
-			known = "8080"
-		}
-		if answer := ask("port it listens on", known); answer != strconv.Itoa(found.Port) {
-			if n, err := strconv.Atoi(answer); err == nil {
-				found.Port, found.PortFrom = n, ""
+		err := ask("port", "port it listens on", strconv.Itoa(cmp.Or(found.Port, defaultPort)), func(answer string) (discover.Found, error) {
+			next := *found
+			n, err := strconv.Atoi(answer)
+			if err != nil || n < 1 || n > 65535 {
+				return next, fmt.Errorf("port: %q is not a number from 1 to 65535", answer)
 			}
+			if n != found.Port {
+				next.Port, next.PortFrom = n, ""
+			}
+			return next, nil
+		})
+		if err != nil {
+			return err
 		}
 	}
-	if o.health == "" {
-		if answer := ask("path of its health check, - for none", found.Health); answer == "-" {
-			found.Health = ""
-		} else if answer != found.Health {
-			found.Health, found.HealthFrom = answer, ""
+	if o.health != "" {
+		return nil
+	}
+	return ask("health.path", "path of its health check, - for none", found.Health, func(answer string) (discover.Found, error) {
+		next := *found
+		switch answer {
+		case found.Health:
+		case "-":
+			next.Health = ""
+		default:
+			next.Health, next.HealthFrom = answer, ""
+		}
+		return next, nil
+	})
+}
+
+// refused is what the first manifest would have against a key; nil for nothing.
+func (a *app) refused(file string, f discover.Found, o initFlags, key string) error {
+	for _, bad := range a.mistakes(file, a.firstManifest(f, o).Text()) {
+		if bad.Path == key {
+			return fmt.Errorf("%s: %s: %s", key, bad.Msg, bad.Fix)
 		}
 	}
+	return nil
 }
 
 // firstManifest lays out what was found.
