@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,4 +49,27 @@ func TestApply_theManifestIsFrozenForTheRun(t *testing.T) {
 	code, out = w.run(t.Context(), "apply")
 	require.Equal(t, exitUnapproved, code, out)
 	require.Contains(t, out, "nobody said yes; nothing was changed")
+}
+
+// TestHiding_knowsTheManifestAsItWasRead: what is written into the file while a run goes on
+// is no reason to show a value of the environment.
+func TestHiding_knowsTheManifestAsItWasRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "deploy.yaml")
+	const text = "version: 1\nservice: shop\nregion: us-east-1\nimage: {from: \"public.ecr.aws/nginx/nginx:1.29\"}\nenv: {HOST: \"${HOST}\"}\n"
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	a := newApp(strings.NewReader(""), io.Discard, io.Discard)
+	a.files, a.lookup = []string{file}, func(name string) (string, bool) { return "db.internal-4711", name == "HOST" }
+	set, err := a.load()
+	require.NoError(t, err)
+	s := &session{a: a, set: set}
+	for _, d := range set.Documents {
+		s.specs = append(s.specs, d.Spec)
+	}
+	require.NoError(t, os.WriteFile(file, []byte(text+"# db.internal-4711\n"), 0o600))
+	hide, err := s.hiding()
+	require.NoError(t, err)
+	require.NotContains(t, hide("at db.internal-4711"), "4711")
+	require.NoError(t, os.Remove(file))
+	_, err = s.hiding()
+	require.NoError(t, err)
 }

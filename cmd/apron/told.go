@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -47,7 +46,7 @@ func (s *session) hiding() (func(string) string, error) {
 func (a *app) hiding(set *manifest.Set, files []string) (func(string) string, error) {
 	var written bytes.Buffer
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := a.readFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("read the manifest again: %w", err)
 		}
