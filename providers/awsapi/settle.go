@@ -36,7 +36,7 @@ func (c Consistency) Settle(ctx context.Context, what string, step func(context.
 			return nil
 		case err != nil && ctx.Err() != nil: // reported above, with its cause
 		case err != nil && !c.Heals(err):
-			return fmt.Errorf("%s: %w", what, err)
+			return fmt.Errorf("%s: %w", what, Explain(err))
 		default:
 			last = err
 		}
