@@ -325,7 +325,12 @@ func TestExecute_pushesNoImageWhoseSourcesMoved(t *testing.T) {
 }
 
 func TestExecute_warnsOfAPortThatTheImageDoesNotExpose(t *testing.T) {
-	for port, want := range map[int]string{8000: "apron: warning: port: the image exposes 80, and port is 8000: set port: 80, unless the application follows PORT", 80: "", 0: ""} {
+	const fix = ": set port: 80, unless the application follows PORT"
+	for port, want := range map[int]string{
+		8000: "apron: warning: port: the image exposes 80, and port is 8000" + fix,
+		80:   "",
+		0:    "apron: warning: port: the image exposes 80, and port is left out, which is 8080 to App Runner" + fix,
+	} {
 		j := newJob(t, map[string]string{"Dockerfile": "FROM scratch\nEXPOSE 80 9000/udp\nCOPY Dockerfile /\n"}, nil)
 		j.detail = func(d *image.Detail) { d.Port, d.Command = port, true }
 		_, err := j.do(t)
