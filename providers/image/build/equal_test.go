@@ -267,29 +267,45 @@ func TestBuilders_giveEqualImages(t *testing.T) {
 	for _, file := range examples {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			files, b := example(t, file)
-			runs := strings.Contains(files["Dockerfile"], "\nRUN ")
-			var first seen
-			var held string
-			for _, called := range builders {
-				t.Run(called, func(t *testing.T) {
-					r := request(t, checkout(t, files), b)
-					if called == "builtin" && runs {
-						var unsupported *build.UnsupportedError
-						require.ErrorAs(t, build.Builtin{}.Check(r), &unsupported)
-						require.Contains(t, unsupported.Error(), fmt.Sprintf("Dockerfile:%d: RUN needs", 1+strings.Count(files["Dockerfile"][:strings.Index(files["Dockerfile"], "\nRUN ")+1], "\n")))
-						return
-					}
-					var lines []string
-					r.Line = func(_, line string) { lines = append(lines, line) }
-					img, err := builder(t, called, &r).Build(t.Context(), r)
-					require.NoError(t, err, strings.Join(lines, "\n"))
-					got := look(t, img)
-					if held == "" {
-						first, held = got, called
-					}
-					require.Equal(t, first, got, "compared with %s\n%s", held, strings.Join(lines, "\n"))
-				})
+			giveEqual(t, builders, files, b)
+		})
+	}
+}
+
+// TestBuilders_giveEqualImagesOfTheExample has the Dockerfile that people read first.
+// Docker's legacy builder knows no COPY --chmod.
+func TestBuilders_giveEqualImagesOfTheExample(t *testing.T) {
+	text, err := os.ReadFile("../../../examples/consultation-app/Dockerfile")
+	require.NoError(t, err)
+	able := slices.DeleteFunc(slices.Clone(builders), func(called string) bool {
+		return called == "docker legacy" || called == "docker" && exec.Command("docker", "version").Run() == nil && !hasBuildKit(t)
+	})
+	giveEqual(t, able, map[string]string{"Dockerfile": string(text), "app": "made by the hook"},
+		state.Build{Platform: "linux/amd64", Args: map[string]string{"NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY": "pk_test_1"}, Labels: map[string]string{"team": "ai"}})
+}
+
+func giveEqual(t *testing.T, builders []string, files map[string]string, b state.Build) {
+	runs := strings.Contains(files["Dockerfile"], "\nRUN ")
+	var first seen
+	var held string
+	for _, called := range builders {
+		t.Run(called, func(t *testing.T) {
+			r := request(t, checkout(t, files), b)
+			if called == "builtin" && runs {
+				var unsupported *build.UnsupportedError
+				require.ErrorAs(t, build.Builtin{}.Check(r), &unsupported)
+				require.Contains(t, unsupported.Error(), fmt.Sprintf("Dockerfile:%d: RUN needs", 1+strings.Count(files["Dockerfile"][:strings.Index(files["Dockerfile"], "\nRUN ")+1], "\n")))
+				return
 			}
+			var lines []string
+			r.Line = func(_, line string) { lines = append(lines, line) }
+			img, err := builder(t, called, &r).Build(t.Context(), r)
+			require.NoError(t, err, strings.Join(lines, "\n"))
+			got := look(t, img)
+			if held == "" {
+				first, held = got, called
+			}
+			require.Equal(t, first, got, "compared with %s\n%s", held, strings.Join(lines, "\n"))
 		})
 	}
 }
