@@ -30,8 +30,8 @@ import (
 //	                         body contain TEXT
 //	up SERVICE PATH          wait until a page of a service answers with 200
 //	edit FILE OLD NEW        replace the only OLD of a file
-//	shown FILE               put the last stdout into a file, without what differs
-//	                         from one run to the next
+//	shown [-stderr] FILE     put the last stdout, or stderr, into a file, without what
+//	                         differs from one run to the next
 //	traffic SERVICE PATH     keep getting a page, until
 //	calm                     which fails if any request did
 //	given KIND NAME VAR      make what apron does not: zone, acl, secret NAME VALUE, or
@@ -278,10 +278,14 @@ var differing = []struct {
 }
 
 func scriptShown(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 1 || neg {
-		ts.Fatalf("usage: shown FILE")
+	from := "stdout"
+	if len(args) == 2 && args[0] == "-stderr" {
+		from, args = "stderr", args[1:]
 	}
-	text := ts.ReadFile("stdout")
+	if len(args) != 1 || neg {
+		ts.Fatalf("usage: shown [-stderr] FILE")
+	}
+	text := ts.ReadFile(from)
 	for _, d := range differing {
 		text = d.pattern.ReplaceAllString(text, d.with)
 	}
