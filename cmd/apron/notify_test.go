@@ -57,7 +57,7 @@ func TestNotify_tellsBoth(t *testing.T) {
 	require.Contains(t, (*bodies)[0], `"kind": "drift"`)
 	var slack struct{ Text string }
 	require.NoError(t, json.Unmarshal([]byte((*bodies)[1]), &slack))
-	require.True(t, strings.HasPrefix(slack.Text, "*Drift: 1 setting changed.*\n```\n"), slack.Text)
+	golden(t, "slack.txt", slack.Text)
 	require.Equal(t, 2, strings.Count(slack.Text, "```"), "foreign text ends no code")
 	require.Contains(t, slack.Text, "&lt;!channel&gt; &amp;")
 }
