@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,11 +22,14 @@ import (
 )
 
 func TestIdentify_takesBaseImagesOfTheirRegistries(t *testing.T) {
+	var mu sync.Mutex
 	var asked []string
 	serve := registry.New(registry.Logger(log.New(t.Output(), "", 0)))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v2/" {
+			mu.Lock()
 			asked = append(asked, r.Method+" "+r.URL.Path)
+			mu.Unlock()
 		}
 		serve.ServeHTTP(w, r)
 	}))

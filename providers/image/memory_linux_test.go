@@ -116,7 +116,7 @@ func needsLittle(t *testing.T, env ...string) {
 	peak, err := strconv.ParseInt(string(found[1]), 10, 64)
 	require.NoError(t, err)
 	t.Logf("peak memory %d MiB", peak>>10)
-	require.LessOrEqual(t, peak>>10, int64(allowedMiB))
+	require.LessOrEqual(t, peak>>10, int64(peakMiB))
 }
 
 // tellPeak is what needsLittle reads.
