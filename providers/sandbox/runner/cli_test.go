@@ -69,7 +69,7 @@ func TestCLI_closeRemovesEverything(t *testing.T) {
 			e, err := Detect(t.Context(), Options{Dir: dir, Prefer: name, Label: t.Name()})
 			require.NoError(t, err)
 			c := e.(*cli)
-			start(t, e, Spec{ID: "x", Image: appImage(t), Env: []string{"MODE=stubborn"}})
+			start(t, e, Spec{ID: "x", Image: appImage(t), Env: []string{"MODE=ignores-term"}})
 			require.NoError(t, e.Close(t.Context()))
 			for _, what := range []string{"container", "image"} {
 				args := []string{what, "ls", "-aq", "--filter", "label=" + labelKey + "=" + c.label}

@@ -58,7 +58,7 @@ func runConformance(t *testing.T, e Engine, has traits) {
 			require.Error(t, err)
 		},
 		"kills what ignores SIGTERM when its grace is over": func(t *testing.T) {
-			i := start(t, e, Spec{ID: "stubborn", Image: app, Env: []string{"MODE=stubborn"}})
+			i := start(t, e, Spec{ID: "ignores-term", Image: app, Env: []string{"MODE=ignores-term"}})
 			i.get(t, "/")
 			begin := time.Now()
 			require.NoError(t, i.Stop(t.Context(), 300*time.Millisecond))
@@ -66,7 +66,7 @@ func runConformance(t *testing.T, e Engine, has traits) {
 			require.Equal(t, Exit{Code: 137}, i.Exit())
 		},
 		"kills at once when the context of Stop ends": func(t *testing.T) {
-			i := start(t, e, Spec{ID: "hurry", Image: app, Env: []string{"MODE=stubborn"}})
+			i := start(t, e, Spec{ID: "hurry", Image: app, Env: []string{"MODE=ignores-term"}})
 			i.get(t, "/")
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
@@ -96,7 +96,7 @@ func runConformance(t *testing.T, e Engine, has traits) {
 			got := i.lines()
 			require.Len(t, got, 3)
 			require.Len(t, got[0], maxLine)
-			require.Equal(t, []string{"xxxxxxxxxx", "end"}, got[1:])
+			require.Equal(t, []string{strings.Repeat("x", 10), "end"}, got[1:])
 		},
 		"refuses connections while nothing listens": func(t *testing.T) {
 			i := start(t, e, Spec{ID: "deaf", Image: app, Env: []string{"MODE=deaf"}})

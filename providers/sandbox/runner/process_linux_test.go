@@ -117,7 +117,7 @@ func TestClose_removesEverything(t *testing.T) {
 			dir := t.TempDir()
 			e, err := Detect(t.Context(), Options{Dir: dir, Prefer: name, Label: t.Name()})
 			require.NoError(t, err)
-			i := start(t, e, Spec{ID: "x", Image: appImage(t), Env: []string{"MODE=stubborn"}})
+			i := start(t, e, Spec{ID: "x", Image: appImage(t), Env: []string{"MODE=ignores-term"}})
 			i.get(t, "/")
 			require.NoError(t, e.Close(t.Context()))
 			require.Equal(t, 137, i.Exit().Code, "it has ended")

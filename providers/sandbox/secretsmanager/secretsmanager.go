@@ -99,7 +99,7 @@ func (s *Service) API() wire.API {
 // Value resolves a reference as App Runner and ECS write it, for a service that is
 // allowed to read the secret:
 //
-//	arn:aws:secretsmanager:<region>:<account>:secret:<name>-XXXXXX[:json-key[:stage[:version]]]
+//	arn:aws:secretsmanager:<region>:<account>:secret:<name>-<random>[:json-key[:stage[:version]]]
 //
 // The name or ARN of a secret alone is its whole current value. Of a member that is no
 // string it is what Go prints of it, as AWS's agent of ECS has it, and no JSON any more.

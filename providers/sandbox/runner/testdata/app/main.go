@@ -27,7 +27,7 @@ func main() {
 	}
 	term := make(chan os.Signal, 1)
 	switch os.Getenv("MODE") {
-	case "stubborn":
+	case "ignores-term":
 		signal.Ignore(syscall.SIGTERM)
 	default:
 		signal.Notify(term, syscall.SIGTERM)
