@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,15 +16,7 @@ import (
 // one destroy interrupted. Each is recorded as that, and nobody else is blamed for it.
 func TestLeftovers_ofReleasesThatDidNotSucceed(t *testing.T) {
 	t.Parallel()
-	c := newCheckout(t, small, built.app)
-	c.replace("deploy.yaml", "version: v1, ", "")
-	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
-	run := func(code int, args ...string) string {
-		t.Helper()
-		got, out := w.run(t.Context(), args...)
-		require.Equal(t, code, got, out)
-		return out
-	}
+	c, w, run := unversioned(t)
 	refusing := func(call, code string) func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()

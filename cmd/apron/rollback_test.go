@@ -51,18 +51,25 @@ func TestChooseRelease(t *testing.T) {
 	}
 }
 
-// TestRollback_refusesWithoutTheImage also looks at what a release leaves that failed.
-func TestRollback_refusesWithoutTheImage(t *testing.T) {
-	t.Parallel()
-	c := newCheckout(t, small, built.app)
+// unversioned is a service whose image has no version, in a world of its own, and what runs
+// apron there and expects an exit code.
+func unversioned(t *testing.T) (c *checkout, w *world, run func(code int, args ...string) string) {
+	t.Helper()
+	c = newCheckout(t, small, built.app)
 	c.replace("deploy.yaml", "version: v1, ", "")
-	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
-	run := func(code int, args ...string) string {
+	w = newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	return c, w, func(code int, args ...string) string {
 		t.Helper()
 		got, out := w.run(t.Context(), args...)
 		require.Equal(t, code, got, out)
 		return out
 	}
+}
+
+// TestRollback_refusesWithoutTheImage also looks at what a release leaves that failed.
+func TestRollback_refusesWithoutTheImage(t *testing.T) {
+	t.Parallel()
+	c, w, run := unversioned(t)
 	run(exitOK, "apply", "--yes")
 	c.replace("app/Dockerfile", "VERSION=one", "VERSION=two")
 	run(exitOK, "apply", "--yes")

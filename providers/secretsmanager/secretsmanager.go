@@ -1,5 +1,6 @@
-// Package secretsmanager looks up the secrets that a manifest refers to. It reads what a
-// secret is, never what is in it, and changes nothing: who made the secret keeps it.
+// Package secretsmanager looks up the secrets that a manifest refers to: what a secret is,
+// and what is in it only to hide that in output, to check it when asked, or to start a
+// container on this machine. It changes nothing: who made the secret keeps it.
 package secretsmanager
 
 import (

@@ -1,4 +1,4 @@
-// Package inspect says what is wrong with an image before anything is written, from its
+// Package inspect says what is wrong with an image before it is pushed or copied, from its
 // configuration alone.
 //
 //	refuse   platform, nothing to run, too large for the disk     it cannot work
