@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -140,29 +141,62 @@ func (x *index) member(h v1.Hash) ([]byte, types.MediaType, error) {
 	return nil, "", fmt.Errorf("%s is not in the index", h)
 }
 
-// image is an image in a layout.
+// image is an image in a layout. Its texts are read and taken apart once, of which package
+// partial would make a habit: an unchanged push of many layers does little else.
 type image struct {
+	v1.Image // what partial makes of core
+	core     *imageCore
+	config   func() (*v1.ConfigFile, error)
+}
+
+// imageCore is what partial makes an image of.
+type imageCore struct {
 	files    contents
 	raw      []byte
 	media    types.MediaType
 	manifest *v1.Manifest
+	config   func() ([]byte, error)
 }
 
-var _ partial.CompressedImageCore = (*image)(nil)
+var _ partial.CompressedImageCore = (*imageCore)(nil)
 
 func newImage(files contents, raw []byte, media types.MediaType) (v1.Image, error) {
 	m, err := v1.ParseManifest(bytes.NewReader(raw))
 	if err != nil {
 		return nil, err
 	}
-	return partial.CompressedToImage(&image{files, raw, media, m})
+	core := &imageCore{files, raw, media, m, sync.OnceValues(func() ([]byte, error) { return blob(files, m.Config.Digest) })}
+	full, err := partial.CompressedToImage(core)
+	if err != nil {
+		return nil, err
+	}
+	return &image{full, core, sync.OnceValues(full.ConfigFile)}, nil
 }
 
-func (i *image) MediaType() (types.MediaType, error) { return i.media, nil }
-func (i *image) RawManifest() ([]byte, error)        { return i.raw, nil }
-func (i *image) RawConfigFile() ([]byte, error)      { return blob(i.files, i.manifest.Config.Digest) }
+func (i *image) Manifest() (*v1.Manifest, error) { return i.core.manifest.DeepCopy(), nil }
 
-func (i *image) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
+func (i *image) ConfigFile() (*v1.ConfigFile, error) {
+	c, err := i.config()
+	return c.DeepCopy(), err
+}
+
+func (i *image) Layers() ([]v1.Layer, error) {
+	var all []v1.Layer
+	for _, d := range i.core.manifest.Layers {
+		l, err := partial.CompressedToLayer(&layer{i.core.files, d})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func (i *imageCore) MediaType() (types.MediaType, error) { return i.media, nil }
+func (i *imageCore) RawManifest() ([]byte, error)        { return i.raw, nil }
+func (i *imageCore) RawConfigFile() ([]byte, error)      { return i.config() }
+
+func (i *imageCore) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
 	for _, d := range i.manifest.Layers {
 		if d.Digest == h {
 			return &layer{i.files, d}, nil
