@@ -59,12 +59,14 @@ func (e *engine) open(ctx context.Context, r Request, id, file string) (*store.I
 		}
 		return img, nil
 	}
+	env := e.environ(r)
+	o.Daemon = store.DockerSocket(func(name string) string { return lookup(env, name) })
 	return store.FromEngine(ctx, e.name, func(ctx context.Context, out io.Writer, args ...string) error {
 		asked := e.name + " " + args[0]
 		if args[0] == "image" {
 			asked += " " + args[1]
 		}
-		return explain(run(ctx, command(ctx, e.environ(r), e.name, args...), asked, out, nil), e.name, &r)
+		return explain(run(ctx, command(ctx, env, e.name, args...), asked, out, nil), e.name, &r)
 	}, id, o)
 }
 

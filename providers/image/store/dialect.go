@@ -52,6 +52,15 @@ type described struct {
 	upper  string // the directory of its last layer's files
 }
 
+// read understands what describes an image.
+func (d dialect) read(text []byte) (id v1.Hash, said described, err error) {
+	if said, err = d.parse(text); err != nil {
+		return id, said, err
+	}
+	id, err = v1.NewHash("sha256:" + strings.TrimPrefix(said.id, "sha256:"))
+	return id, said, err
+}
+
 // oneOf reads a list of images with one image in it.
 func oneOf(text []byte) (described, error) {
 	var images []struct {

@@ -27,7 +27,7 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 	if !ok {
 		return nil, fmt.Errorf("engine %q is none of docker, podman, buildah", name)
 	}
-	id, said, err := inspect(ctx, name, d, run, ref)
+	id, said, err := inspect(ctx, name, d, run, ref, o.Daemon)
 	if err != nil {
 		return nil, err
 	}
@@ -66,17 +66,22 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 	return img, nil
 }
 
-// inspect asks an engine for an image's id and what its layers are before compression.
-func inspect(ctx context.Context, name string, d dialect, run Run, ref string) (id v1.Hash, said described, err error) {
+// inspect asks an engine for an image's id and what its layers are before compression. A
+// daemon that fails has its program say why.
+func inspect(ctx context.Context, name string, d dialect, run Run, ref, daemon string) (id v1.Hash, said described, err error) {
+	if name == "docker" && daemon != "" {
+		if text, err := askDaemon(ctx, daemon, ref); err == nil {
+			if id, said, err = d.read(text); err == nil {
+				return id, said, nil
+			}
+		}
+	}
 	var out bytes.Buffer
 	args := append(slices.Clone(d.inspect), ref)
 	if err := run(ctx, &out, args...); err != nil {
 		return id, said, err
 	}
-	if said, err = d.parse(out.Bytes()); err == nil {
-		id, err = v1.NewHash("sha256:" + strings.TrimPrefix(said.id, "sha256:"))
-	}
-	if err != nil {
+	if id, said, err = d.read(out.Bytes()); err != nil {
 		return id, said, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 	}
 	return id, said, nil

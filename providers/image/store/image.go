@@ -22,6 +22,9 @@ type Options struct {
 	Known    *Known // nil remembers nothing
 	Platform string // of the image to take from several; empty is linux/amd64
 	Temp     string // where streams are spooled; empty is the system's directory
+	// Daemon is the socket of docker's daemon, which describes an image in a few
+	// milliseconds, where the program takes twenty; empty has the program asked.
+	Daemon string
 	// Packing is told when a layer is about to be compressed, and its size before that, or
 	// 0 if that is not known. It may be called from several goroutines, and be nil.
 	Packing func(diff v1.Hash, plain int64)

@@ -88,7 +88,7 @@ func pushOnce(ctx context.Context, kind, source, endpoint, dir string) error {
 	var err error
 	switch kind {
 	case "docker", "podman", "buildah":
-		err = pushBuilt(ctx, kind, source, to, o, store.Options{Known: known, Temp: dir})
+		err = pushBuilt(ctx, kind, source, to, o, store.Options{Known: known, Temp: dir, Daemon: store.DockerSocket(os.Getenv)})
 	default:
 		err = pushFrom(ctx, source, to, o, origin.Options{Dir: filepath.Dir(source), Known: known, Temp: dir})
 	}
