@@ -46,11 +46,11 @@ func TestFromEngine_asksDockersDaemonItself(t *testing.T) {
 		answer any
 		want   []string
 	}{
-		"it answers":                        {"docker", 200, answer, []string{save}},
-		"it does not know the image":        {"docker", 404, map[string]string{"message": "No such image"}, []string{"image inspect web", save}},
-		"it says what is not understood":    {"docker", 200, "what?", []string{"image inspect web", save}},
-		"podman has none, whoever listens":  {"podman", 200, answer, []string{"image inspect web", "save --quiet --format docker-archive " + id.Hex}},
-		"nobody listens": {"docker", 0, nil, []string{"image inspect web", save}},
+		"it answers":                       {"docker", 200, answer, []string{save}},
+		"it does not know the image":       {"docker", 404, map[string]string{"message": "No such image"}, []string{"image inspect web", save}},
+		"it says what is not understood":   {"docker", 200, "what?", []string{"image inspect web", save}},
+		"podman has none, whoever listens": {"podman", 200, answer, []string{"image inspect web", "save --quiet --format docker-archive " + id.Hex}},
+		"nobody listens":                   {"docker", 0, nil, []string{"image inspect web", save}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			socket, paths := filepath.Join(t.TempDir(), "none"), &[]string{}
