@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -68,16 +69,35 @@ func (ps Providers) Observe(ctx context.Context, q Query) (state.Live, []state.N
 	return live, all, nil
 }
 
+var _ apply.Preparer = Providers(nil)
+
 // Execute implements [apply.Executor].
 func (ps Providers) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
-	for _, p := range ps {
-		for _, t := range p.Types() {
-			if t == a.Target.Type() {
-				return p.Execute(ctx, a, env)
-			}
-		}
+	if p := ps.of(a); p != nil {
+		return p.Execute(ctx, a, env)
 	}
 	return state.Outcome{}, fmt.Errorf("%s: no provider handles %s", a.Target, a.Target.Type())
+}
+
+// Prepares implements [apply.Preparer], as far as the provider does.
+func (ps Providers) Prepares(a plan.Action) bool {
+	p, ok := ps.of(a).(apply.Preparer)
+	return ok && p.Prepares(a)
+}
+
+// Prepare implements [apply.Preparer]: the provider must.
+func (ps Providers) Prepare(ctx context.Context, a plan.Action, env apply.Env) (discard func(), err error) {
+	return ps.of(a).(apply.Preparer).Prepare(ctx, a, env)
+}
+
+// of returns the provider that handles an action, or nil.
+func (ps Providers) of(a plan.Action) Provider {
+	for _, p := range ps {
+		if slices.Contains(p.Types(), a.Target.Type()) {
+			return p
+		}
+	}
+	return nil
 }
 
 // Known is what executors may look up of what was live when the plan was made.

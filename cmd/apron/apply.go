@@ -285,11 +285,27 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 func (s *session) walk(ctx context.Context, w wiring, p planned, o applyFlags) (*apply.Report, error) {
 	stream := render.Events(s.a.err, s.a.events())
 	report, err := apply.Run(ctx, p.plan, reconcile.Known(p.facts.live), w.all, apply.Options{
-		Parallelism: o.parallelism, Observe: stream.Observe, Progress: stream.Progress})
+		Parallelism: o.parallelism, Observe: stream.Observe, Progress: stream.Progress, Parts: s.parts(p)})
 	if closeErr := stream.Close(); err == nil {
 		err = closeErr
 	}
 	return report, err
+}
+
+// parts names the services that an action is about. One service's are not told apart: there
+// is nothing that another one could want of them.
+func (s *session) parts(p planned) func(plan.Action) []string {
+	if !s.several() {
+		return nil
+	}
+	return func(a plan.Action) (services []string) {
+		for _, spec := range s.specs {
+			if p.about(spec, a) || p.concerns(spec, a) {
+				services = append(services, spec.Service)
+			}
+		}
+		return services
+	}
 }
 
 // show writes a plan that is to be carried out to where it is read.

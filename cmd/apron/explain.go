@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/image"
+	"github.com/apron-deploy/apron/providers/records"
+	"github.com/apron-deploy/apron/reconcile/release"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // cacheOf is the directory for what is remembered of one manifest's directory.
@@ -20,8 +25,9 @@ func (a *app) cacheOf(dir string) string {
 }
 
 // explainInputs says which inputs of each image changed since the image that runs. What
-// those were is known to machines that have planned it; AWS keeps only their hash.
-func (s *session) explainInputs(p planned) {
+// those were is known to machines that have planned it, and from the release that has put
+// it there.
+func (s *session) explainInputs(ctx context.Context, w wiring, p planned) {
 	for _, spec := range s.specs {
 		if pin := s.pins[spec.Service]; pin != nil {
 			s.a.say("%s: the image is %s", spec.Service, pin.Reference)
@@ -40,6 +46,9 @@ func (s *session) explainInputs(p planned) {
 		}
 		old, err := image.Recall(s.a.cacheOf(spec.Dir), tag)
 		if err != nil {
+			old, err = s.learned(ctx, w, spec, p.facts, tag, err)
+		}
+		if err != nil {
 			s.a.say("%s: %v", spec.Service, err)
 			continue
 		}
@@ -48,4 +57,33 @@ func (s *session) explainInputs(p planned) {
 			s.a.say("  %s %s", c.Op, c.Input)
 		}
 	}
+}
+
+// learned is what a release says that the image of a tag was made of, or else why nobody
+// knows.
+func (s *session) learned(ctx context.Context, w wiring, spec state.Spec, f facts, tag string, why error) (image.Identity, error) {
+	recent := f.recent[spec.Service]
+	all := recent.Attempts
+	if recent.Success != nil {
+		all = append([]release.Record{*recent.Success}, all...)
+	}
+	for _, r := range all {
+		if r.Image.Tag != tag {
+			continue
+		}
+		if r.Image.Inputs == "" && r.Of > 0 { // it went back to what an earlier one had made
+			if before, _, err := w.records.Read(ctx, records.PlaceOf(spec), []int{r.Of}); err == nil && len(before) == 1 && before[0].Image.Tag == tag {
+				r = before[0]
+			}
+		}
+		if r.Image.Inputs == "" {
+			continue
+		}
+		text, err := w.registry.Blob(ctx, r.Image.Repository, r.Image.Inputs)
+		if err != nil {
+			return image.Identity{}, fmt.Errorf("%w: release %d has it, and cannot be read: %w", why, r.Number, interruptible(ctx, err))
+		}
+		return image.Learn(tag, text)
+	}
+	return image.Identity{}, why
 }

@@ -96,7 +96,7 @@ func (a *app) runPlan(ctx context.Context, flags planFlags, detailed, comment bo
 		return err
 	}
 	if explain == "inputs" {
-		s.explainInputs(p)
+		s.explainInputs(ctx, w, p)
 	}
 	unread := s.unreadServices()
 	switch {

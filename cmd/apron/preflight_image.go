@@ -31,7 +31,7 @@ func (p *preflight) image(ctx context.Context) ([]state.Check, error) {
 		c.Fix = "apply again: it is built and pushed before the rollout"
 		return []state.Check{c}, nil
 	case !stored:
-		return []state.Check{p.check("image", state.Unchecked, "it is not built yet: apply looks at it before it is pushed")}, nil
+		return []state.Check{p.check("image", state.Unchecked, "it is not built yet: apply builds it and looks at it before anything is made")}, nil
 	case !p.o.deep:
 		return []state.Check{p.check("image", state.Unchecked, "it was looked at when it was pushed")}, nil
 	}

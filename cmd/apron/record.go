@@ -27,8 +27,6 @@ type recording struct {
 	kind release.Kind
 	of   int    // the release that a rollback goes back to
 	from string // what a promotion took the image of
-	// wanted are the resources that were asked for, by service.
-	wanted map[string][]state.Resource
 }
 
 // ran is one execution of a plan, for its records.
@@ -86,7 +84,7 @@ func (s *session) confess(ctx context.Context, w wiring, p planned) {
 			continue
 		}
 		success := p.facts.recent[d.Spec.Service].Success
-		now := release.New(release.Record{}, release.Run{Wanted: p.recording.wanted[d.Spec.Service], Live: p.facts.live, Redact: s.a.out.Redact})
+		now := release.New(release.Record{}, release.Run{Wanted: p.resources[d.Spec.Service], Live: p.facts.live, Redact: s.a.out.Redact})
 		if success != nil && success.Same(now.Resources) {
 			continue
 		}
@@ -106,7 +104,7 @@ func (s *session) put(ctx context.Context, w wiring, p planned, d *manifest.Docu
 	}
 	record, err := s.describe(p, d, r)
 	if err == nil {
-		record, err = w.records.Put(ctx, records.PlaceOf(spec), record, p.facts.recent[spec.Service].Newest)
+		record, err = w.records.Put(ctx, records.PlaceOf(spec), record, s.inputs(spec, record), p.facts.recent[spec.Service].Newest)
 	}
 	var none *records.ErrNoRepository
 	switch {
@@ -119,6 +117,15 @@ func (s *session) put(ctx context.Context, w wiring, p planned, d *manifest.Docu
 	}
 }
 
+// inputs are what the image of a record was made of, as far as that is known here, so that
+// other machines can tell what has changed since.
+func (s *session) inputs(spec state.Spec, r release.Record) []byte {
+	if id := s.images[spec.Service]; id.Tag != "" && id.Tag == r.Image.Tag {
+		return id.Share()
+	}
+	return nil
+}
+
 // describe makes the record of one service.
 func (s *session) describe(p planned, d *manifest.Document, r ran) (release.Record, error) {
 	spec := d.Spec
@@ -128,7 +135,7 @@ func (s *session) describe(p planned, d *manifest.Document, r ran) (release.Reco
 	if success := p.facts.recent[spec.Service].Success; success != nil {
 		record.Success = success.Number
 	}
-	run := release.Run{Wanted: p.recording.wanted[spec.Service], Live: p.facts.live, Report: r.report, Redact: s.a.out.Redact}
+	run := release.Run{Wanted: p.resources[spec.Service], Live: p.facts.live, Report: r.report, Redact: s.a.out.Redact}
 	_, failed, skipped := r.report.Counts()
 	var signal errInterrupted
 	switch {
@@ -163,7 +170,7 @@ func (s *session) describe(p planned, d *manifest.Document, r ran) (release.Reco
 // concerns reports whether an action belongs to a service: its manifest wants the
 // resource, or the resource is or was the service's.
 func (p planned) concerns(spec state.Spec, a plan.Action) bool {
-	if slices.ContainsFunc(p.recording.wanted[spec.Service], func(r state.Resource) bool { return r.Address == a.Target }) {
+	if slices.ContainsFunc(p.resources[spec.Service], func(r state.Resource) bool { return r.Address == a.Target }) {
 		return true
 	}
 	if a.Want.Address == a.Target {
@@ -277,11 +284,11 @@ func (s *session) recent(ctx context.Context, w wiring) (map[string]release.Rece
 }
 
 // bases is what releases have wanted of the resources that a plan is about.
-func (s *session) bases(f facts, r *recording) (map[state.Address]plan.Base, error) {
+func (s *session) bases(f facts, wanted map[string][]state.Resource) (map[state.Address]plan.Base, error) {
 	var services []release.Known
 	for _, spec := range s.specs {
 		k := release.Known{Recent: f.recent[spec.Service]}
-		for _, w := range r.wanted[spec.Service] {
+		for _, w := range wanted[spec.Service] {
 			k.Addresses = append(k.Addresses, w.Address)
 		}
 		services = append(services, k)

@@ -135,6 +135,8 @@ type planned struct {
 	// wrong is what is known to keep a rollout from succeeding.
 	wrong  error
 	wanted int // how many resources were compared
+	// resources are those that the manifests want, by service.
+	resources map[string][]state.Resource
 	// left are services that are no part of the plan, if somebody has asked for them.
 	left    render.Leftovers
 	asked   bool
@@ -173,7 +175,7 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 	d := state.Desired{}
 	var missing, errs *multierror.Error
 	notes := slices.Clone(f.notes)
-	recorded := &recording{kind: release.Apply, wanted: map[string][]state.Resource{}}
+	wanted := map[string][]state.Resource{}
 	for _, spec := range s.specs {
 		resources, more, err := s.desire(spec, f, applying, &missing)
 		if err != nil {
@@ -181,13 +183,13 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 			continue
 		}
 		notes = append(notes, more...)
-		recorded.wanted[spec.Service] = resources
+		wanted[spec.Service] = resources
 		for _, r := range resources {
 			if have, twice := d[r.Address]; twice {
 				if r, err = ecr.Merge(have, r); err != nil {
 					e := &manifest.Error{File: spec.File, Msg: err.Error(), Fix: "make them agree, or give each a name, a tag or a repository of its own"}
 					for _, other := range s.specs { // nobody knows which of them is meant
-						if other.Service == spec.Service || slices.ContainsFunc(recorded.wanted[other.Service], func(o state.Resource) bool { return o.Address == have.Address }) {
+						if other.Service == spec.Service || slices.ContainsFunc(wanted[other.Service], func(o state.Resource) bool { return o.Address == have.Address }) {
 							errs = multierror.Append(errs, &serviceError{other.Service, e})
 						}
 					}
@@ -205,13 +207,13 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 	notes = slices.DeleteFunc(notes, func(n state.Note) bool { return outside(n.Target) })
 	if o.Bases == nil {
 		var err error
-		if o.Bases, err = s.bases(f, recorded); err != nil {
+		if o.Bases, err = s.bases(f, wanted); err != nil {
 			return planned{}, err
 		}
 	}
 	p, err := plan.Build(d, f.live, o)
 	if err != nil {
-		return planned{}, s.refusals(err, recorded.wanted)
+		return planned{}, s.refusals(err, wanted)
 	}
 	notes = append(notes, s.unknown(p, f)...)
 	p.Notes = append(p.Notes, notes...)
@@ -221,5 +223,5 @@ func (s *session) plan(f facts, o plan.Options, applying bool, part func(state.A
 		}
 		return strings.Compare(a.Text, b.Text)
 	})
-	return planned{plan: p, facts: f, desired: d, missing: missing.ErrorOrNil(), wanted: len(d), recording: recorded}, nil
+	return planned{plan: p, facts: f, desired: d, missing: missing.ErrorOrNil(), wanted: len(d), resources: wanted, recording: &recording{kind: release.Apply}}, nil
 }

@@ -108,22 +108,31 @@ func (p *Provider) manifest(ctx context.Context, repository string, id types.Ima
 // config downloads a configuration and makes sure that it is the one that the manifest
 // names.
 func (p *Provider) config(ctx context.Context, repository string, d v1.Descriptor) (*v1.ConfigFile, error) {
-	where, err := p.api.GetDownloadUrlForLayer(ctx, &sdk.GetDownloadUrlForLayerInput{RepositoryName: &repository, LayerDigest: aws.String(d.Digest.String())})
+	text, err := p.Blob(ctx, repository, d.Digest.String())
 	if err != nil {
-		return nil, fmt.Errorf("repository %q: find the image's configuration: %w", repository, awsapi.Explain(err))
-	}
-	text, err := download(ctx, aws.ToString(where.DownloadUrl))
-	if err != nil {
-		return nil, fmt.Errorf("repository %q: read the image's configuration: %w", repository, err)
-	}
-	if digest, _, err := v1.SHA256(bytes.NewReader(text)); err != nil || digest != d.Digest {
-		return nil, fmt.Errorf("repository %q: the image's configuration is not the one that its manifest names", repository)
+		return nil, fmt.Errorf("repository %q: the image's configuration: %w", repository, err)
 	}
 	var c v1.ConfigFile
 	if err := json.Unmarshal(text, &c); err != nil {
 		return nil, fmt.Errorf("repository %q: the image's configuration: %w", repository, err)
 	}
 	return &c, nil
+}
+
+// Blob downloads a blob of a few megabytes, and makes sure that it is the one of that digest.
+func (p *Provider) Blob(ctx context.Context, repository, digest string) ([]byte, error) {
+	where, err := p.api.GetDownloadUrlForLayer(ctx, &sdk.GetDownloadUrlForLayerInput{RepositoryName: &repository, LayerDigest: &digest})
+	if err != nil {
+		return nil, fmt.Errorf("find blob %s: %w", digest, awsapi.Explain(err))
+	}
+	text, err := download(ctx, aws.ToString(where.DownloadUrl))
+	if err != nil {
+		return nil, fmt.Errorf("read blob %s: %w", digest, err)
+	}
+	if got, _, err := v1.SHA256(bytes.NewReader(text)); err != nil || got.String() != digest {
+		return nil, fmt.Errorf("blob %s is not what its digest says", digest)
+	}
+	return text, nil
 }
 
 // download gets what AWS has signed a URL for. The URL is a credential: no error shows it.

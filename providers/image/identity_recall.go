@@ -52,7 +52,7 @@ type UnknownError struct {
 var _ error = (*UnknownError)(nil)
 
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("what %s was made of is not known on this machine, which can compare only with what it planned or built itself", e.Tag)
+	return fmt.Sprintf("what %s was made of is known neither on this machine nor from a release", e.Tag)
 }
 
 // Hint says how it can be had.

@@ -48,6 +48,22 @@ func TestExplain_comparesWithWhatWasRemembered(t *testing.T) {
 	require.Empty(t, image.Explain(now, again))
 	require.Empty(t, image.Explain(again, now))
 	require.Len(t, image.Explain(image.Identity{}, now), len(now.Inputs))
+
+	shared := before.Share()
+	require.Equal(t, shared, before.Share(), "a registry keeps it once")
+	learned, err := image.Learn(before.Tag, shared)
+	require.NoError(t, err)
+	require.Equal(t, want, image.Explain(learned, now), "on another machine, too")
+}
+
+func TestLearn_refusesWhatIsDamaged(t *testing.T) {
+	id := identified(t, checkout(t), example(), "")
+	shared := id.Share()
+	for name, text := range map[string][]byte{"nothing": nil, "half of it": shared[:len(shared)/2], "something else": []byte("inputs")} {
+		_, err := image.Learn(id.Tag, text)
+		var e *image.UnknownError
+		require.ErrorAs(t, err, &e, name)
+	}
 }
 
 func TestRecall_saysWhatItDoesNotKnow(t *testing.T) {
@@ -59,7 +75,7 @@ func TestRecall_saysWhatItDoesNotKnow(t *testing.T) {
 		var e *image.UnknownError
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, tag, e.Tag)
-		require.ErrorContains(t, err, "is not known on this machine")
+		require.ErrorContains(t, err, "is known neither on this machine nor from a release")
 		require.NotEmpty(t, e.Hint())
 	}
 	unknown(cache, "src-0123456789abcdef0123")

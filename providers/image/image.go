@@ -3,8 +3,8 @@ package image
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -58,6 +58,9 @@ type ProviderOptions struct {
 type Provider struct {
 	registry Registry
 	o        ProviderOptions
+
+	mu   sync.Mutex
+	made map[plan.ID]*made
 }
 
 // NewProvider returns a provider that pushes to registry.
@@ -65,10 +68,13 @@ func NewProvider(registry Registry, o ProviderOptions) *Provider {
 	if o.Known != nil {
 		o.Push.Memory = o.Known
 	}
-	return &Provider{registry: registry, o: o}
+	return &Provider{registry: registry, o: o, made: map[plan.ID]*made{}}
 }
 
-var _ reconcile.Provider = (*Provider)(nil)
+var (
+	_ reconcile.Provider = (*Provider)(nil)
+	_ apply.Preparer     = (*Provider)(nil)
+)
 
 // Types returns "ecr/image".
 func (*Provider) Types() []string { return []string{Type} }
@@ -78,47 +84,48 @@ func (*Provider) Observe(context.Context, reconcile.Query) (state.Live, []state.
 	return nil, nil, nil
 }
 
-// Execute builds or copies the image of a create, and pushes it, unless its tag is in the registry by
-// then. The outcome's ID is the digest.
+// Execute copies the image of a create, or builds it unless it is prepared, and pushes it,
+// unless its tag is in the registry by then. The outcome's ID is the digest.
 func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
-	report := func(s apply.Progress) {
-		if s.Action = a.ID; env.Progress != nil {
-			env.Progress(s)
-		}
-	}
 	if a.Op == plan.Create {
 		switch d := a.Want.Detail.(type) {
 		case Detail:
-			out, err := p.make(ctx, d, report)
+			out, err := p.push(ctx, a, d, reporter(a, env))
 			return out, p.space(err)
 		case CopyDetail:
-			out, err := p.copy(ctx, d, report)
+			out, err := p.copy(ctx, d, reporter(a, env))
 			return out, p.space(err)
 		}
 	}
 	return state.Outcome{}, fmt.Errorf("%s: an image is only ever created", a.ID)
 }
 
-// make builds what the plan saw and pushes it.
-func (p *Provider) make(ctx context.Context, d Detail, report func(apply.Progress)) (state.Outcome, error) {
-	to, credentials, digest, err := p.look(ctx, d.Repository, d.Identity.Tag, report)
-	if err != nil || digest != "" {
-		return state.Outcome{ID: digest}, err
+func reporter(a plan.Action, env apply.Env) func(apply.Progress) {
+	return func(s apply.Progress) {
+		if s.Action = a.ID; env.Progress != nil {
+			env.Progress(s)
+		}
 	}
-	spool, err := os.MkdirTemp(p.o.Temp, "apron-image-")
-	if err != nil {
-		return state.Outcome{}, err
+}
+
+// push pushes what was made of a, or is made now.
+func (p *Provider) push(ctx context.Context, a plan.Action, d Detail, report func(apply.Progress)) (state.Outcome, error) {
+	m := p.take(a.ID)
+	if m == nil {
+		var err error
+		if m, err = p.make(ctx, d, report); err != nil {
+			return state.Outcome{}, err
+		}
 	}
-	defer os.RemoveAll(spool)
-	img, err := p.build(ctx, d, spool, report)
-	if err != nil {
-		return state.Outcome{}, err
+	defer m.close()
+	if m.digest != "" {
+		return state.Outcome{ID: m.digest}, nil
 	}
-	defer img.Close()
 	o := p.o.Push
 	o.FirstWins, o.Like = true, d.Like
 	moving := follow(&o, "pushing", report)
-	if digest, _, err = push.Push(ctx, img, to, credentials, o); err != nil {
+	digest, _, err := push.Push(ctx, m.img, m.to, m.credentials, o)
+	if err != nil {
 		return state.Outcome{}, err
 	}
 	moving.end()

@@ -2,9 +2,7 @@ package image
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 
 	"github.com/apron-deploy/apron/providers/image/build"
 	"github.com/apron-deploy/apron/reconcile/apply"
@@ -19,15 +17,12 @@ func (p *Provider) Build(ctx context.Context, r state.Resource, report func(appl
 	if !ok {
 		return nil, nil, fmt.Errorf("%s: is not an image that is built", r.Address)
 	}
-	spool, err := os.MkdirTemp(p.o.Temp, "apron-image-")
+	m, err := p.built(ctx, d, report)
 	if err != nil {
 		return nil, nil, p.space(err)
 	}
-	if img, err = p.build(ctx, d, spool, report); err != nil {
-		return nil, nil, p.space(errors.Join(err, os.RemoveAll(spool)))
-	}
-	return img, func() {
-		// Of temporary files, which the system cleans up, too, and of what only saves time.
-		_ = errors.Join(img.Close(), os.RemoveAll(spool), p.o.Known.Save())
+	return m.img, func() {
+		m.close()
+		_ = p.o.Known.Save() // which only saves time
 	}, nil
 }

@@ -15,6 +15,8 @@ const (
 	mediaType = "application/vnd.apron.release.v1+json"
 	// emptyType and empty are the configuration of an artifact that has none.
 	// https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor
+	// inputsType is what an image was made of, compressed. It is not in the manifest itself.
+	inputsType   = "application/vnd.apron.inputs.v1+gzip"
 	emptyType    = "application/vnd.oci.empty.v1+json"
 	empty        = "{}"
 	manifestType = "application/vnd.oci.image.manifest.v1+json"
@@ -46,13 +48,17 @@ func digest(content []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// pack makes the artifact of a record.
-func pack(r release.Record) (text, record []byte, err error) {
+// pack makes the artifact of a record, with the inputs of its image if they are known.
+func pack(r release.Record, inputs []byte) (text, record []byte, err error) {
 	if record, err = r.Encode(); err != nil {
 		return nil, nil, err
 	}
+	layers := []descriptor{describe(mediaType, record)}
+	if r.Image.Inputs != "" {
+		layers = append(layers, descriptor{MediaType: inputsType, Digest: r.Image.Inputs, Size: int64(len(inputs))})
+	}
 	text, err = json.Marshal(manifest{SchemaVersion: 2, MediaType: manifestType, ArtifactType: mediaType,
-		Config: describe(emptyType, []byte(empty)), Layers: []descriptor{describe(mediaType, record)},
+		Config: describe(emptyType, []byte(empty)), Layers: layers,
 		Annotations: map[string]string{"org.opencontainers.image.created": r.StartedAt.UTC().Format("2006-01-02T15:04:05Z07:00")}})
 	return text, record, err
 }
@@ -63,7 +69,7 @@ func unpack(text string) (release.Record, error) {
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return release.Record{}, fmt.Errorf("manifest: %w", err)
 	}
-	if m.ArtifactType != mediaType || len(m.Layers) != 1 {
+	if m.ArtifactType != mediaType || len(m.Layers) == 0 {
 		return release.Record{}, errors.New("it is no release record")
 	}
 	if l := m.Layers[0]; digest(l.Data) != l.Digest {

@@ -90,7 +90,7 @@ func record(service string, result release.Result, success int) release.Record {
 
 func (r *rig) put(t *testing.T, p Place, result release.Result, success, newest int) release.Record {
 	t.Helper()
-	got, err := r.Put(t.Context(), p, record(p.Service, result, success), newest)
+	got, err := r.Put(t.Context(), p, record(p.Service, result, success), nil, newest)
 	require.NoError(t, err)
 	return got
 }
@@ -144,7 +144,7 @@ func TestStore_numbersEachOnceWhoeverWritesAtOnce(t *testing.T) {
 		g.Go(func() error {
 			mine := record("web", release.Succeeded, 0)
 			mine.TookMS = int64(i)
-			got, err := r.Put(context.Background(), web, mine, 0)
+			got, err := r.Put(context.Background(), web, mine, nil, 0)
 			numbers[i] = got.Number
 			return err
 		})
@@ -163,7 +163,7 @@ func TestStore_looksAheadOfATagThatWasLeftBehind(t *testing.T) {
 	for n := 2; n <= 8; n++ {
 		mine := record("web", release.Succeeded, n-1)
 		mine.Number = n
-		text, content, err := pack(mine)
+		text, content, err := pack(mine, nil)
 		require.NoError(t, err)
 		require.NoError(t, r.blob(t.Context(), web, content))
 		taken, err := r.Store.put(t.Context(), web, release.Tag("web", n), text)
@@ -218,7 +218,7 @@ func TestStore_saysWhatItCannotRead(t *testing.T) {
 			mine := record("web", release.Succeeded, 0)
 			mine.Number = 2
 			change(&mine)
-			text, content, err := pack(mine)
+			text, content, err := pack(mine, nil)
 			require.NoError(t, err)
 			require.NoError(t, r.blob(t.Context(), web, content))
 			_, err = r.Store.put(t.Context(), web, release.Tag("web", 2), text)
@@ -233,11 +233,27 @@ func TestStore_saysWhatItCannotRead(t *testing.T) {
 			require.Len(t, kept, 1)
 			require.Len(t, damaged, 1)
 			require.Equal(t, "release-web-000002", damaged[0].Tag)
-			again, err := r.Put(t.Context(), web, record("web", release.Succeeded, 1), 1)
+			again, err := r.Put(t.Context(), web, record("web", release.Succeeded, 1), nil, 1)
 			require.NoError(t, err)
 			require.Equal(t, 3, again.Number, "what cannot be read is not written over")
 		})
 	}
+}
+
+func TestStore_keepsWhatAnImageWasMadeOf(t *testing.T) {
+	r := newRig(t).repository(t)
+	inputs := []byte("main.go, and so on")
+	first, err := r.Put(t.Context(), web, record("web", release.Succeeded, 0), inputs, 0)
+	require.NoError(t, err)
+	require.Equal(t, digest(inputs), first.Image.Inputs)
+	require.Equal(t, first.Image.Inputs, r.recent(t, web)[web].Success.Image.Inputs)
+	out, err := r.api.BatchCheckLayerAvailability(t.Context(), &sdk.BatchCheckLayerAvailabilityInput{RepositoryName: &web.Repository, LayerDigests: []string{digest(inputs)}})
+	require.NoError(t, err)
+	require.Equal(t, types.LayerAvailabilityAvailable, out.Layers[0].LayerAvailability)
+
+	second, err := r.Put(t.Context(), web, first, nil, 1)
+	require.NoError(t, err)
+	require.Empty(t, second.Image.Inputs, "it does not name what is not kept with it")
 }
 
 func TestStore_hasNothingWithoutARepository(t *testing.T) {
@@ -246,7 +262,7 @@ func TestStore_hasNothingWithoutARepository(t *testing.T) {
 	numbers, err := r.Numbers(t.Context(), web)
 	require.NoError(t, err)
 	require.Empty(t, numbers)
-	_, err = r.Put(t.Context(), web, record("web", release.Succeeded, 0), 0)
+	_, err = r.Put(t.Context(), web, record("web", release.Succeeded, 0), nil, 0)
 	var none *ErrNoRepository
 	require.True(t, errors.As(err, &none), fmt.Sprint(err))
 }

@@ -26,8 +26,8 @@ func (e *ErrNoRepository) Error() string {
 
 // Put writes a record under the number after the newest that is known, or the next one
 // that is free, and returns it with its number. newest is 0 when none is known: then the
-// list of tags tells.
-func (s *Store) Put(ctx context.Context, p Place, r release.Record, newest int) (release.Record, error) {
+// list of tags tells. inputs are what the record's image was made of, or nil.
+func (s *Store) Put(ctx context.Context, p Place, r release.Record, inputs []byte, newest int) (release.Record, error) {
 	if newest == 0 {
 		numbers, err := s.Numbers(ctx, p)
 		if err != nil {
@@ -40,10 +40,16 @@ func (s *Store) Put(ctx context.Context, p Place, r release.Record, newest int) 
 	if err := s.upload(ctx, p, []byte(empty)); err != nil {
 		return r, err
 	}
+	if r.Image.Inputs = ""; len(inputs) > 0 {
+		if err := s.upload(ctx, p, inputs); err != nil {
+			return r, err
+		}
+		r.Image.Inputs = digest(inputs)
+	}
 	for range contenders {
 		newest++
 		r.Number = newest
-		text, record, err := pack(r)
+		text, record, err := pack(r, inputs)
 		if err != nil {
 			return r, err
 		}

@@ -15,6 +15,17 @@ type Executor interface {
 	Execute(ctx context.Context, a plan.Action, env Env) (state.Outcome, error)
 }
 
+// Preparer is an [Executor] some of whose actions begin with a part that changes nothing
+// but this machine: a build, and what is looked at before its result goes anywhere.
+type Preparer interface {
+	Executor
+	// Prepares reports whether an action has such a part.
+	Prepares(a plan.Action) bool
+	// Prepare does it, under the context of the whole run. discard is called when the run
+	// ends, after Execute or without it; it is nil if there is nothing to let go of.
+	Prepare(ctx context.Context, a plan.Action, env Env) (discard func(), err error)
+}
+
 // Env is what an executor is given beside its action.
 type Env struct {
 	// Lookup returns what is known of a resource: from the live state, or from an
@@ -118,6 +129,9 @@ type Options struct {
 	Progress func(Progress)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Parts names what an action belongs to, of which none waits for the preparations of
+	// another, nor fails with it: services. Nil means that all belong together.
+	Parts func(plan.Action) []string
 }
 
 // Result is the end of one action.

@@ -10,6 +10,10 @@
 //	one failed or skipped     is skipped, because of the failure at the root
 //	all done, context ended   is skipped; what runs is awaited, not abandoned
 //
-// So a report depends on how the actions ended and not on which of them was faster.
+// What a [Preparer] prepares comes first: no action starts before everything is prepared
+// of what it belongs to, and if that fails, only what others want, too, is done. So a build
+// that fails, or makes what cannot run, has changed nothing.
+//
+// A report thus depends on how the actions ended and not on which of them was faster.
 // The package knows no resource and no provider.
 package apply

@@ -22,12 +22,19 @@ type script struct {
 	takes       map[plan.ID]time.Duration
 	fails       map[plan.ID]bool
 	panics      map[plan.ID]bool
+	prepares    map[plan.ID]bool
+	unprepared  map[plan.ID]bool     // of them, that fail in it
+	parts       map[plan.ID][]string // nil for one of all
 	parallelism int
 	endsAt      time.Duration // of the context; zero for never
 }
 
 func drawScript(t *rapid.T) script {
-	s := script{p: &plan.Plan{}, takes: map[plan.ID]time.Duration{}, fails: map[plan.ID]bool{}, panics: map[plan.ID]bool{}}
+	s := script{p: &plan.Plan{}, takes: map[plan.ID]time.Duration{}, fails: map[plan.ID]bool{}, panics: map[plan.ID]bool{},
+		prepares: map[plan.ID]bool{}, unprepared: map[plan.ID]bool{}}
+	if rapid.Bool().Draw(t, "in parts") {
+		s.parts = map[plan.ID][]string{}
+	}
 	for i := range rapid.IntRange(0, 12).Draw(t, "actions") {
 		var needs []plan.ID
 		for j := range i {
@@ -43,6 +50,15 @@ func drawScript(t *rapid.T) script {
 			s.fails[a.ID] = true
 		case 2:
 			s.fails[a.ID], s.panics[a.ID] = true, true
+		}
+		switch rapid.IntRange(0, 5).Draw(t, "prepares") {
+		case 0:
+			s.prepares[a.ID] = true
+		case 1:
+			s.prepares[a.ID], s.unprepared[a.ID] = true, true
+		}
+		if s.parts != nil {
+			s.parts[a.ID] = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "z"}), 0, 2, rapid.ID).Draw(t, "parts")
 		}
 	}
 	s.parallelism = rapid.IntRange(1, 4).Draw(t, "parallelism")
@@ -61,10 +77,26 @@ type history struct {
 	most    int                       // at once
 	started map[plan.ID]time.Duration // since the start of the run
 	ended   map[plan.ID]time.Duration
+	ready   map[plan.ID]time.Duration // when its preparation ended
+	kept    map[plan.ID]int           // preparations that were not let go of
+}
+
+// preparing is an executor that prepares, too.
+type preparing struct {
+	execute
+	prepares map[plan.ID]bool
+	prepare  func(context.Context, plan.Action, Env) (func(), error)
+}
+
+func (p preparing) Prepares(a plan.Action) bool { return p.prepares[a.ID] }
+
+func (p preparing) Prepare(ctx context.Context, a plan.Action, env Env) (func(), error) {
+	return p.prepare(ctx, a, env)
 }
 
 func (s script) run(t *testing.T) *history {
-	h := &history{calls: map[plan.ID]int{}, started: map[plan.ID]time.Duration{}, ended: map[plan.ID]time.Duration{}}
+	h := &history{calls: map[plan.ID]int{}, started: map[plan.ID]time.Duration{}, ended: map[plan.ID]time.Duration{},
+		ready: map[plan.ID]time.Duration{}, kept: map[plan.ID]int{}}
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
 		if s.endsAt > 0 {
@@ -74,19 +106,26 @@ func (s script) run(t *testing.T) *history {
 		}
 		var mu sync.Mutex
 		begin, now := time.Now(), 0
-		ex := execute(func(ctx context.Context, a plan.Action, _ Env) (state.Outcome, error) {
+		busy := func(id plan.ID) (end func(map[plan.ID]time.Duration)) {
 			mu.Lock()
+			defer mu.Unlock()
 			now++
 			h.most = max(h.most, now)
+			return func(when map[plan.ID]time.Duration) {
+				mu.Lock()
+				defer mu.Unlock()
+				now--
+				when[id] = time.Since(begin)
+			}
+		}
+		ex := preparing{prepares: s.prepares}
+		ex.execute = func(_ context.Context, a plan.Action, _ Env) (state.Outcome, error) {
+			end := busy(a.ID)
+			defer end(h.ended)
+			mu.Lock()
 			h.calls[a.ID]++
 			h.started[a.ID] = time.Since(begin)
 			mu.Unlock()
-			defer func() {
-				mu.Lock()
-				now--
-				h.ended[a.ID] = time.Since(begin)
-				mu.Unlock()
-			}()
 			<-time.After(s.takes[a.ID])
 			switch {
 			case s.panics[a.ID]:
@@ -95,8 +134,27 @@ func (s script) run(t *testing.T) *history {
 				return state.Outcome{}, errBroken
 			}
 			return state.Outcome{ID: string(a.ID)}, nil
-		})
-		h.report, h.err = Run(ctx, s.p, nil, ex, Options{Parallelism: s.parallelism, Observe: func(e Event) { h.events = append(h.events, e) }})
+		}
+		ex.prepare = func(_ context.Context, a plan.Action, _ Env) (func(), error) {
+			end := busy(a.ID)
+			defer end(h.ready)
+			<-time.After(s.takes[a.ID])
+			if s.unprepared[a.ID] && s.panics[a.ID] {
+				panic("drawn")
+			}
+			if s.unprepared[a.ID] {
+				return nil, errBroken
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			h.kept[a.ID]++
+			return func() { h.kept[a.ID]-- }, nil
+		}
+		o := Options{Parallelism: s.parallelism, Observe: func(e Event) { h.events = append(h.events, e) }}
+		if s.parts != nil {
+			o.Parts = func(a plan.Action) []string { return s.parts[a.ID] }
+		}
+		h.report, h.err = Run(ctx, s.p, nil, ex, o)
 	})
 	return h
 }
@@ -109,6 +167,7 @@ func TestRun_properties(t *testing.T) {
 		everyActionEndsExactlyOnce(rt, s, h)
 		neverMoreThanTheParallelismAtOnce(rt, s, h)
 		nothingStartsBeforeItsNeedsAreDone(rt, s, h)
+		nothingStartsBeforeWhatItBelongsToIsPrepared(rt, s, h)
 		skipsFollowFailuresExactly(rt, s, h)
 		thereIsAnErrorExactlyWhenNotAllIsDone(rt, h)
 	})
@@ -147,12 +206,46 @@ func everyActionEndsExactlyOnce(t *rapid.T, s script, h *history) {
 	}
 	for _, res := range h.report.Results {
 		id := res.Action.ID
-		want := 1
-		if res.Status == Skipped {
-			want = 0
-		}
-		if ends[id] != 1 || starts[id] != want || h.calls[id] != want {
+		_, prepared := h.ready[id]
+		executed := res.Status != Skipped && !(prepared && s.unprepared[id])
+		if ends[id] != 1 || starts[id] != count(executed || prepared) || h.calls[id] != count(executed) || h.kept[id] != 0 {
 			t.Fatalf("%s (%s) started %d times, was executed %d times and ended %d times", id, res.Status, starts[id], h.calls[id], ends[id])
+		}
+	}
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// related reports whether two actions belong to something together, as the run is told.
+func (s script) related(a, b plan.ID) bool {
+	return a == b || s.parts == nil || slices.ContainsFunc(s.parts[a], func(part string) bool { return slices.Contains(s.parts[b], part) })
+}
+
+// doomed reports whether everything that an action belongs to has a preparation that fails.
+func (s script) doomed(id plan.ID) bool {
+	fails := func(part string) bool {
+		return slices.ContainsFunc(s.p.Actions, func(a plan.Action) bool { return s.unprepared[a.ID] && slices.Contains(s.parts[a.ID], part) })
+	}
+	if s.parts == nil {
+		return len(s.unprepared) > 0
+	}
+	return len(s.parts[id]) > 0 && !slices.ContainsFunc(s.parts[id], func(part string) bool { return !fails(part) })
+}
+
+func nothingStartsBeforeWhatItBelongsToIsPrepared(t *rapid.T, s script, h *history) {
+	for id, at := range h.started {
+		if s.doomed(id) {
+			t.Fatalf("%s was executed, and nobody wanted it any more", id)
+		}
+		for other := range s.prepares {
+			if ready, ok := h.ready[other]; s.related(id, other) && (!ok || at < ready) {
+				t.Fatalf("%s was executed at %s, before %s was prepared at %s", id, at, other, ready)
+			}
 		}
 	}
 }
@@ -164,21 +257,11 @@ func neverMoreThanTheParallelismAtOnce(t *rapid.T, s script, h *history) {
 }
 
 func nothingStartsBeforeItsNeedsAreDone(t *rapid.T, s script, h *history) {
-	done := map[plan.ID]bool{}
-	for _, e := range h.events {
-		if e.Status == Done {
-			done[e.Action.ID] = true
-		}
-		for _, need := range e.Action.Needs {
-			if e.Status == Started && !done[need] {
-				t.Fatalf("%s started before %s was done", e.Action.ID, need)
-			}
-		}
-	}
 	for _, a := range s.p.Actions {
 		for _, need := range a.Needs {
-			if at, ok := h.started[a.ID]; ok && at < h.ended[need] {
-				t.Fatalf("%s was executed at %s, before %s ended at %s", a.ID, at, need, h.ended[need])
+			at, ok := h.started[a.ID]
+			if end, ended := h.ended[need]; ok && (!ended || at < end) {
+				t.Fatalf("%s was executed at %s, before %s ended at %s", a.ID, at, need, end)
 			}
 		}
 		if at, ok := h.started[a.ID]; ok && s.endsAt > 0 && at > s.endsAt {
@@ -199,13 +282,25 @@ func skipsFollowFailuresExactly(t *rapid.T, s script, h *history) {
 			blocked = blocked || n.Status != Done
 			broken = broken || n.Status == Failed || n.Because != ""
 		}
+		_, prepared := h.ready[res.Action.ID]
 		switch {
+		case prepared && s.unprepared[res.Action.ID]:
+			if res.Status != Failed {
+				t.Fatalf("%s: %s, and its preparation failed", res.Action.ID, res.Status)
+			}
+		case s.endsAt == 0 && s.doomed(res.Action.ID):
+			if res.Status != Skipped || byID[res.Because].Status != Failed {
+				t.Fatalf("%s: %s because of %q, and nobody wanted it any more", res.Action.ID, res.Status, res.Because)
+			}
 		case broken:
 			root := byID[res.Because]
 			if res.Status != Skipped || root.Status != Failed {
 				t.Fatalf("%s: %s because of %q, and a need of it failed", res.Action.ID, res.Status, res.Because)
 			}
 		case blocked, res.Status == Skipped:
+			if s.doomed(res.Action.ID) && byID[res.Because].Status == Failed {
+				continue // as far as the run came
+			}
 			if s.endsAt == 0 || res.Status != Skipped || res.Because != "" || !errors.Is(res.Err, context.DeadlineExceeded) {
 				t.Fatalf("%s: %s because of %q (%v), and nothing it needs failed", res.Action.ID, res.Status, res.Because, res.Err)
 			}

@@ -45,10 +45,11 @@ var errGoexit = errors.New("the executor ended without a result")
 // plan order. A plan that cannot be walked is an error, with an empty report, before
 // anything starts.
 func Run(ctx context.Context, p *plan.Plan, known map[state.Address]state.Outcome, ex Executor, o Options) (*Report, error) {
-	r, err := prepare(p, known, ex, o)
+	r, err := newRun(p, known, ex, o)
 	if err != nil {
 		return &Report{}, err
 	}
+	defer r.discard()
 	for {
 		r.start(ctx)
 		if r.running == 0 {
@@ -61,6 +62,8 @@ func Run(ctx context.Context, p *plan.Plan, known map[state.Address]state.Outcom
 }
 
 // run is the state of one [Run]. All but outcomes belongs to the goroutine that runs it.
+//
+// Its nodes are the actions, by their index in the plan, and after them preparations.
 type run struct {
 	ex  Executor
 	o   Options
@@ -68,24 +71,26 @@ type run struct {
 
 	report   *Report // results by index in the plan
 	index    map[plan.ID]int
-	waiting  []int   // how many needs of an action have not ended
-	waiters  [][]int // which actions need this one
+	waiting  []int   // how many nodes that an action needs have not ended
+	waiters  [][]int // which actions need this node
 	ready    []int   // may start, sorted
 	began    []time.Time
 	running  int
 	limit    int
 	results  chan ended
 	outcomes outcomes
+	preparations
 }
 
 // ended is what a worker sends.
 type ended struct {
 	i       int
 	outcome state.Outcome
+	discard func() // of a preparation
 	err     error
 }
 
-func prepare(p *plan.Plan, known map[state.Address]state.Outcome, ex Executor, o Options) (*run, error) {
+func newRun(p *plan.Plan, known map[state.Address]state.Outcome, ex Executor, o Options) (*run, error) {
 	n := len(p.Actions)
 	r := &run{
 		ex: ex, o: o, now: o.Now, limit: o.Parallelism,
@@ -123,7 +128,10 @@ func prepare(p *plan.Plan, known map[state.Address]state.Outcome, ex Executor, o
 			r.waiters[j] = append(r.waiters[j], i)
 			r.waiting[i]++
 		}
-		if r.waiting[i] == 0 {
+	}
+	r.addPreparations()
+	for i, n := range r.waiting {
+		if n == 0 {
 			r.ready = append(r.ready, i)
 		}
 	}
@@ -159,8 +167,10 @@ func (r *run) start(ctx context.Context) {
 		i := r.ready[0]
 		r.ready = r.ready[1:]
 		r.running++
-		r.began[i] = r.now()
-		r.observe(Event{Action: r.action(i), Status: Started})
+		if !r.prepared(i) {
+			r.began[r.of(i)] = r.now()
+			r.observe(Event{Action: r.action(r.of(i)), Status: Started})
+		}
 		go r.work(ctx, i)
 	}
 }
@@ -175,8 +185,8 @@ func (r *run) work(ctx context.Context, i int) {
 		}
 		r.results <- end
 	}()
-	a := r.action(i)
-	end.outcome, end.err = r.ex.Execute(ctx, a, Env{
+	a := r.action(r.of(i))
+	env := Env{
 		Lookup: r.outcomes.get,
 		Progress: func(p Progress) {
 			if r.o.Progress != nil {
@@ -184,31 +194,52 @@ func (r *run) work(ctx context.Context, i int) {
 				r.o.Progress(p)
 			}
 		},
-	})
+	}
+	if i >= len(r.index) {
+		end.discard, end.err = r.preparer.Prepare(ctx, a, env)
+		return
+	}
+	end.outcome, end.err = r.ex.Execute(ctx, a, env)
 }
 
 // finish takes in a worker's result and decides what waited for it.
 func (r *run) finish(end ended) {
 	r.running--
-	res := &r.report.Results[end.i]
+	i := r.of(end.i)
+	if end.discard != nil {
+		r.discards = append(r.discards, end.discard)
+	}
+	if end.i != i && end.err == nil { // the action itself is yet to come
+		r.release(end.i)
+		return
+	}
+	res := &r.report.Results[i]
 	res.Status, res.Outcome, res.Err = Done, end.outcome, end.err
-	res.Took = r.now().Sub(r.began[end.i])
+	res.Took = r.now().Sub(r.began[i])
 	if end.err != nil {
 		res.Status = Failed
 	} else {
 		r.outcomes.put(res.Action, end.outcome)
 	}
 	r.observe(Event{Action: res.Action, Status: res.Status, Err: res.Err, Took: res.Took})
-	r.release(end.i)
+	if end.i != i {
+		r.fail(i)
+		r.release(end.i)
+	}
+	r.release(i)
 }
 
-// release tells the actions that waited for i that it has ended, however it did.
+// release tells the actions that waited for node i that it has ended, however it did.
 func (r *run) release(i int) {
 	for _, w := range r.waiters[i] {
-		if r.waiting[w]--; r.waiting[w] > 0 {
+		if r.waiting[w]--; r.waiting[w] > 0 || r.report.Results[w].Status != "" {
 			continue
 		}
-		if root, ok := r.blocked(w); ok {
+		root, skipped := r.blocked(w)
+		if !skipped {
+			root, skipped = r.pointless(w)
+		}
+		if skipped {
 			r.skip(w, root, nil)
 			continue
 		}
@@ -247,6 +278,10 @@ func (r *run) abandon(ctx context.Context) {
 	for len(r.ready) > 0 {
 		i := r.ready[0]
 		r.ready = r.ready[1:]
+		if i >= len(r.index) { // of an action, which is ready then
+			r.release(i)
+			continue
+		}
 		r.skip(i, "", context.Cause(ctx))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -322,4 +323,54 @@ func TestRun_runsEightAtOnceUnlessTold(t *testing.T) {
 			require.Equal(t, want, most)
 		})
 	}
+}
+
+// preparer fails the preparations that it names, of actions that all have one.
+func preparer(begin func(plan.ID), ids ...plan.ID) preparing {
+	p := preparing{execute: failing(), prepares: map[plan.ID]bool{}}
+	for _, id := range []plan.ID{"image a", "image b"} {
+		p.prepares[id] = true
+	}
+	p.prepare = func(_ context.Context, a plan.Action, _ Env) (func(), error) {
+		begin(a.ID)
+		if slices.Contains(ids, a.ID) {
+			return nil, errBroken
+		}
+		return func() {}, nil
+	}
+	return p
+}
+
+func TestRun_changesNothingWhenAPreparationFails(t *testing.T) {
+	p := planOf(action("repository"), action("image a", "repository"), action("role"), action("service a", "image a", "role"))
+	report, err := Run(t.Context(), p, nil, preparer(func(plan.ID) {}, "image a"), Options{})
+	require.ErrorIs(t, err, errBroken)
+	require.Equal(t, map[plan.ID]string{"repository": "skipped image a", "image a": "failed", "role": "skipped image a", "service a": "skipped image a"}, ends(report))
+}
+
+func TestRun_doesWhatOthersWantWhenAPreparationFails(t *testing.T) {
+	p := planOf(action("repository"), action("image a", "repository"), action("image b", "repository"), action("role a"), action("role b"),
+		action("service a", "image a", "role a"), action("service b", "image b", "role b"), action("nobody's"))
+	parts := func(a plan.Action) []string {
+		switch {
+		case a.ID == "repository":
+			return []string{"a", "b"}
+		case a.ID == "nobody's":
+			return nil
+		}
+		return []string{string(a.ID[len(a.ID)-1])}
+	}
+	report, err := Run(t.Context(), p, nil, preparer(func(plan.ID) {}, "image a"), Options{Parts: parts})
+	require.ErrorIs(t, err, errBroken)
+	require.Equal(t, map[plan.ID]string{"repository": "done", "nobody's": "done",
+		"image a": "failed", "role a": "skipped image a", "service a": "skipped image a",
+		"image b": "done", "role b": "done", "service b": "done"}, ends(report))
+}
+
+func TestRun_startsNothingWhenItEndsWhilePreparing(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	p := planOf(action("repository"), action("image a", "repository"), action("image b", "repository"))
+	report, err := Run(ctx, p, nil, preparer(func(plan.ID) { cancel(errBroken) }), Options{Parallelism: 1})
+	require.EqualError(t, err, "1 error occurred:\n\t* interrupted before 3 actions were started: it is broken\n\n")
+	require.Equal(t, map[plan.ID]string{"repository": "skipped", "image a": "skipped", "image b": "skipped"}, ends(report))
 }

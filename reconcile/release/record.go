@@ -104,6 +104,9 @@ type Image struct {
 	Tag        string `json:"tag,omitempty"`
 	Digest     string `json:"digest,omitempty"`  // empty when the image was never made
 	Version    string `json:"version,omitempty"` // image.version of the manifest
+	// Inputs is the digest of a blob, beside the record, that tells what the image was made
+	// of; empty if nobody knows.
+	Inputs string `json:"inputs,omitempty"`
 }
 
 // Summary counts resources as plans do, and actions by how they ended.

@@ -116,7 +116,7 @@ func ending(p paint, r *running, e apply.Event) string {
 	case e.Status == apply.Failed:
 		did = p.in(red, "failed") + " after " + took(e.Took)
 	case e.Because != "":
-		did = p.in(yellow, "skipped") + ", needs " + clean(string(e.Because))
+		did = p.in(yellow, "skipped") + ", as " + clean(string(e.Because)) + " failed"
 	default:
 		did = p.in(yellow, "skipped") + ", interrupted"
 	}

@@ -59,7 +59,7 @@ func (r Result) skip() string {
 	if r.Because == "" {
 		return "interrupted"
 	}
-	return "needs " + clean(r.Because)
+	return "as " + clean(r.Because) + " failed"
 }
 
 func statusColor(status string) string {
@@ -164,7 +164,7 @@ func (r Result) markdownTail() string {
 	case r.Because == "":
 		return "interrupted"
 	}
-	return "needs " + code(r.Because)
+	return "as " + code(r.Because) + " failed"
 }
 
 // markdown is an error as a list item, each of its lines as code.
