@@ -90,6 +90,10 @@ func (e *engine) cache(r Request) []string {
 				r.line(e.called, fmt.Sprintf("image.build.cache.%s: %s does not know %q and builds without it", key, e.describe(), text))
 				continue
 			}
+			if _, ok := os.LookupEnv(actionsToken); kind == "gha" && !ok { // buildx would leave it out and say nothing
+				r.line(e.called, fmt.Sprintf("image.build.cache.%s: gha needs %s, which GitHub gives to actions and not to commands: an action such as crazy-max/ghaction-github-runtime before this step passes it on; built without it", key, actionsToken))
+				continue
+			}
 			switch e.kit {
 			case none:
 				flags = append(flags, flag, repository(where))
@@ -140,7 +144,9 @@ func (e *engine) describe() string {
 // actionsCache are the variables by which buildx reaches the cache of GitHub Actions. They
 // are withheld from everything else.
 // https://docs.docker.com/build/cache/backends/gha/
-var actionsCache = []string{"ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_CACHE_SERVICE_V2"}
+var actionsCache = []string{"ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL", actionsToken, "ACTIONS_CACHE_SERVICE_V2"}
+
+const actionsToken = "ACTIONS_RUNTIME_TOKEN"
 
 // actions returns those variables if the build caches there.
 func (e *engine) actions(r Request) map[string]string {

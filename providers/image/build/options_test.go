@@ -68,6 +68,16 @@ func TestDocker_cachesWhereItsVersionCan(t *testing.T) {
 			require.Equal(t, tc.help != "", strings.Contains(env, "ACTIONS_RUNTIME_TOKEN=for-the-cache\n"), "only buildx can use it")
 			require.NotContains(t, env, "for-nobody")
 
+			require.NoError(t, os.Unsetenv("ACTIONS_RUNTIME_TOKEN"))
+			told = nil
+			args, _ = called(t, notes, "docker", r)
+			require.NotContains(t, strings.Join(args, " "), "type=gha", "buildx would drop it silently")
+			if tc.help != "" {
+				require.Len(t, told, 2)
+				require.Contains(t, told[0], "image.build.cache.from: gha needs ACTIONS_RUNTIME_TOKEN")
+				require.Contains(t, told[1], "image.build.cache.to: gha needs ACTIONS_RUNTIME_TOKEN")
+			}
+
 			r.NoCache = true
 			args, _ = called(t, notes, "docker", r)
 			require.Contains(t, args, "--no-cache")
