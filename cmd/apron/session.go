@@ -277,15 +277,25 @@ func (a *app) warnOfEnvFiles(spec state.Spec, id image.Identity) {
 	}
 }
 
-// placed gives an error about a key of the manifest its place there.
+// placed gives an error about a key of the manifest, or each of several, its place there.
 func placed(d *manifest.Document, err error) error {
+	if all := gathered(err); len(all) > 1 {
+		var several *multierror.Error
+		for _, e := range all {
+			several = multierror.Append(several, placed(d, e))
+		}
+		return several
+	}
 	var wrong *source.Error
 	if !errors.As(err, &wrong) {
 		return err
 	}
 	e := &manifest.Error{File: d.Spec.File, Path: wrong.Key, Msg: wrong.Why, Fix: wrong.Fix}
-	for key := wrong.Key; e.Line == 0 && key != ""; key = key[:max(strings.LastIndexByte(key, '.'), 0)] {
+	for key := wrong.Key; e.Line == 0; key = key[:max(strings.LastIndexByte(key, '.'), 0)] {
 		e.Line, e.Column = d.Position(key) // of what holds it, when it is left out
+		if key == "" {
+			break
+		}
 	}
 	return e
 }

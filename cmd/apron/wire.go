@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -93,11 +94,23 @@ func (s *session) patience() time.Duration {
 func (a *app) imageOptions(set *manifest.Set, o builderFlags, hidden []string) image.ProviderOptions {
 	p := image.ProviderOptions{Exclude: set.EnvFiles, Builder: o.builder, NoCache: o.noCache, Withhold: hidden,
 		SecretLooking: manifest.SecretLooking, Signature: manifest.Signature,
-		Hide: func(values ...string) { a.out.Hide(values...); a.err.Hide(values...) }}
+		Hide:  func(values ...string) { a.out.Hide(values...); a.err.Hide(values...) },
+		Place: func(of image.Detail, err error) error { return placedBuild(set, of, err) }}
 	if a.cache != "" { // of digests, which are the same for every manifest
 		p.Known = store.OpenKnown(a.cache)
 	}
 	return p
+}
+
+// placedBuild gives an error about a build its place in the first manifest that wants it.
+func placedBuild(set *manifest.Set, of image.Detail, err error) error {
+	for i := range set.Documents {
+		d := &set.Documents[i]
+		if b := d.Spec.Image.Build; b != nil && d.Spec.Dir == of.Dir && d.Spec.Image.Repository == of.Repository && reflect.DeepEqual(*b, of.Build) {
+			return placed(d, err)
+		}
+	}
+	return err
 }
 
 // withhold names the variables that hold a service's secrets: no builder and no hook gets

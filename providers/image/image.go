@@ -41,6 +41,9 @@ type ProviderOptions struct {
 	// Hide is told what the output of a build must not show: what the files of its secrets
 	// hold. Nil lets it be seen.
 	Hide func(values ...string)
+	// Place gives an error about a key of the manifest, a [*source.Error] or several, its
+	// place there. Nil leaves it as it is.
+	Place func(Detail, error) error
 	// SecretLooking and Signature tell secrets in an image by the name of a variable and
 	// by a value's form. Nil looks for none.
 	SecretLooking func(name string) bool
@@ -91,13 +94,21 @@ func (p *Provider) Execute(ctx context.Context, a plan.Action, env apply.Env) (s
 		switch d := a.Want.Detail.(type) {
 		case Detail:
 			out, err := p.push(ctx, a, d, reporter(a, env))
-			return out, p.space(err)
+			return out, p.place(d, p.space(err))
 		case CopyDetail:
 			out, err := p.copy(ctx, d, reporter(a, env))
 			return out, p.space(err)
 		}
 	}
 	return state.Outcome{}, fmt.Errorf("%s: an image is only ever created", a.ID)
+}
+
+// place says where the manifest has what an error is about.
+func (p *Provider) place(d Detail, err error) error {
+	if err == nil || p.o.Place == nil {
+		return err
+	}
+	return p.o.Place(d, err)
 }
 
 func reporter(a plan.Action, env apply.Env) func(apply.Progress) {

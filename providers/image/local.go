@@ -19,7 +19,7 @@ func (p *Provider) Build(ctx context.Context, r state.Resource, report func(appl
 	}
 	m, err := p.built(ctx, d, report)
 	if err != nil {
-		return nil, nil, p.space(err)
+		return nil, nil, p.place(d, p.space(err))
 	}
 	return m.img, func() {
 		m.close()

@@ -37,10 +37,10 @@ func (p *Provider) Prepares(a plan.Action) bool {
 
 // Prepare builds an image and checks it, unless its tag is in the registry by then.
 func (p *Provider) Prepare(ctx context.Context, a plan.Action, env apply.Env) (discard func(), err error) {
-	report := reporter(a, env)
-	m, err := p.make(ctx, a.Want.Detail.(Detail), report)
+	report, d := reporter(a, env), a.Want.Detail.(Detail)
+	m, err := p.make(ctx, d, report)
 	if err != nil {
-		return nil, p.space(err)
+		return nil, p.place(d, p.space(err))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
