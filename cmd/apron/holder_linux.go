@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -37,7 +36,7 @@ func holder(port int) string {
 		if to, err := os.Readlink(file); err == nil && sockets[to] {
 			pid := strings.Split(file, "/")[2]
 			name, _ := os.ReadFile("/proc/" + pid + "/comm") // it may have ended
-			return fmt.Sprintf(" (process %s, %s, listens there)", pid, strings.TrimSpace(string(name)))
+			return heldBy(pid, strings.TrimSpace(string(name)))
 		}
 	}
 	return ""
