@@ -120,10 +120,10 @@ func (s *session) put(ctx context.Context, w wiring, p planned, d *manifest.Docu
 // inputs are what the image of a record was made of, as far as that is known here, so that
 // other machines can tell what has changed since.
 func (s *session) inputs(spec state.Spec, r release.Record) []byte {
-	if id := s.images[spec.Service]; id.Tag != "" && id.Tag == r.Image.Tag {
+	if id := s.images[spec.Service]; len(id.Inputs) > 0 && id.Tag == r.Image.Tag {
 		return id.Share()
 	}
-	return nil
+	return nil // of an image that was not built from here
 }
 
 // describe makes the record of one service.

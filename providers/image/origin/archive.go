@@ -21,8 +21,8 @@ import (
 	"github.com/apron-deploy/apron/providers/image/store"
 )
 
-// archive is a tar file, which may be compressed by gzip. A compressed one is read from
-// its beginning for each file in it, until it is unpacked.
+// archive is a tar file, which may be compressed by gzip. Of a compressed one the texts are
+// kept; for each larger file in it, it is read from its beginning, until it is unpacked.
 type archive struct {
 	file    *os.File
 	zipped  bool
@@ -32,7 +32,14 @@ type archive struct {
 type entry struct {
 	at, size int64
 	link     string // to another entry, instead
+	text     []byte // of a small file in a compressed archive
 }
+
+// How large the texts are that are kept of a compressed archive: one, and all of them.
+const (
+	smallText = 1 << 20
+	allTexts  = 16 << 20
+)
 
 func openArchive(f *os.File) (*archive, error) {
 	a := &archive{file: f, entries: map[string]entry{}}
@@ -49,6 +56,7 @@ func openArchive(f *os.File) (*archive, error) {
 		defer z.Close()
 		r = z
 	}
+	kept := int64(0)
 	for t := tar.NewReader(r); ; {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) && len(a.entries) > 0 {
@@ -60,10 +68,15 @@ func openArchive(f *os.File) (*archive, error) {
 		e := entry{size: h.Size}
 		switch h.Typeflag {
 		case tar.TypeReg:
-			if !a.zipped { // the reader has stopped right before the contents
-				if e.at, err = f.Seek(0, io.SeekCurrent); err != nil {
-					return nil, err
-				}
+			switch {
+			case !a.zipped: // the reader has stopped right before the contents
+				e.at, err = f.Seek(0, io.SeekCurrent)
+			case h.Size <= smallText && kept+h.Size <= allTexts:
+				kept += h.Size
+				e.text, err = io.ReadAll(t)
+			}
+			if err != nil {
+				return nil, err
 			}
 		case tar.TypeSymlink:
 			e.link = clean(path.Join(path.Dir(h.Name), h.Linkname))
@@ -82,9 +95,29 @@ var zipped = []byte{0x1f, 0x8b}
 func clean(name string) string { return path.Clean("/" + name)[1:] }
 
 func (a *archive) open(name string) (io.ReadCloser, int64, error) {
+	name, e, err := a.find(name)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case !a.zipped:
+		return io.NopCloser(io.NewSectionReader(a.file, e.at, e.size)), e.size, nil
+	case e.text != nil:
+		return io.NopCloser(bytes.NewReader(e.text)), e.size, nil
+	}
+	r, err := a.unzip(name)
+	return r, e.size, err
+}
+
+func (a *archive) size(name string) (int64, error) {
+	_, e, err := a.find(name)
+	return e.size, err
+}
+
+// find follows links to a file, and returns its own name.
+func (a *archive) find(name string) (string, entry, error) {
 	name = clean(name)
 	e, ok := a.entries[name]
-	for range 8 { // links, which may go round in circles
+	for range 8 { // links may go round in circles
 		if !ok || e.link == "" {
 			break
 		}
@@ -92,13 +125,9 @@ func (a *archive) open(name string) (io.ReadCloser, int64, error) {
 		e, ok = a.entries[name]
 	}
 	if !ok || e.link != "" {
-		return nil, 0, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		return "", entry{}, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	if !a.zipped {
-		return io.NopCloser(io.NewSectionReader(a.file, e.at, e.size)), e.size, nil
-	}
-	r, err := a.unzip(name)
-	return r, e.size, err
+	return name, e, nil
 }
 
 // unzip reads one file of a compressed archive, by a reader of its own: several may be
@@ -204,19 +233,28 @@ func dockerArchive(files contents, p place, raw []byte) (*saved, error) {
 		return nil, fmt.Errorf("there are %d layers, and the configuration names %d", len(s.layers), n)
 	}
 	for i, name := range s.layers {
-		r, size, err := files.open(name)
+		size, err := files.size(name)
+		if err == nil && i == 0 {
+			s.packed, err = isZipped(files, name)
+		}
 		if err != nil {
 			return nil, err
 		}
 		s.sizes = append(s.sizes, size)
-		if s.size += size; i == 0 {
-			head := make([]byte, 2)
-			_, err = io.ReadFull(r, head)
-			s.packed = err == nil && bytes.Equal(head, zipped)
-		}
-		r.Close()
+		s.size += size
 	}
 	return s, nil
+}
+
+func isZipped(files contents, name string) (bool, error) {
+	r, _, err := files.open(name)
+	if err != nil {
+		return false, err
+	}
+	defer r.Close()
+	head := make([]byte, 2)
+	_, err = io.ReadFull(r, head)
+	return err == nil && bytes.Equal(head, zipped), nil
 }
 
 // source describes the image by its ID: the digest of its manifest depends on how the

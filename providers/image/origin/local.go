@@ -18,6 +18,8 @@ import (
 type contents interface {
 	// open returns a file and its size.
 	open(name string) (io.ReadCloser, int64, error)
+	// size returns the size of a file alone, which takes no reading.
+	size(name string) (int64, error)
 	io.Closer
 }
 
@@ -140,6 +142,14 @@ func (d directory) open(name string) (io.ReadCloser, int64, error) {
 		return nil, 0, err
 	}
 	return f, info.Size(), nil
+}
+
+func (d directory) size(name string) (int64, error) {
+	info, err := d.root.Stat(filepath.FromSlash(name))
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 func (d directory) Close() error { return d.root.Close() }
