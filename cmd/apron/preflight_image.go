@@ -109,7 +109,7 @@ func (p *preflight) inspected(name string, config *v1.ConfigFile, w inspect.Want
 	switch {
 	case len(broken) > 0:
 		return append(broken, others...)
-	case !port && len(config.Config.ExposedPorts) > 0:
+	case !port && inspect.ExposesTCP(config):
 		others = append(others, p.check("port", state.Passed, "the image exposes %d", cmp.Or(w.Port, inspect.AppRunnerPort)))
 	}
 	return append([]state.Check{fits}, others...)

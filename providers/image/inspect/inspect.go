@@ -134,21 +134,15 @@ func gigabytes(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/(1<<30
 
 // port compares EXPOSE, which is a promise and binds nobody, with the manifest.
 func port(c *v1.ConfigFile, w Wanted) []Finding {
-	exposed := slices.Sorted(maps.Keys(c.Config.ExposedPorts))
 	listens, is := cmp.Or(w.Port, AppRunnerPort), fmt.Sprintf("port is %d", w.Port)
 	if w.Port == 0 {
 		is = fmt.Sprintf("port is left out, which is %d to %s", listens, w.Target)
 	}
-	var tcp []string
-	for _, e := range exposed {
-		number, protocol, ok := strings.Cut(e, "/")
-		if ok && protocol != "tcp" {
-			continue
-		}
+	tcp := exposed(c)
+	for _, number := range tcp {
 		if low, high, ranged := strings.Cut(number, "-"); ranged && between(low, listens, high) || number == strconv.Itoa(listens) {
 			return nil
 		}
-		tcp = append(tcp, number)
 	}
 	if len(tcp) == 0 {
 		return nil
@@ -159,6 +153,19 @@ func port(c *v1.ConfigFile, w Wanted) []Finding {
 	}
 	return []Finding{{Warn, "port", fmt.Sprintf("the image exposes %s, and %s", strings.Join(tcp, ", "), is), fix}}
 }
+
+// exposed are the ports and ranges of an image that speak TCP: UDP says nothing about HTTP.
+func exposed(c *v1.ConfigFile) (tcp []string) {
+	for _, e := range slices.Sorted(maps.Keys(c.Config.ExposedPorts)) {
+		if number, protocol, ok := strings.Cut(e, "/"); !ok || protocol == "tcp" {
+			tcp = append(tcp, number)
+		}
+	}
+	return tcp
+}
+
+// ExposesTCP reports whether an image says of any port that it may listen there.
+func ExposesTCP(c *v1.ConfigFile) bool { return len(exposed(c)) > 0 }
 
 func between(low string, port int, high string) bool {
 	from, err1 := strconv.Atoi(low)

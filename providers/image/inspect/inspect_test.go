@@ -172,3 +172,9 @@ func TestCheck_secrets(t *testing.T) {
 		})
 	}
 }
+
+func TestExposesTCP(t *testing.T) {
+	for list, want := range map[string]bool{"": false, "53/udp": false, "53/udp 8000/tcp": true, "80": true} {
+		require.Equal(t, want, ExposesTCP(&v1.ConfigFile{Config: v1.Config{ExposedPorts: ports(strings.Fields(list)...)}}), list)
+	}
+}
