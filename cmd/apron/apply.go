@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/apron-deploy/apron/providers/apprunner"
+	"github.com/apron-deploy/apron/providers/image"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -275,10 +276,22 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 				a.say("apron: %v", left)
 			}
 		}
-		a.say("What AWS was told to do goes on without apron: follow it with `apron status --wait`, and %s again to go on.", cmp.Or(p.verb, "apply"))
+		if onlyImages(report) {
+			a.say("Nothing was deployed: %s again to go on.", cmp.Or(p.verb, "apply"))
+		} else {
+			a.say("What AWS was told to do goes on without apron: follow it with `apron status --wait`, and %s again to go on.", cmp.Or(p.verb, "apply"))
+		}
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// onlyImages reports whether a run came no further than to its images, which are no more than
+// a start.
+func onlyImages(report *apply.Report) bool {
+	return !slices.ContainsFunc(report.Results, func(r apply.Result) bool {
+		return r.Status != apply.Skipped && r.Action.Target.Type() != image.Type
+	})
 }
 
 // walk does what a plan says, and shows how it goes.

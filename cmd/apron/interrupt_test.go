@@ -42,6 +42,32 @@ func TestInterrupt_leavesWhatTheNextApplyFinishes(t *testing.T) {
 	require.Contains(t, out, "No changes.")
 }
 
+func TestInterrupt_ofABuildHasChangedNothing(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("windows has no interrupt that one process can send to another")
+	}
+	t.Parallel()
+	c := newCheckout(t, small, built.tiny)
+	c.replace("deploy.yaml", "context: app", "context: app, before: {run: [sleep, '600'], outputs: [never]}")
+	cmd := c.command("apply", "--sandbox", "--yes")
+	pipe, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var said []string
+	for lines := bufio.NewScanner(pipe); lines.Scan(); {
+		said = append(said, lines.Text())
+		if strings.HasSuffix(lines.Text(), ": running sleep") {
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		}
+	}
+	text := strings.Join(said, "\n")
+	require.Equal(t, exitInterrupted, exitOf(t, cmd.Wait()), text)
+	require.Contains(t, text, "Nothing was deployed: apply again to go on.")
+	require.NotContains(t, text, "goes on without apron")
+	out, _ := c.apron(exitOK, "plan", "--sandbox")
+	require.Contains(t, out, "+ ecr/repository/shop")
+}
+
 // Following is what ends it: with 130, and without a word about it.
 func TestLogs_followUntilInterrupted(t *testing.T) {
 	if runtime.GOOS == "windows" {
