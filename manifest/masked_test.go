@@ -32,3 +32,25 @@ health: {path: /health}
 	require.Equal(t, "one", again.Spec.Env["A"].Value)
 	require.Empty(t, load("version: 1\nservice: shop\n").Masked())
 }
+
+func TestHides_whatRenderMasks(t *testing.T) {
+	set, err := loadBytes([]byte(`version: 1
+service: shop
+region: us-east-1
+image:
+  build:
+    context: app
+    args: {VERSION: one}
+    before: {run: [make, "--key=${TOKEN}"], env: {NPM_TOKEN: x, GOOS: linux}, outputs: [out]}
+    secrets: {token: "env:TOKEN"}
+secrets: {KEY: "env:TOKEN"}
+`), nil, "")
+	require.NoError(t, err)
+	d := &set.Documents[0]
+	for path, want := range map[string]bool{
+		"image.build.args.VERSION": false, "image.build.before.env.NPM_TOKEN": true, "image.build.before.env.GOOS": false,
+		"image.build.before.run": true, "image.build.before.outputs": false, "image.build.args.OTHER": false,
+	} {
+		require.Equal(t, want, d.Hides(path), path)
+	}
+}

@@ -92,6 +92,20 @@ func (r *renderer) scalar(n *node, path string) *yaml.Node {
 
 func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
 
+// Hides reports whether [Render] masks the value at a path, or one within it.
+func (d *Document) Hides(path string) bool {
+	n := d.root.find(path)
+	if n == nil {
+		return false
+	}
+	for i := range n.items {
+		if d.Hides(path + index(i)) {
+			return true
+		}
+	}
+	return n.kind == scalar && (&renderer{d}).hidden(n, path)
+}
+
 func (r *renderer) hidden(n *node, path string) bool {
 	value := n.value.plain()
 	if holdsSecret(value, secretValues(r.Spec)) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -276,10 +275,10 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 				a.say("apron: %v", left)
 			}
 		}
-		if onlyImages(report) {
-			a.say("Nothing was deployed: %s again to go on.", cmp.Or(p.verb, "apply"))
+		if !p.destroy && onlyImages(report) {
+			a.say("Nothing was deployed: %s again to go on.", p.command())
 		} else {
-			a.say("What AWS was told to do goes on without apron: follow it with `apron status --wait`, and %s again to go on.", cmp.Or(p.verb, "apply"))
+			a.say("What AWS was told to do goes on without apron: follow it with `apron status --wait`, and %s again to go on.", p.command())
 		}
 		return context.Cause(ctx)
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/providers/image"
-	"github.com/apron-deploy/apron/providers/records"
 	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -68,20 +67,12 @@ func (s *session) learned(ctx context.Context, w wiring, spec state.Spec, f fact
 		all = append([]release.Record{*recent.Success}, all...)
 	}
 	for _, r := range all {
-		if r.Image.Tag != tag {
-			continue
-		}
-		if r.Image.Inputs == "" && r.Of > 0 { // it went back to what an earlier one had made
-			if before, _, err := w.records.Read(ctx, records.PlaceOf(spec), []int{r.Of}); err == nil && len(before) == 1 && before[0].Image.Tag == tag {
-				r = before[0]
-			}
-		}
-		if r.Image.Inputs == "" {
+		if r.Image.Tag != tag || r.Image.Inputs == "" {
 			continue
 		}
 		text, err := w.registry.Blob(ctx, r.Image.Repository, r.Image.Inputs)
 		if err != nil {
-			return image.Identity{}, fmt.Errorf("%w: release %d has it, and cannot be read: %w", why, r.Number, interruptible(ctx, err))
+			return image.Identity{}, fmt.Errorf("release %d keeps what %s was made of, and that cannot be read: %w", r.Number, tag, interruptible(ctx, err))
 		}
 		return image.Learn(tag, text)
 	}

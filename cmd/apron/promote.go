@@ -104,6 +104,9 @@ func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, onl
 		}
 		p.recording.kind, p.verb = release.Promote, "promote"
 		p.recording.from = fmt.Sprintf("%s release %d", tested.Service, tested.Number)
+		if spec.Image.Repository == tested.Image.Repository {
+			p.recording.inputs = tested.Image.Inputs
+		}
 		return p, nil
 	})
 	if err != nil {

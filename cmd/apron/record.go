@@ -27,6 +27,9 @@ type recording struct {
 	kind release.Kind
 	of   int    // the release that a rollback goes back to
 	from string // what a promotion took the image of
+	// inputs is the blob of what the image was made of that another release of the repository
+	// keeps, or empty.
+	inputs string
 }
 
 // ran is one execution of a plan, for its records.
@@ -104,7 +107,7 @@ func (s *session) put(ctx context.Context, w wiring, p planned, d *manifest.Docu
 	}
 	record, err := s.describe(p, d, r)
 	if err == nil {
-		record, err = w.records.Put(ctx, records.PlaceOf(spec), record, s.inputs(spec, record), p.facts.recent[spec.Service].Newest)
+		record, err = w.records.Put(ctx, records.PlaceOf(spec), record, s.inputs(d, record), p.facts.recent[spec.Service].Newest)
 	}
 	var none *records.ErrNoRepository
 	switch {
@@ -119,11 +122,16 @@ func (s *session) put(ctx context.Context, w wiring, p planned, d *manifest.Docu
 
 // inputs are what the image of a record was made of, as far as that is known here, so that
 // other machines can tell what has changed since.
-func (s *session) inputs(spec state.Spec, r release.Record) []byte {
-	if id := s.images[spec.Service]; len(id.Inputs) > 0 && id.Tag == r.Image.Tag {
-		return id.Share()
+func (s *session) inputs(d *manifest.Document, r release.Record) []byte {
+	id := s.images[d.Spec.Service]
+	if len(id.Inputs) == 0 || id.Tag != r.Image.Tag || r.Image.Digest == "" {
+		return nil // it was built elsewhere, or never
 	}
-	return nil // of an image that was not built from here
+	return id.Share(func(input string) bool {
+		kind, name, _ := strings.Cut(input, " ")
+		path, ok := map[string]string{"arg": "image.build.args.", "label": "image.build.labels.", "before.env": "image.build.before.env.", "before.run": "image.build.before.run"}[kind]
+		return ok && d.Hides(path+name)
+	})
 }
 
 // describe makes the record of one service.
@@ -160,7 +168,7 @@ func (s *session) describe(p planned, d *manifest.Document, r ran) (release.Reco
 		}
 		record.Manifest = text.String()
 	}
-	record.Image.Repository = spec.Image.Repository
+	record.Image.Repository, record.Image.Inputs = spec.Image.Repository, p.recording.inputs
 	if _, tag, ok := strings.Cut(run.Image.Name, ":"); ok {
 		record.Image.Tag = tag
 	}

@@ -225,6 +225,7 @@ func (s *session) goBack(ctx context.Context, back *session, target release.Reco
 		p.plan.Notes = slices.DeleteFunc(p.plan.Notes, func(n state.Note) bool { return slices.Contains(stay, n.Target) && !n.Warning })
 		p.plan.Notes = append(p.plan.Notes, moved(back.specs[0], target, f)...)
 		p.recording.kind, p.recording.of, p.verb = release.Rollback, target.Number, "rollback"
+		p.recording.inputs = target.Image.Inputs
 		return p, nil
 	})
 	if err != nil {

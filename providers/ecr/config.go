@@ -18,8 +18,8 @@ import (
 	"github.com/apron-deploy/apron/providers/awsapi"
 )
 
-// maxConfig is how large the configuration of an image may be.
-const maxConfig = 4 << 20
+// maxBlob is how large a blob may be that is read whole.
+const maxBlob = 4 << 20
 
 // NoPlatformError says that an image has no part for linux/amd64.
 type NoPlatformError struct {
@@ -119,7 +119,7 @@ func (p *Provider) config(ctx context.Context, repository string, d v1.Descripto
 	return &c, nil
 }
 
-// Blob downloads a blob of a few megabytes, and makes sure that it is the one of that digest.
+// Blob downloads a blob of up to 4 MiB, and makes sure that it is the one of that digest.
 func (p *Provider) Blob(ctx context.Context, repository, digest string) ([]byte, error) {
 	where, err := p.api.GetDownloadUrlForLayer(ctx, &sdk.GetDownloadUrlForLayerInput{RepositoryName: &repository, LayerDigest: &digest})
 	if err != nil {
@@ -149,5 +149,5 @@ func download(ctx context.Context, url string) ([]byte, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %s", req.URL.Host, res.Status)
 	}
-	return io.ReadAll(io.LimitReader(res.Body, maxConfig))
+	return io.ReadAll(io.LimitReader(res.Body, maxBlob))
 }

@@ -8,7 +8,7 @@ import (
 // Change is an input in which two identities differ.
 type Change struct {
 	Input string // "context main.go", "arg VERSION"
-	Op    string // "+" only the new one has it, "-" only the old one, "~" both do
+	Op    string // "+" only the new one has it, "-" only the old one, "~" both do; "?" nobody can tell
 }
 
 // Explain lists the inputs in which two identities differ, by name. Both lists of inputs
@@ -32,7 +32,10 @@ func Explain(old, now Identity) []Change {
 		case order > 0:
 			list, b = append(list, Change{b[0].Name, "+"}), b[1:]
 		default:
-			if !same(a[0].Digest, b[0].Digest) {
+			switch {
+			case a[0].Digest == "" || b[0].Digest == "":
+				list = append(list, Change{a[0].Name, "?"})
+			case !same(a[0].Digest, b[0].Digest):
 				list = append(list, Change{a[0].Name, "~"})
 			}
 			a, b = a[1:], b[1:]

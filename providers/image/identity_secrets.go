@@ -12,13 +12,18 @@ import (
 func (id Identity) EnvFiles() []string {
 	var files []string
 	for _, in := range id.Inputs {
-		name, ok := strings.CutPrefix(in.Name, "context ")
-		base := path.Base(name)
-		if ok && (base == ".env" || strings.HasPrefix(base, ".env.") && !slices.Contains(examples, path.Ext(base))) {
+		if name, ok := strings.CutPrefix(in.Name, "context "); ok && isEnvFile(in.Name) {
 			files = append(files, name)
 		}
 	}
 	return files
+}
+
+// isEnvFile reports whether an input is a file of that kind, for the image or for the hook.
+func isEnvFile(input string) bool {
+	kind, name, _ := strings.Cut(input, " ")
+	base := path.Base(name)
+	return (kind == "context" || kind == "input") && (base == ".env" || strings.HasPrefix(base, ".env.") && !slices.Contains(examples, path.Ext(base)))
 }
 
 // examples are the endings of env files without values.

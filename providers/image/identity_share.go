@@ -2,14 +2,15 @@ package image
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/gzip"
 )
 
 // shareable is how large the inputs of an image may be that are kept where others can read
-// them, compressed and not: some 200,000 files.
+// them, compressed and not: some 200,000 files. What is larger cannot be read back.
 const (
 	shareable      = 4 << 20
 	shareablePlain = 32 << 20
@@ -17,9 +18,16 @@ const (
 
 // Share makes of an identity's inputs what another machine can [Learn], the same bytes each
 // time. It is nil if that would be too much to keep. Like what [Recall] returns, it has
-// shortened digests and nothing that they are made of.
-func (id Identity) Share() []byte {
-	plain := encodeInputs(sorted(id.Inputs))
+// shortened digests and nothing that they are made of. A value that can be guessed could be
+// proven by its digest: those that hidden names, and those of env files, are left out.
+func (id Identity) Share(hidden func(input string) bool) []byte {
+	inputs := slices.Clone(sorted(id.Inputs))
+	for i, in := range inputs {
+		if hidden(in.Name) || isEnvFile(in.Name) {
+			inputs[i].Digest = ""
+		}
+	}
+	plain := encodeInputs(inputs)
 	if len(plain) > shareablePlain {
 		return nil
 	}
@@ -35,15 +43,15 @@ func (id Identity) Share() []byte {
 func Learn(tag string, shared []byte) (Identity, error) {
 	r, err := gzip.NewReader(bytes.NewReader(shared))
 	if err != nil {
-		return Identity{}, &UnknownError{Tag: tag, err: err}
+		return Identity{}, fmt.Errorf("what %s was made of is damaged: %w", tag, err)
 	}
 	plain, err := io.ReadAll(io.LimitReader(r, shareablePlain+1))
 	if err != nil {
-		return Identity{}, &UnknownError{Tag: tag, err: err}
+		return Identity{}, fmt.Errorf("what %s was made of is damaged: %w", tag, err)
 	}
 	inputs, ok := decodeInputs(plain)
 	if !ok {
-		return Identity{}, &UnknownError{Tag: tag, err: errors.New("the inputs that a release left are damaged")}
+		return Identity{}, fmt.Errorf("what %s was made of is damaged", tag)
 	}
 	return Identity{Tag: tag, Inputs: inputs}, nil
 }

@@ -42,12 +42,14 @@ func (p *Provider) Prepare(ctx context.Context, a plan.Action, env apply.Env) (d
 	if err != nil {
 		return nil, p.place(d, p.space(err))
 	}
+	phase := "built and checked"
+	if m.digest != "" {
+		phase = "is in the registry"
+	}
+	report(apply.Progress{Phase: phase})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.made[a.ID] = m
-	if m.digest == "" {
-		report(apply.Progress{Phase: "built and checked"})
-	}
 	return func() {
 		if m := p.take(a.ID); m != nil {
 			m.close()
@@ -84,10 +86,14 @@ func (p *Provider) built(ctx context.Context, d Detail, report func(apply.Progre
 	if err != nil {
 		return nil, err
 	}
-	img, err := p.build(ctx, d, spool, report)
-	if err != nil {
-		os.RemoveAll(spool)
+	m := &made{spool: spool}
+	defer func() {
+		if m.img == nil { // also when the build panicked
+			os.RemoveAll(spool)
+		}
+	}()
+	if m.img, err = p.build(ctx, d, spool, report); err != nil {
 		return nil, err
 	}
-	return &made{img: img, spool: spool}, nil
+	return m, nil
 }

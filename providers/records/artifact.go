@@ -13,10 +13,10 @@ import (
 const (
 	// mediaType is that of a record, and the type of its artifact.
 	mediaType = "application/vnd.apron.release.v1+json"
+	// inputsType is what an image was made of, compressed. It is not in the manifest itself.
+	inputsType = "application/vnd.apron.inputs.v1+gzip"
 	// emptyType and empty are the configuration of an artifact that has none.
 	// https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor
-	// inputsType is what an image was made of, compressed. It is not in the manifest itself.
-	inputsType   = "application/vnd.apron.inputs.v1+gzip"
 	emptyType    = "application/vnd.oci.empty.v1+json"
 	empty        = "{}"
 	manifestType = "application/vnd.oci.image.manifest.v1+json"
@@ -48,14 +48,15 @@ func digest(content []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// pack makes the artifact of a record, with the inputs of its image if they are known.
-func pack(r release.Record, inputs []byte) (text, record []byte, err error) {
+// pack makes the artifact of a record, with the inputs of its image, of that size, if it
+// names them.
+func pack(r release.Record, inputs int64) (text, record []byte, err error) {
 	if record, err = r.Encode(); err != nil {
 		return nil, nil, err
 	}
 	layers := []descriptor{describe(mediaType, record)}
 	if r.Image.Inputs != "" {
-		layers = append(layers, descriptor{MediaType: inputsType, Digest: r.Image.Inputs, Size: int64(len(inputs))})
+		layers = append(layers, descriptor{MediaType: inputsType, Digest: r.Image.Inputs, Size: inputs})
 	}
 	text, err = json.Marshal(manifest{SchemaVersion: 2, MediaType: manifestType, ArtifactType: mediaType,
 		Config: describe(emptyType, []byte(empty)), Layers: layers,

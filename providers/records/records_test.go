@@ -163,7 +163,7 @@ func TestStore_looksAheadOfATagThatWasLeftBehind(t *testing.T) {
 	for n := 2; n <= 8; n++ {
 		mine := record("web", release.Succeeded, n-1)
 		mine.Number = n
-		text, content, err := pack(mine, nil)
+		text, content, err := pack(mine, 0)
 		require.NoError(t, err)
 		require.NoError(t, r.blob(t.Context(), web, content))
 		taken, err := r.Store.put(t.Context(), web, release.Tag("web", n), text)
@@ -218,7 +218,7 @@ func TestStore_saysWhatItCannotRead(t *testing.T) {
 			mine := record("web", release.Succeeded, 0)
 			mine.Number = 2
 			change(&mine)
-			text, content, err := pack(mine, nil)
+			text, content, err := pack(mine, 0)
 			require.NoError(t, err)
 			require.NoError(t, r.blob(t.Context(), web, content))
 			_, err = r.Store.put(t.Context(), web, release.Tag("web", 2), text)
@@ -253,7 +253,13 @@ func TestStore_keepsWhatAnImageWasMadeOf(t *testing.T) {
 
 	second, err := r.Put(t.Context(), web, first, nil, 1)
 	require.NoError(t, err)
-	require.Empty(t, second.Image.Inputs, "it does not name what is not kept with it")
+	require.Equal(t, first.Image.Inputs, second.Image.Inputs, "a rollback has the same image")
+
+	lost := first
+	lost.Image.Inputs = digest([]byte("something else"))
+	third, err := r.Put(t.Context(), web, lost, nil, 2)
+	require.NoError(t, err)
+	require.Empty(t, third.Image.Inputs, "it does not name what is not kept with it")
 }
 
 func TestStore_hasNothingWithoutARepository(t *testing.T) {

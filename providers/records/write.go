@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -26,7 +27,9 @@ func (e *ErrNoRepository) Error() string {
 
 // Put writes a record under the number after the newest that is known, or the next one
 // that is free, and returns it with its number. newest is 0 when none is known: then the
-// list of tags tells. inputs are what the record's image was made of, or nil.
+// list of tags tells. inputs are what the record's image was made of, or nil: then the blob
+// that the record names of them is kept, if the repository has it. A record is worth more
+// than they are, and does without them where they cannot be kept.
 func (s *Store) Put(ctx context.Context, p Place, r release.Record, inputs []byte, newest int) (release.Record, error) {
 	if newest == 0 {
 		numbers, err := s.Numbers(ctx, p)
@@ -40,16 +43,11 @@ func (s *Store) Put(ctx context.Context, p Place, r release.Record, inputs []byt
 	if err := s.upload(ctx, p, []byte(empty)); err != nil {
 		return r, err
 	}
-	if r.Image.Inputs = ""; len(inputs) > 0 {
-		if err := s.upload(ctx, p, inputs); err != nil {
-			return r, err
-		}
-		r.Image.Inputs = digest(inputs)
-	}
+	size := s.keep(ctx, p, &r, inputs)
 	for range contenders {
 		newest++
 		r.Number = newest
-		text, record, err := pack(r, inputs)
+		text, record, err := pack(r, size)
 		if err != nil {
 			return r, err
 		}
@@ -67,6 +65,28 @@ func (s *Store) Put(ctx context.Context, p Place, r release.Record, inputs []byt
 		return r, err
 	}
 	return r, fmt.Errorf("release records of %s in repository %q: %d numbers in a row were taken by others", p.Service, p.Repository, contenders)
+}
+
+// inputsTime is how long a record may wait for the inputs of its image to be kept.
+const inputsTime = 10 * time.Second
+
+// keep sees to it that the repository has a record's inputs, whose size it returns, or else
+// that the record names none.
+func (s *Store) keep(ctx context.Context, p Place, r *release.Record, inputs []byte) int64 {
+	ctx, cancel := context.WithTimeout(ctx, inputsTime)
+	defer cancel()
+	if len(inputs) > 0 {
+		if r.Image.Inputs = digest(inputs); s.upload(ctx, p, inputs) == nil {
+			return int64(len(inputs))
+		}
+	} else if r.Image.Inputs != "" {
+		out, err := s.api.BatchCheckLayerAvailability(ctx, &sdk.BatchCheckLayerAvailabilityInput{RepositoryName: &p.Repository, LayerDigests: []string{r.Image.Inputs}})
+		if err == nil && len(out.Layers) == 1 && out.Layers[0].LayerAvailability == types.LayerAvailabilityAvailable {
+			return aws.ToInt64(out.Layers[0].LayerSize)
+		}
+	}
+	r.Image.Inputs = ""
+	return 0
 }
 
 // put puts a tag on a manifest. It reports whether the tag stands for something else and

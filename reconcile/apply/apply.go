@@ -106,11 +106,11 @@ const (
 	Started Status = "started"
 	Done    Status = "done"
 	Failed  Status = "failed"
-	Skipped Status = "skipped" // something it needs did not succeed
+	Skipped Status = "skipped" // something it needs, or is for, did not succeed
 )
 
 // Event says that an action started or ended. One that is skipped ends without having
-// started.
+// started, unless it was prepared.
 type Event struct {
 	Action  plan.Action
 	Status  Status
@@ -129,8 +129,9 @@ type Options struct {
 	Progress func(Progress)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Parts names what an action belongs to, of which none waits for the preparations of
-	// another, nor fails with it: services. Nil means that all belong together.
+	// Parts names the services that an action is for. It waits for the preparations of these
+	// alone, and is skipped when each of them has one that failed; one that is for none starts
+	// at once. Nil means that all are for the same.
 	Parts func(plan.Action) []string
 }
 

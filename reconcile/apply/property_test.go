@@ -79,6 +79,7 @@ type history struct {
 	ended   map[plan.ID]time.Duration
 	ready   map[plan.ID]time.Duration // when its preparation ended
 	kept    map[plan.ID]int           // preparations that were not let go of
+	lost    []plan.ID                 // what was let go of before it was executed
 }
 
 // preparing is an executor that prepares, too.
@@ -124,6 +125,9 @@ func (s script) run(t *testing.T) *history {
 			defer end(h.ended)
 			mu.Lock()
 			h.calls[a.ID]++
+			if s.prepares[a.ID] && h.kept[a.ID] != 1 {
+				h.lost = append(h.lost, a.ID)
+			}
 			h.started[a.ID] = time.Since(begin)
 			mu.Unlock()
 			<-time.After(s.takes[a.ID])
@@ -238,6 +242,9 @@ func (s script) doomed(id plan.ID) bool {
 }
 
 func nothingStartsBeforeWhatItBelongsToIsPrepared(t *rapid.T, s script, h *history) {
+	if len(h.lost) > 0 {
+		t.Fatalf("%v: what was prepared was let go of too early", h.lost)
+	}
 	for id, at := range h.started {
 		if s.doomed(id) {
 			t.Fatalf("%s was executed, and nobody wanted it any more", id)

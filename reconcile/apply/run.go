@@ -71,10 +71,11 @@ type run struct {
 
 	report   *Report // results by index in the plan
 	index    map[plan.ID]int
-	waiting  []int   // how many nodes that an action needs have not ended
-	waiters  [][]int // which actions need this node
-	ready    []int   // may start, sorted
-	began    []time.Time
+	waiting  []int           // how many nodes that an action needs have not ended
+	waiters  [][]int         // which actions need this node
+	ready    []int           // may start, sorted
+	began    []time.Time     // it, or its preparation
+	spent    []time.Duration // on its preparation
 	running  int
 	limit    int
 	results  chan ended
@@ -99,6 +100,7 @@ func newRun(p *plan.Plan, known map[state.Address]state.Outcome, ex Executor, o 
 		waiting:  make([]int, n),
 		waiters:  make([][]int, n),
 		began:    make([]time.Time, n),
+		spent:    make([]time.Duration, n),
 		outcomes: outcomes{m: maps.Clone(known)},
 	}
 	if r.now == nil {
@@ -167,8 +169,8 @@ func (r *run) start(ctx context.Context) {
 		i := r.ready[0]
 		r.ready = r.ready[1:]
 		r.running++
+		r.began[r.of(i)] = r.now()
 		if !r.prepared(i) {
-			r.began[r.of(i)] = r.now()
 			r.observe(Event{Action: r.action(r.of(i)), Status: Started})
 		}
 		go r.work(ctx, i)
@@ -209,13 +211,15 @@ func (r *run) finish(end ended) {
 	if end.discard != nil {
 		r.discards = append(r.discards, end.discard)
 	}
+	took := r.spent[i] + r.now().Sub(r.began[i])
 	if end.i != i && end.err == nil { // the action itself is yet to come
+		r.spent[i] = took
 		r.release(end.i)
 		return
 	}
 	res := &r.report.Results[i]
 	res.Status, res.Outcome, res.Err = Done, end.outcome, end.err
-	res.Took = r.now().Sub(r.began[i])
+	res.Took = took
 	if end.err != nil {
 		res.Status = Failed
 	} else {
@@ -298,16 +302,16 @@ func (r *run) err(ctx context.Context) error {
 		}
 	}
 	if abandoned > 0 {
-		errs = multierror.Append(errs, fmt.Errorf("interrupted before %s: %w", actions(abandoned), context.Cause(ctx)))
+		errs = multierror.Append(errs, fmt.Errorf("interrupted before %s done: %w", actions(abandoned), context.Cause(ctx)))
 	}
 	return errs.ErrorOrNil()
 }
 
 func actions(n int) string {
 	if n == 1 {
-		return "1 action was started"
+		return "1 action was"
 	}
-	return fmt.Sprintf("%d actions were started", n)
+	return fmt.Sprintf("%d actions were", n)
 }
 
 func (r *run) action(i int) plan.Action { return r.report.Results[i].Action }

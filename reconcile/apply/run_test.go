@@ -158,7 +158,7 @@ func TestRun_awaitsWhatRunsAndStartsNothingWhenTheContextEnds(t *testing.T) {
 		require.Equal(t, 61*time.Second, report.Results[0].Took)
 		require.Equal(t, stop, report.Results[1].Err)
 		require.ErrorIs(t, err, stop)
-		require.ErrorContains(t, err, "interrupted before 2 actions were started")
+		require.ErrorContains(t, err, "interrupted before 2 actions were done")
 	})
 }
 
@@ -371,6 +371,6 @@ func TestRun_startsNothingWhenItEndsWhilePreparing(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	p := planOf(action("repository"), action("image a", "repository"), action("image b", "repository"))
 	report, err := Run(ctx, p, nil, preparer(func(plan.ID) { cancel(errBroken) }), Options{Parallelism: 1})
-	require.EqualError(t, err, "1 error occurred:\n\t* interrupted before 3 actions were started: it is broken\n\n")
+	require.EqualError(t, err, "1 error occurred:\n\t* interrupted before 3 actions were done: it is broken\n\n")
 	require.Equal(t, map[plan.ID]string{"repository": "skipped", "image a": "skipped", "image b": "skipped"}, ends(report))
 }

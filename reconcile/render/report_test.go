@@ -55,7 +55,7 @@ func interrupted() (*apply.Report, error) {
 		result(plan.Create, "apprunner/service/web", apply.Skipped, 0),
 	}}
 	r.Results[1].Err = context.Canceled
-	return r, multierror.Append(nil, fmt.Errorf("interrupted before 1 action was started: %w", context.Canceled))
+	return r, multierror.Append(nil, fmt.Errorf("interrupted before 1 action was done: %w", context.Canceled))
 }
 
 func TestReport_isReadByPeopleAndMachines(t *testing.T) {

@@ -17,7 +17,7 @@ const (
 	Refused   = "refused"   // its manifest or its plan is not sound, and nothing is done to it
 	Unread    = "unread"    // what is live of it, or what it needs, could not be read, and nothing is done to it
 	Locked    = "locked"    // another run writes to it, and this one does nothing
-	Skipped   = "skipped"   // something it needs did not succeed, or is left out
+	Skipped   = "skipped"   // something it needs, or is for, did not succeed, or is left out
 )
 
 // Plan fills in what a plan does to the service, as far as its actions are about it.

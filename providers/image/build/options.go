@@ -90,8 +90,8 @@ func (e *engine) cache(r Request) []string {
 				r.line(e.called, fmt.Sprintf("image.build.cache.%s: %s does not know %q and builds without it", key, e.describe(), text))
 				continue
 			}
-			if _, ok := os.LookupEnv(actionsToken); kind == "gha" && !ok { // buildx would leave it out and say nothing
-				r.line(e.called, fmt.Sprintf("image.build.cache.%s: gha needs %s, which GitHub gives to actions and not to commands: an action such as crazy-max/ghaction-github-runtime before this step passes it on; built without it", key, actionsToken))
+			if lacks := withoutActions(); kind == "gha" && lacks != "" { // buildx would leave it out and say nothing
+				r.line(e.called, fmt.Sprintf("image.build.cache.%s: gha needs %s, which GitHub gives to actions and not to commands: an action such as crazy-max/ghaction-github-runtime before this step passes it on; built without it", key, lacks))
 				continue
 			}
 			switch e.kit {
@@ -144,9 +144,18 @@ func (e *engine) describe() string {
 // actionsCache are the variables by which buildx reaches the cache of GitHub Actions. They
 // are withheld from everything else.
 // https://docs.docker.com/build/cache/backends/gha/
-var actionsCache = []string{"ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL", actionsToken, "ACTIONS_CACHE_SERVICE_V2"}
+var actionsCache = []string{"ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_CACHE_SERVICE_V2"}
 
-const actionsToken = "ACTIONS_RUNTIME_TOKEN"
+// withoutActions names a variable without which that cache cannot be reached, or "".
+func withoutActions() string {
+	switch {
+	case os.Getenv("ACTIONS_RUNTIME_TOKEN") == "":
+		return "ACTIONS_RUNTIME_TOKEN"
+	case os.Getenv("ACTIONS_RESULTS_URL") == "" && os.Getenv("ACTIONS_CACHE_URL") == "":
+		return "ACTIONS_RESULTS_URL"
+	}
+	return ""
+}
 
 // actions returns those variables if the build caches there.
 func (e *engine) actions(r Request) map[string]string {

@@ -48,6 +48,7 @@ func TestDocker_cachesWhereItsVersionCan(t *testing.T) {
 	} {
 		t.Run(desc, func(t *testing.T) {
 			t.Setenv("ACTIONS_RUNTIME_TOKEN", "for-the-cache")
+			t.Setenv("ACTIONS_RESULTS_URL", "https://results.example/")
 			t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "for-nobody")
 			notes := fakeDocker(t, tc.client, tc.help)
 			r := request(t, checkout(t, map[string]string{"Dockerfile": "FROM scratch\n"}), state.Build{Cache: all})
@@ -68,14 +69,16 @@ func TestDocker_cachesWhereItsVersionCan(t *testing.T) {
 			require.Equal(t, tc.help != "", strings.Contains(env, "ACTIONS_RUNTIME_TOKEN=for-the-cache\n"), "only buildx can use it")
 			require.NotContains(t, env, "for-nobody")
 
-			require.NoError(t, os.Unsetenv("ACTIONS_RUNTIME_TOKEN"))
-			told = nil
-			args, _ = called(t, notes, "docker", r)
-			require.NotContains(t, strings.Join(args, " "), "type=gha", "buildx would drop it silently")
-			if tc.help != "" {
-				require.Len(t, told, 2)
-				require.Contains(t, told[0], "image.build.cache.from: gha needs ACTIONS_RUNTIME_TOKEN")
-				require.Contains(t, told[1], "image.build.cache.to: gha needs ACTIONS_RUNTIME_TOKEN")
+			for _, lacks := range []string{"ACTIONS_RESULTS_URL", "ACTIONS_RUNTIME_TOKEN"} {
+				t.Setenv(lacks, "")
+				told = nil
+				args, _ = called(t, notes, "docker", r)
+				require.NotContains(t, strings.Join(args, " "), "type=gha", "buildx would drop it silently")
+				if tc.help != "" {
+					require.Len(t, told, 2)
+					require.Contains(t, told[0], "image.build.cache.from: gha needs "+lacks)
+					require.Contains(t, told[1], "image.build.cache.to: gha needs "+lacks)
+				}
 			}
 
 			r.NoCache = true

@@ -141,8 +141,8 @@ func (x *index) member(h v1.Hash) ([]byte, types.MediaType, error) {
 	return nil, "", fmt.Errorf("%s is not in the index", h)
 }
 
-// image is an image in a layout. Its texts are read and taken apart once, of which package
-// partial would make a habit: an unchanged push of many layers does little else.
+// image is an image in a layout. Manifest, configuration and layers are parsed once: package
+// partial parses at each call, which is most of what an unchanged push of many layers does.
 type image struct {
 	v1.Image // what partial makes of core
 	core     *imageCore

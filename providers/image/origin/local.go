@@ -146,6 +146,9 @@ func (d directory) open(name string) (io.ReadCloser, int64, error) {
 
 func (d directory) size(name string) (int64, error) {
 	info, err := d.root.Stat(filepath.FromSlash(name))
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", name)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -30,8 +30,11 @@ func DockerSocket(getenv func(string) string) string {
 		return socket
 	}
 	dir := getenv("DOCKER_CONFIG")
+	if home := getenv("HOME"); dir == "" && home != "" {
+		dir = filepath.Join(home, ".docker")
+	}
 	if dir == "" {
-		dir = filepath.Join(getenv("HOME"), ".docker")
+		return "" // the program has other ways to find it
 	}
 	var config struct {
 		Context string `json:"currentContext"`

@@ -91,6 +91,7 @@ func TestDockerSocket(t *testing.T) {
 		"its context":               {config: `{"currentContext": "colima"}`},
 		"its context is default":    {config: `{"currentContext": "default"}`, want: usual},
 		"a host before its context": {env: map[string]string{"DOCKER_HOST": "unix://" + usual}, config: `{"currentContext": "colima"}`, want: usual},
+		"no home":                   {env: map[string]string{"HOME": ""}},
 		"nobody can read it":        {config: `{"currentContext": 7}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,10 +101,10 @@ func TestDockerSocket(t *testing.T) {
 				require.NoError(t, os.WriteFile(filepath.Join(home, ".docker", "config.json"), []byte(c.config), 0o600))
 			}
 			require.Equal(t, c.want, store.DockerSocket(func(name string) string {
-				if name == "HOME" {
-					return home
+				if v, ok := c.env[name]; ok || name != "HOME" {
+					return v
 				}
-				return c.env[name]
+				return home
 			}))
 		})
 	}
