@@ -11,13 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestInterrupt_leavesWhatTheNextApplyFinishes(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("windows has no interrupt that one process can send to another")
-	}
-	t.Parallel()
-	c := newCheckout(t, small, built.app)
-	c.vars = append(c.vars, "APRON_SANDBOX_SPEED=4")
+// interruptedAt applies in the sandbox, interrupts that at the line on stderr that ends so,
+// and returns all of stderr.
+func interruptedAt(t *testing.T, c *checkout, end string) string {
+	t.Helper()
 	cmd := c.command("apply", "--sandbox", "--yes")
 	pipe, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -25,12 +22,23 @@ func TestInterrupt_leavesWhatTheNextApplyFinishes(t *testing.T) {
 	var said []string
 	for lines := bufio.NewScanner(pipe); lines.Scan(); {
 		said = append(said, lines.Text())
-		if strings.HasSuffix(lines.Text(), "apprunner/service/shop: rolling out") {
+		if strings.HasSuffix(lines.Text(), end) {
 			require.NoError(t, cmd.Process.Signal(os.Interrupt))
 		}
 	}
 	text := strings.Join(said, "\n")
 	require.Equal(t, exitInterrupted, exitOf(t, cmd.Wait()), text)
+	return text
+}
+
+func TestInterrupt_leavesWhatTheNextApplyFinishes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("windows has no interrupt that one process can send to another")
+	}
+	t.Parallel()
+	c := newCheckout(t, small, built.app)
+	c.vars = append(c.vars, "APRON_SANDBOX_SPEED=4")
+	text := interruptedAt(t, c, "apprunner/service/shop: rolling out")
 	require.Regexp(t, `service "shop": its creation [0-9a-f-]{36} goes on in AWS`, text)
 	require.Contains(t, text, "apron status --wait")
 	require.Contains(t, text, "interrupted")
@@ -49,19 +57,7 @@ func TestInterrupt_ofABuildHasChangedNothing(t *testing.T) {
 	t.Parallel()
 	c := newCheckout(t, small, built.tiny)
 	c.replace("deploy.yaml", "context: app", "context: app, before: {run: [sleep, '600'], outputs: [never]}")
-	cmd := c.command("apply", "--sandbox", "--yes")
-	pipe, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	var said []string
-	for lines := bufio.NewScanner(pipe); lines.Scan(); {
-		said = append(said, lines.Text())
-		if strings.HasSuffix(lines.Text(), ": running sleep") {
-			require.NoError(t, cmd.Process.Signal(os.Interrupt))
-		}
-	}
-	text := strings.Join(said, "\n")
-	require.Equal(t, exitInterrupted, exitOf(t, cmd.Wait()), text)
+	text := interruptedAt(t, c, ": running sleep")
 	require.Contains(t, text, "Nothing was deployed: apply again to go on.")
 	require.NotContains(t, text, "goes on without apron")
 	out, _ := c.apron(exitOK, "plan", "--sandbox")
