@@ -67,6 +67,13 @@ func TestFromEngine_asksDockersDaemonItself(t *testing.T) {
 			if c.engine == "docker" && c.status != 0 {
 				require.Equal(t, []string{"/images/web/json"}, *paths)
 			}
+			if name == "it answers" {
+				asked = nil
+				again, err := store.FromEngine(t.Context(), c.engine, run, "sha256:"+id.Hex[:1], store.Options{Temp: t.TempDir(), Daemon: socket})
+				require.NoError(t, err)
+				require.NoError(t, again.Close())
+				require.Contains(t, asked, "image inspect sha256:"+id.Hex[:1], "a beginning names no image")
+			}
 		})
 	}
 }

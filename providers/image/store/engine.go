@@ -67,11 +67,12 @@ func FromEngine(ctx context.Context, name string, run Run, ref string, o Options
 }
 
 // inspect asks an engine for an image's id and what its layers are before compression. A
-// daemon that fails has its program say why.
+// daemon that fails has its program say why, as has one that took the beginning of an id for
+// that of another image.
 func inspect(ctx context.Context, name string, d dialect, run Run, ref, daemon string) (id v1.Hash, said described, err error) {
 	if name == "docker" && daemon != "" {
 		if text, err := askDaemon(ctx, daemon, ref); err == nil {
-			if id, said, err = d.read(text); err == nil {
+			if id, said, err = d.read(text); err == nil && (id.String() == ref || !strings.HasPrefix(ref, id.Algorithm+":")) {
 				return id, said, nil
 			}
 		}
