@@ -87,13 +87,13 @@ func TestSandbox_agreesOnTheLifeOfAParameter(t *testing.T) {
 
 func pending(t *testing.T, p *Provider, s state.Spec) []plan.Action {
 	t.Helper()
-	actions, err := todo(t.Context(), p, s, true)
+	actions, err := actionsOf(t.Context(), p, s, true)
 	require.NoError(t, err)
 	return actions
 }
 
 func run(ctx context.Context, p *Provider, s state.Spec) error {
-	actions, err := todo(ctx, p, s, true)
+	actions, err := actionsOf(ctx, p, s, true)
 	for _, a := range actions {
 		_, failed := p.Execute(ctx, a, apply.Env{})
 		err = errors.Join(err, failed)

@@ -33,8 +33,8 @@ func spec(pairs ...string) state.Spec {
 	return s
 }
 
-// todo is a planner for one type: what is missing, what differs, what is not wanted.
-func todo(ctx context.Context, p *Provider, s state.Spec, apply bool) ([]plan.Action, error) {
+// actionsOf plans for one type: what is missing, what differs, what is not wanted.
+func actionsOf(ctx context.Context, p *Provider, s state.Spec, apply bool) ([]plan.Action, error) {
 	live, _, err := p.Observe(ctx, query(s))
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func todo(ctx context.Context, p *Provider, s state.Spec, apply bool) ([]plan.Ac
 }
 
 func converge(ctx context.Context, f *fake, s state.Spec) error {
-	actions, err := todo(ctx, provider(f), s, true)
+	actions, err := actionsOf(ctx, provider(f), s, true)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func converge(ctx context.Context, f *fake, s state.Spec) error {
 
 func settled(t *testing.T, f *fake, s state.Spec, at string) {
 	t.Helper()
-	actions, err := todo(t.Context(), provider(f), s, true)
+	actions, err := actionsOf(t.Context(), provider(f), s, true)
 	require.NoError(t, err, at)
 	require.Empty(t, actions, at)
 	require.Len(t, f.params, len(s.Secrets), at)
@@ -194,7 +194,7 @@ func TestProvider_writesWhatItCannotRead(t *testing.T) {
 		require.NoError(t, converge(t.Context(), f, s))
 		f.locked = true
 
-		actions, err := todo(t.Context(), provider(f), s, false)
+		actions, err := actionsOf(t.Context(), provider(f), s, false)
 		require.NoError(t, err)
 		require.Empty(t, actions, "a plan only says so")
 
@@ -209,7 +209,7 @@ func TestExecute_leavesParametersOfOthersAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFake(), spec("TOKEN", "new")
 		f.params["/apron/web/TOKEN"] = &fakeParameter{kind: secure, value: "theirs", version: 3, tags: map[string]string{}}
-		actions, err := todo(t.Context(), provider(f), s, true)
+		actions, err := actionsOf(t.Context(), provider(f), s, true)
 		require.NoError(t, err)
 		require.Len(t, actions, 1)
 		update := actions[0]
@@ -278,7 +278,7 @@ func TestExecute_staysBelowTheQuotaOfWrites(t *testing.T) {
 		for i := range 12 {
 			s.Secrets[fmt.Sprintf("KEY_%d", i)] = env(topSecret, true)
 		}
-		actions, err := todo(t.Context(), provider(f), s, true)
+		actions, err := actionsOf(t.Context(), provider(f), s, true)
 		require.NoError(t, err)
 		p := New(f, Options{Region: "us-east-1"})
 		errs := make(chan error)
