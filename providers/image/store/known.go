@@ -19,8 +19,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Known remembers what layers became when they were compressed, and which repositories
-// have which blobs. It is a file of lines, each with its own checksum: one that is
+// Known remembers what layers became when they were compressed, which repositories have
+// which blobs, and where engines keep their images. It is a file of lines, each with its own checksum: one that is
 // damaged, or of another version, is as good as absent. The zero value, and nil, remember
 // nothing beyond themselves. Its methods may be called at the same time.
 type Known struct {
@@ -33,20 +33,35 @@ type Known struct {
 	facts  map[string]fact
 }
 
-// fact is a line: that Diff compresses to Digest, or that repository At has Digest.
+// fact is a line: that Diff compresses to Digest, that repository At has Digest, or that
+// the store of Engine is in Root.
 type fact struct {
 	Diff   string `json:"diff,omitempty"`
 	At     string `json:"at,omitempty"`
-	Digest string `json:"digest"`
+	Digest string `json:"digest,omitempty"`
 	Size   int64  `json:"size,omitempty"`
+	Engine string `json:"engine,omitempty"`
+	Root   string `json:"root,omitempty"`
 	turn   int64  // the order of learning, so that the oldest goes first
 }
 
 func (f fact) key() string {
-	if f.Diff != "" {
+	switch {
+	case f.Diff != "":
 		return "diff " + f.Diff
+	case f.Engine != "":
+		return "engine " + f.Engine
 	}
 	return "at " + f.Digest + " " + f.At
+}
+
+// sound reports whether the fact says one thing, and all of it.
+func (f fact) sound() bool {
+	if f.Engine != "" {
+		return f == fact{Engine: f.Engine, Root: f.Root} && f.Root != ""
+	}
+	_, err := v1.NewHash(f.Digest)
+	return err == nil && (f.Diff == "") != (f.At == "") && f.Size >= 0 && f.Root == ""
 }
 
 // most is how many facts are kept: some 3 MB.
@@ -104,6 +119,21 @@ func (k *Known) Found(registry, repository, digest string) {
 	k.set(fact{At: registry + "/" + repository, Digest: digest})
 }
 
+// Root returns the directory in which an engine kept images the last time.
+func (k *Known) Root(engine string) (root string, ok bool) {
+	if k == nil {
+		return "", false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.load()
+	f, ok := k.facts[fact{Engine: engine}.key()]
+	return f.Root, ok
+}
+
+// SetRoot remembers the directory in which an engine keeps images.
+func (k *Known) SetRoot(engine, root string) { k.set(fact{Engine: engine, Root: root}) }
+
 func (k *Known) set(f fact) {
 	if k == nil {
 		return
@@ -112,7 +142,7 @@ func (k *Known) set(f fact) {
 	defer k.mu.Unlock()
 	k.load()
 	old, ok := k.facts[f.key()]
-	if ok && old.Digest == f.Digest && old.Size == f.Size {
+	if f.turn = old.turn; ok && f == old {
 		return
 	}
 	k.add(f)
@@ -185,7 +215,7 @@ func read(file string) []fact {
 		if sum != fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(line))) || json.Unmarshal([]byte(line), &f) != nil {
 			continue
 		}
-		if _, err := v1.NewHash(f.Digest); err == nil && (f.Diff == "") != (f.At == "") && f.Size >= 0 {
+		if f.sound() {
 			facts = append(facts, f)
 		}
 	}

@@ -27,25 +27,25 @@ type place interface {
 	layer(diffs []v1.Hash) (notes, files string, err error)
 }
 
-// findPlace returns the store that an image lies in, or nil if it is not to be read. What
-// was said of the image names it, or the engine is asked.
-func findPlace(ctx context.Context, d dialect, run Run, said described) place {
+// findRoot returns the directory of the store that an image lies in, or nothing if it is
+// not to be read. What was said of the image names it, or the engine is asked.
+func findRoot(ctx context.Context, d dialect, run Run, said described) string {
 	if d.info == "" {
 		// The files of its last layer are in ROOT/DRIVER/ID/diff.
 		if said.driver != d.driver || filepath.Base(said.upper) != "diff" {
-			return nil
+			return ""
 		}
-		return d.place(filepath.Dir(filepath.Dir(filepath.Dir(said.upper))))
+		return filepath.Dir(filepath.Dir(filepath.Dir(said.upper)))
 	}
 	var out bytes.Buffer
 	if err := run(ctx, &out, "info", "--format", d.info); err != nil {
-		return nil
+		return ""
 	}
 	root, driver, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
 	if driver != d.driver {
-		return nil
+		return ""
 	}
-	return d.place(root)
+	return root
 }
 
 // dockerPlace is the directory of a Docker daemon.
@@ -79,24 +79,73 @@ func (p podmanPlace) config(id v1.Hash) ([]byte, error) {
 }
 
 func (p podmanPlace) layer(diffs []v1.Hash) (notes, files string, err error) {
-	dir := filepath.Join(string(p), "overlay-layers")
-	text, err := os.ReadFile(filepath.Join(dir, "layers.json"))
+	layers, err := p.layers()
 	if err != nil {
-		return "", "", err
-	}
-	var layers []struct {
-		ID   string `json:"id"`
-		Diff string `json:"diff-digest"`
-	}
-	if err := json.Unmarshal(text, &layers); err != nil {
 		return "", "", err
 	}
 	for _, l := range layers {
 		if id := filepath.Base(l.ID); l.Diff == diffs[len(diffs)-1].String() {
-			return filepath.Join(dir, id+".tar-split.gz"), filepath.Join(string(p), "overlay", id, "diff"), nil
+			return filepath.Join(string(p), "overlay-layers", id+".tar-split.gz"), filepath.Join(string(p), "overlay", id, "diff"), nil
 		}
 	}
 	return "", "", os.ErrNotExist
+}
+
+// sharedLayer is a layer as containers/storage lists it.
+// https://pkg.go.dev/go.podman.io/storage#Layer
+type sharedLayer struct {
+	ID   string `json:"id"`
+	Diff string `json:"diff-digest"`
+	Size int64  `json:"diff-size"` // bytes, before compression
+}
+
+func (p podmanPlace) layers() (all []sharedLayer, err error) {
+	text, err := os.ReadFile(filepath.Join(string(p), "overlay-layers", "layers.json"))
+	if err != nil {
+		return nil, err
+	}
+	return all, json.Unmarshal(text, &all)
+}
+
+// describe says of an image what podman's program would, without starting it.
+func (p podmanPlace) describe(id v1.Hash) (said described, ok bool) {
+	text := verified(p, id)
+	if text == nil {
+		return said, false
+	}
+	config, err := v1.ParseConfigFile(bytes.NewReader(text))
+	if err != nil {
+		return said, false
+	}
+	layers, err := p.layers()
+	if err != nil {
+		return said, false
+	}
+	sizes := map[string]int64{}
+	for _, l := range layers {
+		sizes[l.Diff] = l.Size
+	}
+	said.diffs = config.RootFS.DiffIDs
+	for _, d := range said.diffs {
+		size, ok := sizes[d.String()]
+		if !ok {
+			return said, false
+		}
+		said.plain += size
+	}
+	return said, true
+}
+
+// verified returns an image's configuration, or nil if it is not there as its id says.
+func verified(p place, id v1.Hash) []byte {
+	text, err := p.config(id)
+	if err != nil {
+		return nil
+	}
+	if got, _, err := v1.SHA256(bytes.NewReader(text)); err != nil || got != id {
+		return nil
+	}
+	return text
 }
 
 // inPlace returns a layer of a store, after a look at whether it can be read.

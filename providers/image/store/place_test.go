@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -82,7 +83,7 @@ func podmanStore(t *testing.T, img v1.Image, root string) {
 	var layers []map[string]any
 	for i, d := range diffs {
 		name := fmt.Sprintf("layer%d", i)
-		layers = append(layers, map[string]any{"id": name, "diff-digest": d})
+		layers = append(layers, map[string]any{"id": name, "diff-digest": d, "diff-size": len(plain[i])})
 		write(t, split(t, plain[i], filepath.Join(root, "overlay", name, "diff")), root, "overlay-layers", name+".tar-split.gz")
 	}
 	write(t, marshal(t, layers), root, "overlay-layers", "layers.json")
@@ -125,6 +126,73 @@ func TestFromEngine_readsTheStoreInPlace(t *testing.T) {
 					digest, err := got.Digest()
 					require.NoError(t, err)
 					require.Equal(t, want, digest)
+				})
+			}
+		})
+	}
+}
+
+// TestFromEngine_startsNoProgramForAStoreItKnows opens an image by its id, twice. A name is
+// asked for each time: it may have become that of another image.
+func TestFromEngine_startsNoProgramForAStoreItKnows(t *testing.T) {
+	for _, name := range []string{"podman", "buildah"} {
+		t.Run(name, func(t *testing.T) {
+			img := sample(t, 3)
+			_, diffs, plain := parts(t, img)
+			sizes := int64(0)
+			for _, p := range plain {
+				sizes += int64(len(p))
+			}
+			id, err := img.ConfigName()
+			require.NoError(t, err)
+			root := t.TempDir()
+			podmanStore(t, img, root)
+			var asked []string
+			run := engine(t, img, legacy(t, img), "overlay", root, &asked)
+			o := store.Options{Known: store.OpenKnown(t.TempDir()), Temp: t.TempDir()}
+			opened := func(ref string, o store.Options) []string {
+				asked = nil
+				got, err := store.FromEngine(t.Context(), name, run, ref, o)
+				require.NoError(t, err)
+				same(t, img, got)
+				require.NoError(t, got.Close())
+				return asked
+			}
+			by := func(ref string) []string {
+				return []string{strings.Replace(questions[name].inspect, "web", ref, 1)}
+			}
+			require.Equal(t, by(id.String()), opened(id.String(), o))
+			require.Empty(t, opened(id.String(), o))
+			require.Empty(t, opened(id.Hex, o))
+			require.Equal(t, by("web"), opened("web", o))
+			got, err := store.FromEngine(t.Context(), name, run, id.String(), o)
+			require.NoError(t, err)
+			_, size := got.Sizes()
+			require.Equal(t, sizes, size, "as the store lists them")
+			require.NoError(t, got.Close())
+
+			o.Known = store.OpenKnown(t.TempDir()) // the layers are to be read again
+			o.Known.SetRoot(name, root)
+			require.Empty(t, opened(id.String(), o))
+			elsewhere := store.Options{Known: store.OpenKnown(t.TempDir()), Temp: t.TempDir()}
+			elsewhere.Known.SetRoot(name, t.TempDir())
+			require.Equal(t, by(id.String()), opened(id.String(), elsewhere), "it is not where it was")
+			require.Empty(t, opened(id.String(), elsewhere), "and is where it was found")
+
+			list := filepath.Join(root, "overlay-layers", "layers.json")
+			config := filepath.Join(root, "overlay-images", id.Hex, "="+base64.StdEncoding.EncodeToString([]byte(id.String())))
+			for what, harm := range map[string]struct{ file, text string }{
+				"a layer is not listed":                 {list, "[]"},
+				"the list cannot be read":               {list, "["},
+				"the configuration is that of another":  {config, `{"os":"linux"}`},
+				"the configuration is cut off, or gone": {config, ""},
+			} {
+				t.Run(what, func(t *testing.T) {
+					before, err := os.ReadFile(harm.file)
+					require.NoError(t, err)
+					defer write(t, before, harm.file)
+					write(t, []byte(harm.text), harm.file)
+					require.Contains(t, opened(id.String(), o), by(id.String())[0], "%d layers", len(diffs))
 				})
 			}
 		})

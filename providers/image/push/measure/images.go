@@ -42,6 +42,7 @@ var shapes = []shapeOf{{1, 1024, false}, {1, 1024, true}, {10, 100, false}, {10,
 // version is an image in the forms that tools read.
 type version struct {
 	archive, layout, name string
+	id                    string // by which a build hands over what it made
 }
 
 // create writes two versions of an image; they differ in the last layer. Another process
@@ -51,12 +52,24 @@ func create(ctx context.Context, dir string, shape, scale int) ([2]version, erro
 	if err != nil {
 		return [2]version{}, fmt.Errorf("create images: %w: %s", err, out)
 	}
-	return versions(dir), nil
+	all := versions(dir)
+	for n, v := range all {
+		id, err := os.ReadFile(v.archive + ".id")
+		if err != nil {
+			return all, err
+		}
+		all[n].id = string(id)
+	}
+	return all, nil
 }
 
 func versions(dir string) (all [2]version) {
 	for n := range all {
-		all[n] = version{filepath.Join(dir, fmt.Sprintf("%d.tar", n)), filepath.Join(dir, fmt.Sprintf("layout%d", n)), fmt.Sprintf("apron-measure:v%d", n)}
+		all[n] = version{
+			archive: filepath.Join(dir, fmt.Sprintf("%d.tar", n)),
+			layout:  filepath.Join(dir, fmt.Sprintf("layout%d", n)),
+			name:    fmt.Sprintf("apron-measure:v%d", n),
+		}
 	}
 	return all
 }
@@ -113,15 +126,18 @@ func writeArchive(v version, s shapeOf, n, scale int) error {
 	if err != nil {
 		return err
 	}
-	id := fmt.Sprintf("%x.json", sha256.Sum256(text))
-	index, err := json.Marshal([]map[string]any{{"Config": id, "Layers": names, "RepoTags": []string{v.name}}})
+	id := fmt.Sprintf("%x", sha256.Sum256(text))
+	if err := os.WriteFile(v.archive+".id", []byte("sha256:"+id), 0o600); err != nil {
+		return err
+	}
+	index, err := json.Marshal([]map[string]any{{"Config": id + ".json", "Layers": names, "RepoTags": []string{v.name}}})
 	if err != nil {
 		return err
 	}
 	for _, file := range []struct {
 		name string
 		text []byte
-	}{{id, text}, {"manifest.json", index}} {
+	}{{id + ".json", text}, {"manifest.json", index}} {
 		if err := w.WriteHeader(&tar.Header{Name: file.name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(file.text))}); err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ var sources = []source{
 		skopeo(func(v version) string { return "docker-archive:" + v.archive }),
 	}},
 	{"docker's store", "docker", []tool{
-		apron("docker", func(v version) string { return v.name }),
+		apron("docker", func(v version) string { return v.id }),
 		{"docker", "docker",
 			func(v version, addr string) []string { return []string{"docker", "tag", v.name, addr + "/web:one"} },
 			func(_ version, addr, _ string) []string {
@@ -71,13 +71,13 @@ var sources = []source{
 			"--src-daemon-host", cmp.Or(os.Getenv("DOCKER_HOST"), "unix:///var/run/docker.sock")),
 	}},
 	{"podman's store", "podman", []tool{
-		apron("podman", func(v version) string { return "localhost/" + v.name }),
+		apron("podman", func(v version) string { return v.id }),
 		{"podman", "podman", nil, func(v version, addr, _ string) []string {
 			return []string{"podman", "push", "--quiet", "--tls-verify=false", "localhost/" + v.name, addr + "/web:one"}
 		}},
 	}},
 	{"buildah's store", "buildah", []tool{
-		apron("buildah", func(v version) string { return "localhost/" + v.name }),
+		apron("buildah", func(v version) string { return v.id }),
 		{"buildah", "buildah", nil, func(v version, addr, _ string) []string {
 			return []string{"buildah", "push", "--quiet", "--tls-verify=false", "localhost/" + v.name, "docker://" + addr + "/web:one"}
 		}},
