@@ -288,7 +288,10 @@ func (c *checker) build() {
 		stays(root+"before.inputs"+index(i), context, p)
 	}
 	for i, p := range before.Outputs {
-		stays(root+"before.outputs"+index(i), context, p)
+		if rel := strings.TrimPrefix(p, "!"); rel != "" && !filepath.IsLocal(filepath.FromSlash(rel)) {
+			at := root + "before.outputs" + index(i)
+			c.fail(c.at(at), at, "have the command write it there: no builder sees anything else", "leaves the build context")
+		}
 	}
 }
 

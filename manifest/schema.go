@@ -180,10 +180,12 @@ type Before struct {
 	// Its environment, beside that of apron without credentials.
 	Env map[string]Argument `yaml:"env" keys:"env"`
 	// Patterns of what it reads, relative to the context. Hashed even if .dockerignore
-	// excludes them; they may leave the context, not the repository.
+	// excludes them; they may leave the context, not the repository. Where .dockerignore
+	// leaves out all but what it names they are required; [] is for a command that reads
+	// nothing else.
 	Inputs []string `yaml:"inputs" format:"path"`
-	// Patterns of what it makes, relative to the context. Not hashed; must exist
-	// afterwards. Required with run.
+	// Patterns of what it makes, relative to the context and within it. Not hashed; must
+	// exist afterwards. Required with run.
 	Outputs []string `yaml:"outputs" format:"path"`
 }
 

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -189,7 +187,7 @@ func (s *session) settled(ctx context.Context, w wiring, users bool) (facts, err
 // verify requests what the manifests want verified where there is nothing to apply: a
 // service that failed it the last time is no better for having been left alone.
 func (s *session) verify(ctx context.Context, w wiring, p planned) error {
-	if p.destroy {
+	if p.destroy || p.part {
 		return nil
 	}
 	var errs *multierror.Error
@@ -224,7 +222,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 			return err
 		}
 	}
-	if err := a.confirm(o.yes); err != nil {
+	if err := a.confirm(ctx, o.yes); err != nil {
 		return err
 	}
 	s.guard.PermitWrites()
@@ -233,6 +231,11 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		return err
 	}
 	defer unlock()
+	if p.twice {
+		if p, err = s.replanned(ctx, p, o, true); err != nil || p.plan.Empty() {
+			return err
+		}
+	}
 	started := time.Now()
 	report, err := s.walk(ctx, w, p, o)
 	if err != nil {
@@ -265,7 +268,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 	if writeErr := errors.Join(a.write(v), a.summarize(v), s.tellDeployed(p, report, h.Services)); err == nil {
 		err = writeErr
 	}
-	if !p.destroy && !interrupted {
+	if !p.destroy && !p.part && !interrupted {
 		s.tellDomains(ctx, w)
 	}
 	if interrupted {
@@ -275,10 +278,13 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 				a.say("apron: %v", left)
 			}
 		}
-		if !p.destroy && onlyImages(report) {
-			a.say("Nothing was deployed: %s again to go on.", p.command())
-		} else {
-			a.say("What AWS was told to do goes on without apron: follow it with `apron status --wait`, and %s again to go on.", p.command())
+		switch {
+		case p.part:
+			a.say("What was done stays: `apron %s` again to go on.", p.command())
+		case !p.destroy && onlyImages(report):
+			a.say("Nothing was deployed: `apron %s` again to go on.", p.command())
+		default:
+			a.say("What AWS was told to do goes on without apron: follow it with `apron status --wait`, and `apron %s` again to go on.", p.command())
 		}
 		return context.Cause(ctx)
 	}
@@ -325,7 +331,7 @@ func (s *session) show(p planned, o applyFlags) error {
 	switch {
 	case render.Format(s.a.format) == render.Text || p.plan.Empty():
 		return s.a.write(s.view(p))
-	case !o.yes: // stdout is for the report, and nobody agrees to what they have not seen
+	case !o.yes, p.twice: // stdout is for the report, and nobody agrees to what they have not seen
 		return render.Write(s.a.err, s.view(p), render.Options{Color: s.a.colorErr})
 	}
 	return nil
@@ -337,24 +343,4 @@ func (a *app) events() render.EventOptions {
 		o.Style = render.Live
 	}
 	return o
-}
-
-// confirm asks whether to go on. Without a terminal nobody can say yes.
-func (a *app) confirm(yes bool) error {
-	if yes {
-		return nil
-	}
-	if !a.ttyIn {
-		return &unapprovedError{why: "nobody said yes: there is no terminal to ask on; nothing was changed", fix: "run again with --yes"}
-	}
-	fmt.Fprint(a.err, "Do this? Only yes is taken for a yes: ")
-	_ = a.err.Close() // the question must not be held back
-	answer, err := bufio.NewReader(a.in).ReadString('\n')
-	if strings.TrimSpace(answer) == "yes" {
-		return nil
-	}
-	if err != nil {
-		a.say("")
-	}
-	return &unapprovedError{why: "nobody said yes; nothing was changed"}
 }

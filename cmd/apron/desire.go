@@ -18,7 +18,8 @@ import (
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
-// desire asks every provider what one manifest means to it.
+// desire asks every provider what one manifest means to it. Of a part that comes before the
+// service itself, no more than that.
 func (s *session) desire(spec state.Spec, f facts, applying bool, missing **multierror.Error) ([]state.Resource, []state.Note, error) {
 	in := apprunner.Inputs{Image: s.imageAddress(spec), Secrets: map[string]string{}}
 	var resources []state.Resource
@@ -35,6 +36,9 @@ func (s *session) desire(spec state.Spec, f facts, applying bool, missing **mult
 	notes := kept.Notes
 	for _, m := range kept.Missing {
 		*missing = multierror.Append(*missing, &serviceError{spec.Service, m})
+	}
+	if s.early {
+		return resources, notes, nil
 	}
 	arns, err := s.secretARNs(spec, f, in.Secrets)
 	if err != nil {

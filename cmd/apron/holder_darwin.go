@@ -4,14 +4,11 @@ import (
 	"context"
 	"os/exec"
 	"strconv"
-	"time"
 )
 
-// holder says which process listens on a TCP port, in parentheses, or "": lsof, which macOS
+// listening says which process listens on a TCP port, in parentheses, or "": lsof, which macOS
 // comes with, names those of this user.
-func holder(port int) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
+func listening(ctx context.Context, port int) string {
 	out, err := exec.CommandContext(ctx, "/usr/sbin/lsof", "-nP", "-iTCP:"+strconv.Itoa(port), "-sTCP:LISTEN", "-Fpc").Output()
 	if err != nil {
 		return "" // also where nobody of this user listens

@@ -2,16 +2,17 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 )
 
-// holder says which process listens on a TCP port, in parentheses, or "": the port's
+// listening says which process listens on a TCP port, in parentheses, or "": the port's
 // socket is found in /proc/net/tcp, and who has it open in /proc/PID/fd.
 // https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
-func holder(port int) string {
+func listening(_ context.Context, port int) string {
 	sockets := map[string]bool{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		f, err := os.Open(table)
@@ -38,6 +39,9 @@ func holder(port int) string {
 			name, _ := os.ReadFile("/proc/" + pid + "/comm") // it may have ended
 			return heldBy(pid, strings.TrimSpace(string(name)))
 		}
+	}
+	if len(sockets) > 0 {
+		return " (a process of another user listens there)"
 	}
 	return ""
 }

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // listener says which process lsof -Fpc names first, in parentheses, or "".
 // https://github.com/lsof-org/lsof/blob/master/docs/manpage.md#output-for-other-programs
@@ -22,9 +19,4 @@ func listener(fields string) string {
 		return ""
 	}
 	return heldBy(pid, name)
-}
-
-// heldBy is what is said of the process that listens on a port.
-func heldBy(pid, name string) string {
-	return fmt.Sprintf(" (process %s, %s, listens there)", pid, name)
 }

@@ -1,6 +1,8 @@
-//go:build !linux && !darwin
+//go:build !linux && !darwin && !windows
 
 package main
 
-// holder would say which process listens on a port; here no file tells.
-func holder(int) string { return "" }
+import "context"
+
+// listening would say which process listens on a port; here no file tells.
+func listening(context.Context, int) string { return "" }

@@ -37,8 +37,9 @@ func (a *app) imagesCommand() *cobra.Command {
 		Long: "prune deletes images with a src- tag and no other that no service of this account and\n" +
 			"Region runs, that no release is kept of which could be rolled back to, and that nobody\n" +
 			"pulled or pushed for a while. What an index holds goes with it. It shows them first, says\n" +
-			"what it could not check, and asks. What ECR's lifecycle rules delete by themselves needs\n" +
-			"no prune. Where a release's record cannot be read, nothing goes.",
+			"what it could not check, and asks; then it looks once more, while it holds the locks of all\n" +
+			"services with an image there. What ECR's lifecycle rules delete by themselves needs no\n" +
+			"prune. Where a release's record cannot be read, nothing goes.",
 		Example: "  apron images prune --unused 30 --keep 5",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if unused < 1 || keep < 0 {
@@ -47,6 +48,9 @@ func (a *app) imagesCommand() *cobra.Command {
 			return a.runPrune(cmd.Context(), o, unused, keep)
 		},
 	}
+	o.lock.register(prune)
+	a.registerOnly(cmd)
+	a.registerOnly(prune)
 	prune.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	prune.Flags().IntVar(&unused, "unused", 30, "days without a pull or push after which an image may go")
 	prune.Flags().IntVar(&keep, "keep", 5, "how many of the newest stay whatever their age")
@@ -62,6 +66,7 @@ type repositoryImages struct {
 	deployed map[string][]string // digest → services
 	released map[string][]string // digest → releases whose record is kept: "web 42"
 	unread   []string            // releases whose record cannot be read
+	services []string            // that have an image in it, as far as manifests and records say
 }
 
 // repositories reads the repositories of the manifests, each once.
@@ -73,7 +78,12 @@ func (s *session) repositories(ctx context.Context, w wiring) ([]repositoryImage
 	var all []repositoryImages
 	for _, spec := range s.specs {
 		name := spec.Image.Repository
-		if slices.ContainsFunc(all, func(r repositoryImages) bool { return r.name == name }) {
+		if spec.Image.InPlace {
+			s.a.say("apron: note: %s: image.from is where it runs from (copy: false), and its repository is not apron's to look after", spec.Service)
+			continue
+		}
+		if i := slices.IndexFunc(all, func(r repositoryImages) bool { return r.name == name }); i >= 0 {
+			all[i].add(spec.Service)
 			continue
 		}
 		images, err := w.registry.Inventory(ctx, name)
@@ -81,10 +91,16 @@ func (s *session) repositories(ctx context.Context, w wiring) ([]repositoryImage
 			return nil, err
 		}
 		r := repositoryImages{name: name, deployed: map[string][]string{}}
+		r.add(spec.Service)
 		var tags []string
 		for _, i := range images {
 			if len(i.Tags) > 0 && !slices.ContainsFunc(i.Tags, func(t string) bool { return !release.IsTag(t) }) {
 				tags = append(tags, i.Tags...)
+				for _, t := range i.Tags {
+					if service, _, ok := release.ParseTag(t); ok {
+						r.add(service)
+					}
+				}
 				continue // a record, which is no image
 			}
 			r.images = append(r.images, i)
@@ -101,6 +117,12 @@ func (s *session) repositories(ctx context.Context, w wiring) ([]repositoryImage
 		all = append(all, r)
 	}
 	return all, nil
+}
+
+func (r *repositoryImages) add(service string) {
+	if !slices.Contains(r.services, service) {
+		r.services = append(r.services, service)
+	}
 }
 
 // revertible says which releases an image can be rolled back to with, and of which that is
@@ -196,33 +218,43 @@ func (a *app) runPrune(ctx context.Context, flags applyFlags, unused, keep int) 
 		return err
 	}
 	w := s.wire(flags)
-	repositories, err := s.repositories(ctx, w)
-	if err != nil {
-		return interruptible(ctx, err)
-	}
-	p := &plan.Plan{}
-	for _, r := range repositories {
-		p.Notes = append(p.Notes, state.Note{Target: ecr.Repository(r.name), Text: "not checked: " + unseen(s.cfg.Region)})
-		o := ecr.PruneOptions{Unused: time.Duration(unused) * 24 * time.Hour, Keep: keep, Now: time.Now(), Deployed: r.deployed, Released: r.released, Unread: r.unread}
-		fates := ecr.Prune(r.images, o)
-		for _, f := range fates {
-			addr := state.Address{Target: "ecr", Kind: "image", Name: r.name + "@" + shortDigest(f.Digest)}
-			if !f.Delete {
-				p.Notes = append(p.Notes, state.Note{Target: addr, Text: "stays: " + f.Why})
-				continue
-			}
-			have := state.Observed{Resource: state.Resource{Address: addr, Detail: stored{r, f.Stored, o}}, ID: f.Digest}
-			along := ""
-			if f.Index {
-				along = ", with what it holds and nothing else needs"
-			}
-			p.Actions = append(p.Actions, plan.Action{ID: plan.ID("delete " + addr.String()), Op: plan.Delete, Target: addr, Have: have,
-				Reason: fmt.Sprintf("%s, %.1f MB, %s%s", strings.Join(f.Tags, " "), float64(f.Bytes)/1e6, f.Why, along)})
+	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
+		repositories, err := s.repositories(ctx, w)
+		if err != nil {
+			return planned{}, interruptible(ctx, err)
 		}
+		p := planned{plan: &plan.Plan{}, facts: facts{live: state.Live{}}, part: true, verb: "prune", typed: "images prune", twice: true}
+		for _, r := range repositories {
+			p.locks = append(p.locks, r.services...)
+			s.prunable(p.plan, r, ecr.PruneOptions{Unused: time.Duration(unused) * 24 * time.Hour, Keep: keep, Now: time.Now(), Deployed: r.deployed, Released: r.released, Unread: r.unread})
+		}
+		indexesFirst(p.plan.Actions)
+		return p, nil
+	})
+	if err != nil {
+		return err
 	}
-	indexesFirst(p.Actions)
 	w.all = reconcile.Providers{pruner{w.registry}}
-	return s.execute(ctx, w, planned{plan: p, facts: facts{live: state.Live{}}, destroy: true}, flags)
+	return s.execute(ctx, w, p, flags)
+}
+
+// prunable plans what goes of a repository, and notes why the rest stays.
+func (s *session) prunable(p *plan.Plan, r repositoryImages, o ecr.PruneOptions) {
+	p.Notes = append(p.Notes, state.Note{Target: ecr.Repository(r.name), Text: "not checked: " + unseen(s.cfg.Region)})
+	for _, f := range ecr.Prune(r.images, o) {
+		addr := state.Address{Target: "ecr", Kind: "image", Name: r.name + "@" + shortDigest(f.Digest)}
+		if !f.Delete {
+			p.Notes = append(p.Notes, state.Note{Target: addr, Text: "stays: " + f.Why})
+			continue
+		}
+		have := state.Observed{Resource: state.Resource{Address: addr, Detail: stored{r, f.Stored, o}}, ID: f.Digest}
+		along := ""
+		if f.Index {
+			along = ", with what it holds and nothing else needs"
+		}
+		p.Actions = append(p.Actions, plan.Action{ID: plan.ID("delete " + addr.String()), Op: plan.Delete, Target: addr, Have: have,
+			Reason: fmt.Sprintf("%s, %.1f MB, %s%s", strings.Join(f.Tags, " "), float64(f.Bytes)/1e6, f.Why, along)})
+	}
 }
 
 // unseen is what a prune knows nothing of.
@@ -269,11 +301,14 @@ func (pruner) Observe(context.Context, reconcile.Query) (state.Live, []state.Not
 func (p pruner) Execute(ctx context.Context, a plan.Action, env apply.Env) (state.Outcome, error) {
 	d := a.Have.Detail.(stored)
 	if !d.Index {
-		return state.Outcome{}, p.registry.Remove(ctx, d.of.name, []string{d.Digest})
+		return state.Outcome{}, p.registry.Remove(ctx, d.of.name, d.Stored)
 	}
-	along, err := p.registry.RemoveIndex(ctx, d.of.name, d.Digest, func(digest string) (ok, index bool) {
+	along, err := p.registry.RemoveIndex(ctx, d.of.name, d.Stored, func(digest string) (ecr.Stored, bool) {
 		i := slices.IndexFunc(d.of.images, func(s ecr.Stored) bool { return s.Digest == digest })
-		return i >= 0 && d.o.Along(d.of.images[i]), i >= 0 && d.of.images[i].Index
+		if i < 0 {
+			return ecr.Stored{}, false
+		}
+		return d.of.images[i], d.o.Along(d.of.images[i])
 	})
 	for _, digest := range along {
 		env.Progress(apply.Progress{Line: "deleted with it: " + digest, Source: "ecr"})

@@ -22,7 +22,7 @@ func (d *drafting) finish(ctx context.Context, o importFlags) error {
 		if err := render.Write(a.err, d.s.view(d.p), render.Options{Color: a.colorErr}); err != nil {
 			return err
 		}
-		if err := a.confirm(o.apply.yes); err != nil {
+		if err := a.confirm(ctx, o.apply.yes); err != nil {
 			return err
 		}
 	}

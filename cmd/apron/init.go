@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,7 +40,7 @@ func (a *app) initCommand() *cobra.Command {
 			if o.port < 0 || o.port > 65535 {
 				return &usageError{err: fmt.Errorf("--port %d is no port", o.port), command: cmd.CommandPath()}
 			}
-			return a.runInit(o)
+			return a.runInit(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()
@@ -51,7 +52,7 @@ func (a *app) initCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) runInit(o initFlags) error {
+func (a *app) runInit(ctx context.Context, o initFlags) error {
 	file, err := a.oneManifest()
 	if err != nil {
 		return err
@@ -69,7 +70,7 @@ func (a *app) runInit(o initFlags) error {
 	for _, w := range found.Warnings {
 		a.warn("%s", w)
 	}
-	if err := a.answers(file, &found, o); err != nil {
+	if err := a.answers(ctx, file, &found, o); err != nil {
 		return err
 	}
 	text := a.firstManifest(found, o).Text()
@@ -94,7 +95,7 @@ func (a *app) createManifest(file string, text []byte) error {
 
 // answers takes what flags say, and asks for the rest where somebody can answer. What the
 // manifest would refuse is asked again, with the reason.
-func (a *app) answers(file string, found *discover.Found, o initFlags) error {
+func (a *app) answers(ctx context.Context, file string, found *discover.Found, o initFlags) error {
 	if o.service != "" {
 		found.Service, found.NameFrom = o.service, ""
 	}
@@ -118,9 +119,12 @@ func (a *app) answers(file string, found *discover.Found, o initFlags) error {
 	in := bufio.NewReader(a.in)
 	ask := func(key, question, otherwise string, take func(answer string) (discover.Found, error)) error {
 		for {
-			fmt.Fprintf(a.err, "%s [%s]: ", question, otherwise)
-			_ = a.err.Close() // the question must not be held back
-			line, end := in.ReadString('\n')
+			a.question("%s [%s]: ", question, otherwise)
+			line, end := awaitAnswer(ctx, func() (string, error) { return in.ReadString('\n') })
+			if ctx.Err() != nil {
+				a.say("")
+				return fmt.Errorf("%w; nothing was written", context.Cause(ctx))
+			}
 			next, err := take(cmp.Or(strings.TrimSpace(line), otherwise))
 			if err == nil {
 				err = a.refused(file, next, o, key)
@@ -183,6 +187,9 @@ func (a *app) answers(file string, found *discover.Found, o initFlags) error {
 func (a *app) refused(file string, f discover.Found, o initFlags, key string) error {
 	for _, bad := range a.mistakes(file, a.firstManifest(f, o).Text()) {
 		if bad.Path == key {
+			if bad.Fix == "" {
+				return fmt.Errorf("%s: %s", key, bad.Msg)
+			}
 			return fmt.Errorf("%s: %s: %s", key, bad.Msg, bad.Fix)
 		}
 	}

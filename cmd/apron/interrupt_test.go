@@ -58,7 +58,7 @@ func TestInterrupt_ofABuildHasChangedNothing(t *testing.T) {
 	c := newCheckout(t, small, built.tiny)
 	c.replace("deploy.yaml", "context: app", "context: app, before: {run: [sleep, '600'], outputs: [never]}")
 	text := interruptedAt(t, c, ": running sleep")
-	require.Contains(t, text, "Nothing was deployed: apply again to go on.")
+	require.Contains(t, text, "Nothing was deployed: `apron apply` again to go on.")
 	require.NotContains(t, text, "goes on without apron")
 	out, _ := c.apron(exitOK, "plan", "--sandbox")
 	require.Contains(t, out, "+ ecr/repository/shop")

@@ -52,12 +52,20 @@ func (a *app) ciJob() string {
 	return ""
 }
 
-// written are the services that a plan writes to.
+// written are the services that a plan writes to, or that must not change under it.
 func (s *session) written(p planned) []string {
 	var names []string
 	for _, spec := range s.specs {
 		if slices.ContainsFunc(p.plan.Actions, func(a plan.Action) bool { return p.about(spec, a) }) {
 			names = append(names, spec.Service)
+		}
+	}
+	if p.plan.Empty() {
+		return names
+	}
+	for _, name := range p.locks {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names
@@ -148,11 +156,11 @@ func (s *session) replanned(ctx context.Context, before planned, o applyFlags, l
 	case narrower, len(added)+len(changed)+len(gone) == 0:
 		return p, nil
 	}
-	s.a.say("The run that was waited for has changed something. What there is to do now:")
+	s.a.say("What is live has changed meanwhile. What there is to do now:")
 	if err := s.show(p, o); err != nil || p.plan.Empty() {
 		return p, err
 	}
-	return p, s.a.confirm(o.yes)
+	return p, s.a.confirm(ctx, o.yes)
 }
 
 // lockRights says of a lock that may not be put that there is a way without.

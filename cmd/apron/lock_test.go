@@ -171,7 +171,7 @@ func TestLock_ofTwoAppliesAtOnceOneWins(t *testing.T) {
 			}
 		}, "apply", "--yes", "--lock-timeout", "5m")
 		require.Equal(t, exitOK, <-patient.end, patient.out())
-		require.Contains(t, patient.out(), "The run that was waited for has changed something.")
+		require.Contains(t, patient.out(), "What is live has changed meanwhile.")
 		require.Contains(t, patient.out(), "No changes.")
 		require.Equal(t, exitOK, <-p.end, p.out())
 		settled(rounds + 2)

@@ -48,8 +48,11 @@ func TestCredentialHelper(t *testing.T) {
 	out, code = ask("list", "")
 	require.Equal(t, exitOK, code)
 	require.Equal(t, "{}\n", out)
-	_, code = ask("store", "{}")
+	_, code = ask("store", `{"ServerURL":"https://123456789012.dkr.ecr.us-east-1.amazonaws.com","Username":"AWS","Secret":"x"}`)
 	require.Equal(t, exitOK, code)
+	out, code = ask("store", `{"ServerURL":"ghcr.io","Username":"me","Secret":"x"}`)
+	require.Equal(t, exitError, code, "docker would say that the login succeeded")
+	require.Equal(t, "docker-credential-apron keeps no credentials: name it under credHelpers for hosts of ECR, not as credsStore\n", out)
 	_, code = ask("steal", "")
 	require.Equal(t, exitUsage, code)
 }

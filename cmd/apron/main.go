@@ -66,11 +66,15 @@ type errInterrupted struct{ signal os.Signal }
 
 func (e errInterrupted) Error() string { return fmt.Sprintf("interrupted (%s)", e.signal) }
 
-// signalContext ends ctx on the first interrupt and kills the process on the second.
+// signalContext ends ctx on the first interrupt and kills the process on the second. A closed
+// terminal is an interrupt, too, unless nohup says that it is not.
 func signalContext(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		select {
 		case s := <-signals:

@@ -29,6 +29,7 @@ func (a *app) pushCommand() *cobra.Command {
 	}
 	o.register(cmd)
 	o.registerBuilder(a, cmd)
+	a.registerOnly(cmd)
 	return cmd
 }
 
@@ -38,14 +39,15 @@ func (a *app) runPart(ctx context.Context, flags planFlags, o applyFlags, part f
 	if err != nil {
 		return err
 	}
-	w := s.wire(o)
+	s.early = true
+	w := s.wire(o).narrow("ecr")
 	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
 		f, err := s.observe(ctx, w, false)
 		if err != nil {
 			return planned{}, err
 		}
 		p, err := s.plan(f, flags.options(), true, part)
-		p.recording = nil // a part is no release
+		p.missing, p.recording, p.part, p.typed = nil, nil, true, "push" // no secret is asked for, and a part is no release
 		return p, err
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,11 +9,13 @@ import (
 	"maps"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,9 +26,14 @@ import (
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
-// defaultPort is App Runner's.
+// The port, the CPU units and the memory in MiB that App Runner takes where nothing is said.
 // https://docs.aws.amazon.com/apprunner/latest/api/API_ImageConfiguration.html
-const defaultPort = 8080
+// https://docs.aws.amazon.com/apprunner/latest/api/API_InstanceConfiguration.html
+const (
+	defaultPort   = 8080
+	defaultCPU    = 1024
+	defaultMemory = 2048
+)
 
 func (a *app) runCommand() *cobra.Command {
 	var o builderFlags
@@ -65,7 +73,7 @@ func (a *app) runLocally(ctx context.Context, o builderFlags, port int) error {
 	}
 	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
-		return &usageError{err: fmt.Errorf("port %d: %w%s; choose another with --port", port, err, holder(port)), command: "apron run"}
+		return &usageError{err: fmt.Errorf("port %d: %w%s; choose another with --port", port, err, holder(ctx, port)), command: "apron run"}
 	}
 	defer l.Close()
 	url := "http://" + l.Addr().String()
@@ -78,7 +86,7 @@ func (a *app) runLocally(ctx context.Context, o builderFlags, port int) error {
 		return err
 	}
 	defer done()
-	engine, end, err := a.engine(ctx)
+	engine, end, err := a.engine(ctx, runLabel(l))
 	if err != nil {
 		return err
 	}
@@ -103,8 +111,12 @@ func (a *app) runLocally(ctx context.Context, o builderFlags, port int) error {
 	}()
 	select {
 	case <-ctx.Done():
-		a.say("apron: stopping")
-		err = i.Stop(context.WithoutCancel(ctx), stopGrace)
+		a.say("apron: stopping; once more ends it at once")
+		grace, done := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
+		defer done()
+		if err = i.Stop(grace, stopGrace); grace.Err() != nil {
+			err = nil // as asked
+		}
 	case <-i.Done():
 		err = ended(i.Exit())
 	}
@@ -112,13 +124,21 @@ func (a *app) runLocally(ctx context.Context, o builderFlags, port int) error {
 	return err
 }
 
-// engine is what runs containers on this machine, until it is ended.
-func (a *app) engine(ctx context.Context) (e runner.Engine, end func(), err error) {
+// runLabel marks the container that is behind a port of this machine. Whoever gets the port
+// next knows by it what a run that was killed has left.
+func runLabel(l net.Listener) string {
+	host, _ := os.Hostname() // of several machines with one engine
+	return fmt.Sprintf("apron-run-%s-%d", host, l.Addr().(*net.TCPAddr).Port)
+}
+
+// engine is what runs containers on this machine, until it is ended. A label is taken over
+// from whoever had it before; without one, nobody's is.
+func (a *app) engine(ctx context.Context, label string) (e runner.Engine, end func(), err error) {
 	dir, err := os.MkdirTemp("", "apron-run-")
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err = runner.Detect(ctx, runner.Options{Dir: dir, Prefer: a.sandbox.engine, Label: filepath.Base(dir)})
+	e, err = runner.Detect(ctx, runner.Options{Dir: dir, Prefer: a.sandbox.engine, Label: cmp.Or(label, filepath.Base(dir))})
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -130,7 +150,7 @@ func (a *app) engine(ctx context.Context) (e runner.Engine, end func(), err erro
 // localSpec is an instance as App Runner would start it.
 func localSpec(spec state.Spec, img v1.Image, ref string, env []string, port int, output func(string)) runner.Spec {
 	s := runner.Spec{ID: spec.Service, Image: img, Ref: ref, Env: env, Port: port, Output: output,
-		CPUUnits: value(spec.CPU), MemoryMiB: value(spec.Memory)}
+		CPUUnits: cmp.Or(value(spec.CPU), defaultCPU), MemoryMiB: cmp.Or(value(spec.Memory), defaultMemory)}
 	if spec.Command != nil {
 		s.Command = strings.Fields(*spec.Command)
 	}

@@ -60,7 +60,7 @@ func (w *wiring) value(ctx context.Context, service, key string, ref state.Secre
 	case state.FromSSM:
 		var found []string
 		if found, err = w.ssm.Values(ctx, []string{ref.Name}); err == nil && len(found) == 0 {
-			err = fmt.Errorf("parameter %s does not exist", ref.Name)
+			err = notFound("parameter", ref.Name)
 		}
 		value = strings.Join(found, "")
 	case state.FromSecretsManager:
@@ -72,6 +72,15 @@ func (w *wiring) value(ctx context.Context, service, key string, ref state.Secre
 	return value, nil
 }
 
+// notFound says that a value was not found. One with an ARN may only be out of reach: those of
+// another account or Region are not looked up.
+func notFound(what, name string) error {
+	if strings.HasPrefix(name, "arn:") {
+		return fmt.Errorf("%s %s does not exist, or is of another account or Region, of which apron reads no values: put its value into .env under the name of an env: secret to run it here", what, name)
+	}
+	return fmt.Errorf("%s %s does not exist", what, name)
+}
+
 // secretValue reads a secret of Secrets Manager, or the one key of it that is meant.
 func (w *wiring) secretValue(ctx context.Context, ref state.SecretRef) (string, error) {
 	found, err := w.secrets.Values(ctx, []secretsmanager.Value{{Name: ref.Name, Stage: ref.Stage, Version: ref.Version}})
@@ -79,7 +88,7 @@ func (w *wiring) secretValue(ctx context.Context, ref state.SecretRef) (string, 
 	case err != nil:
 		return "", err
 	case len(found) == 0:
-		return "", fmt.Errorf("secret %s does not exist", ref.Name)
+		return "", notFound("secret", ref.Name)
 	case ref.Key == "":
 		return found[0], nil
 	}

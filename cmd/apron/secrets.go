@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/providers/ssm"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
@@ -30,6 +31,11 @@ func (a *app) secretsCommand() *cobra.Command {
 		return c
 	}
 	one := cobra.ExactArgs(1)
+	defer func() {
+		for _, c := range cmd.Commands() {
+			a.registerOnly(c)
+		}
+	}()
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "Where each secret is kept, and how old it is", RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.listSecrets(cmd.Context())
@@ -141,21 +147,46 @@ func (l secretLine) note() string {
 	return "-"
 }
 
+// uncompared are the parameters of secrets with a value here that is not to be compared with
+// what is kept.
+func (s *session) uncompared(live state.Live) []string {
+	var names []string
+	for _, spec := range s.specs {
+		for _, key := range slices.Sorted(maps.Keys(spec.Secrets)) {
+			ref := spec.Secrets[key]
+			o, ok := live[ssm.Address(spec.Service, key)]
+			p, _ := o.Detail.(ssm.Parameter)
+			if ok && ref.Source == state.FromEnv && ref.Set && !p.Readable {
+				names = append(names, ssm.ParameterName(spec.Service, key))
+			}
+		}
+	}
+	return names
+}
+
 func (a *app) diffSecrets(ctx context.Context) error {
 	s, err := a.open(ctx, false)
 	if err != nil {
 		return err
 	}
-	f, err := s.observe(ctx, s.wire(applyFlags{}), false)
+	s.early = true
+	f, err := s.observe(ctx, s.wire(applyFlags{}).narrow("ssm"), false)
 	if err != nil {
 		return err
 	}
+	unread := s.uncompared(f.live)
 	p, err := s.plan(f, planFlags{}.options(), false, parameters)
 	if err != nil {
 		return err
 	}
-	if err := a.write(s.view(p)); err != nil {
-		return err
+	if len(unread) == 0 || !p.plan.Empty() { // no changes are not what was seen otherwise
+		if err := a.write(s.view(p)); err != nil {
+			return err
+		}
+	}
+	if len(unread) > 0 {
+		return &awsapi.Error{Why: "not compared, as their values cannot be read: " + strings.Join(unread, ", "), Credentials: true,
+			Fix: "let the identity use ssm:GetParametersByPath on them, and kms:Decrypt on their key"}
 	}
 	if !p.plan.Empty() {
 		return errChanges

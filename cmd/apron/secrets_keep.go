@@ -3,16 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
-	"golang.org/x/term"
 
 	"github.com/apron-deploy/apron/manifest"
 	"github.com/apron-deploy/apron/providers/ssm"
@@ -28,17 +25,18 @@ func (a *app) setSecret(ctx context.Context, o applyFlags, key string, deploy bo
 		return err
 	}
 	var with []state.Spec
+	elsewhere := fmt.Errorf("%s is not a key under secrets of the manifest", key)
 	for _, spec := range s.specs {
 		if ref, ok := spec.Secrets[key]; ok && ref.Source == state.FromEnv {
 			with = append(with, spec)
 		} else if ok {
-			return &usageError{err: fmt.Errorf("%s is kept as %s:%s, where apron only reads", key, ref.Source, ref.Name), command: "apron secrets set"}
+			elsewhere = fmt.Errorf("%s is kept as %s:%s, where apron only reads", key, ref.Source, ref.Name)
 		}
 	}
 	if len(with) == 0 {
-		return &usageError{err: fmt.Errorf("%s is not a key under secrets of the manifest", key), command: "apron secrets set"}
+		return &usageError{err: elsewhere, command: "apron secrets set"}
 	}
-	value, err := a.readSecret(key)
+	value, err := a.readSecret(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -46,11 +44,10 @@ func (a *app) setSecret(ctx context.Context, o applyFlags, key string, deploy bo
 	for _, spec := range with {
 		given[ssm.Address(spec.Service, key)] = state.Sensitive(value)
 	}
-	var deployed []state.Spec
 	if deploy {
-		deployed = with
+		return s.keep(ctx, o, given, with, "secrets rotate "+key, key)
 	}
-	return s.keep(ctx, o, given, deployed, key)
+	return s.keep(ctx, o, given, nil, "secrets set "+key, key)
 }
 
 // importSecrets keeps what an env file gives the secrets of the manifest, and names what
@@ -99,7 +96,7 @@ func (a *app) importSecrets(ctx context.Context, o applyFlags, file string) erro
 	if len(rest) > 0 {
 		a.say("apron: note: %s: %s: not imported, as no secret that apron keeps for this manifest takes its value from there", filepath.ToSlash(file), strings.Join(rest, ", "))
 	}
-	return s.keep(ctx, o, given, nil, "")
+	return s.keep(ctx, o, given, nil, "secrets import "+file, "")
 }
 
 // unfit says of all values that are taken which no parameter can hold.
@@ -123,8 +120,8 @@ func unfit(of map[string]manifest.Held, taken map[string]bool) error {
 
 // keep keeps values, whatever this machine has for those secrets, and then deploys the
 // services that read one of them, by the key given. It does nothing else of what the
-// manifests want.
-func (s *session) keep(ctx context.Context, o applyFlags, given map[state.Address]state.Sensitive, deployed []state.Spec, key string) error {
+// manifests want. typed is the command.
+func (s *session) keep(ctx context.Context, o applyFlags, given map[state.Address]state.Sensitive, deployed []state.Spec, typed, key string) error {
 	for _, spec := range s.specs {
 		for key, ref := range spec.Secrets {
 			if value, ok := given[ssm.Address(spec.Service, key)]; ok {
@@ -134,7 +131,11 @@ func (s *session) keep(ctx context.Context, o applyFlags, given map[state.Addres
 		}
 	}
 	s.warnHeld(given)
-	w := s.wire(o)
+	s.early = true
+	w := s.wire(o).narrow("ssm")
+	if len(deployed) > 0 {
+		w = s.wire(o).narrow("ssm", "apprunner")
+	}
 	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
 		f, err := s.settled(ctx, w, false)
 		if err != nil {
@@ -145,8 +146,9 @@ func (s *session) keep(ctx context.Context, o applyFlags, given map[state.Addres
 		if err != nil {
 			return planned{}, err
 		}
-		p.missing, p.recording = nil, nil // other secrets are not asked for, and a part is no release
+		p.missing, p.recording, p.typed = nil, nil, typed // other secrets are not asked for, and a part is no release
 		if len(deployed) == 0 {
+			p.part = true
 			return p, nil
 		}
 		again, err := s.redeployment(deployed, live, key)
@@ -220,35 +222,3 @@ func (s *session) warnHeld(given map[state.Address]state.Sensitive) {
 		}
 	}
 }
-
-// readSecret reads one value: a whole file or pipe without the newline at its end, or a
-// line of a terminal, unseen.
-func (a *app) readSecret(key string) (string, error) {
-	var text []byte
-	var err error
-	if f, ok := a.in.(interface{ Fd() uintptr }); ok && a.ttyIn {
-		fmt.Fprintf(a.err, "%s: ", key)
-		_ = a.err.Close() // the question must not be held back
-		text, err = term.ReadPassword(int(f.Fd()))
-		a.say("")
-	} else {
-		text, err = io.ReadAll(io.LimitReader(a.in, maxSecret+2))
-	}
-	if err != nil {
-		return "", fmt.Errorf("read the value of %s: %w", key, err)
-	}
-	value := strings.TrimRight(strings.ReplaceAll(string(text), "\r\n", "\n"), "\r\n")
-	switch {
-	case value == "":
-		return "", &usageError{err: errors.New(key + ": the value is empty"), command: "apron secrets set"}
-	case len(value) > maxSecret:
-		return "", &usageError{err: fmt.Errorf("%s: the value has more than %d bytes, which a standard parameter does not hold: use Secrets Manager", key, maxSecret), command: "apron secrets set"}
-	}
-	a.out.Hide(value)
-	a.err.Hide(value)
-	return value, nil
-}
-
-// maxSecret is what a standard parameter holds, in bytes.
-// https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
-const maxSecret = 4096

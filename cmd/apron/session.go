@@ -48,6 +48,8 @@ type session struct {
 	existing map[string]string
 	// keychains are what opens the registries of images that are promoted, by service.
 	keychains map[string]authn.Keychain
+	// early says that the run is about what comes before the services themselves.
+	early bool
 	// isolates says that the run goes on without a service that something is wrong with, and
 	// out are the services that it has gone on without.
 	isolates bool

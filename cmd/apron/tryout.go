@@ -36,7 +36,7 @@ func (a *app) tryOut(ctx context.Context, set *manifest.Set, d *manifest.Documen
 		return c
 	}
 	defer done()
-	engine, close, err := a.engine(ctx)
+	engine, close, err := a.engine(ctx, "")
 	if err != nil {
 		c.Text = err.Error()
 		return c

@@ -81,6 +81,18 @@ func (s *session) wire(o applyFlags) wiring {
 	return w
 }
 
+// narrow leaves the providers of some targets: a part of what the manifests want must not
+// depend on whether the rest can be read.
+func (w wiring) narrow(targets ...string) wiring {
+	w.all = slices.DeleteFunc(slices.Clone(w.all), func(p reconcile.Provider) bool {
+		return !slices.ContainsFunc(p.Types(), func(kind string) bool {
+			target, _, _ := strings.Cut(kind, "/")
+			return slices.Contains(targets, target)
+		})
+	})
+	return w
+}
+
 // patience is how long the URL may take to answer as asked: the provider's own time, but
 // in a sandbox that is in a hurry.
 func (s *session) patience() time.Duration {
@@ -156,6 +168,15 @@ type planned struct {
 	who     map[string]render.Blame // changed what is live, by address; nil if nobody has asked
 	destroy bool
 	verb    string // of the command, unless it is apply or destroy
+	// typed is the command with what else it needs, where the verb alone is not the command.
+	typed string
+	// part says that no service is brought to what its manifest wants: there is nothing to
+	// verify, and no release.
+	part bool
+	// twice has the plan made again under the locks: what it goes by changes by itself.
+	twice bool
+	// locks are services that the run keeps others from, beside those that it writes to.
+	locks []string
 	// recording says what is to be recorded of the plan's execution; nil for nothing.
 	recording *recording
 	// again plans once more, from what is live by then.
@@ -172,6 +193,8 @@ func replannable(ctx context.Context, make func(context.Context) (planned, error
 // command is the verb that carries a plan out.
 func (p planned) command() string {
 	switch {
+	case p.typed != "":
+		return p.typed
 	case p.verb != "":
 		return p.verb
 	case p.destroy:

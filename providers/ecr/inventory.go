@@ -81,69 +81,88 @@ func (p *Provider) members(ctx context.Context, repository, digest string) ([]st
 	return members, nil
 }
 
-// Remove deletes images by their digests, with all their tags. What an index holds goes after
-// it: ECR deletes nothing that one refers to.
-func (p *Provider) Remove(ctx context.Context, repository string, digests []string) error {
-	for batch := range slices.Chunk(digests, batchSize) {
-		ids := make([]types.ImageIdentifier, len(batch))
-		for i, d := range batch {
-			ids[i].ImageDigest = aws.String(d)
+// Remove deletes an image by the tags that it had, or by its digest if it had none: one that
+// has got another tag since stays, and the error says so. What an index holds goes after it,
+// as ECR deletes nothing that one refers to.
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
+func (p *Provider) Remove(ctx context.Context, repository string, s Stored) error {
+	ids := []types.ImageIdentifier{{ImageDigest: &s.Digest}}
+	if len(s.Tags) > 0 {
+		ids = nil
+		for _, t := range s.Tags {
+			ids = append(ids, types.ImageIdentifier{ImageTag: aws.String(t)})
 		}
-		out, err := p.api.BatchDeleteImage(ctx, &sdk.BatchDeleteImageInput{RepositoryName: &repository, ImageIds: ids})
+	}
+	for batch := range slices.Chunk(ids, batchSize) {
+		out, err := p.api.BatchDeleteImage(ctx, &sdk.BatchDeleteImageInput{RepositoryName: &repository, ImageIds: batch})
 		if err != nil {
-			return fmt.Errorf("repository %q: delete images: %w", repository, awsapi.Explain(err))
+			return fmt.Errorf("repository %q: delete image %s: %w", repository, s.Digest, awsapi.Explain(err))
 		}
 		for _, f := range out.Failures {
 			switch f.FailureCode {
 			case types.ImageFailureCodeImageNotFound:
 			case types.ImageFailureCodeImageReferencedByManifestList:
-				return &heldError{repository, aws.ToString(f.ImageId.ImageDigest), aws.ToString(f.FailureReason)}
+				return &heldError{repository, s.Digest, "while an index holds it: " + aws.ToString(f.FailureReason)}
 			default:
-				return fmt.Errorf("repository %q: delete image %s: %s", repository, aws.ToString(f.ImageId.ImageDigest), aws.ToString(f.FailureReason))
+				return fmt.Errorf("repository %q: delete image %s: %s", repository, s.Digest, aws.ToString(f.FailureReason))
 			}
+		}
+	}
+	if len(s.Tags) == 0 {
+		return nil
+	}
+	left, err := p.api.DescribeImages(ctx, &sdk.DescribeImagesInput{RepositoryName: &repository, ImageIds: []types.ImageIdentifier{{ImageDigest: &s.Digest}}})
+	switch {
+	case awsapi.Is(err, "ImageNotFoundException"):
+		return nil
+	case err != nil:
+		return fmt.Errorf("repository %q: describe image %s: %w", repository, s.Digest, awsapi.Explain(err))
+	}
+	for _, d := range left.ImageDetails {
+		if len(d.ImageTags) > 0 {
+			return &heldError{repository, s.Digest, "under a tag that it has got meanwhile: " + strings.Join(d.ImageTags, ", ")}
 		}
 	}
 	return nil
 }
 
-// heldError says that ECR keeps an image because an index refers to it.
+// heldError says that an image stays, and why.
 type heldError struct{ repository, digest, why string }
 
 var _ error = (*heldError)(nil)
 
 func (e *heldError) Error() string {
-	return fmt.Sprintf("repository %q: image %s stays while an index holds it: %s", e.repository, e.digest, e.why)
+	return fmt.Sprintf("repository %q: image %s stays %s", e.repository, e.digest, e.why)
 }
 
 // RemoveIndex deletes an index, and then of what it holds all that may go and that no other
-// index holds; may also says which of that is an index itself. It returns the digests that
-// went with it.
-func (p *Provider) RemoveIndex(ctx context.Context, repository, digest string, may func(digest string) (ok, index bool)) (with []string, err error) {
-	members, err := p.members(ctx, repository, digest)
+// index holds; may finds an image. It returns the digests that went with it.
+func (p *Provider) RemoveIndex(ctx context.Context, repository string, s Stored, may func(digest string) (Stored, bool)) (with []string, err error) {
+	members, err := p.members(ctx, repository, s.Digest)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.Remove(ctx, repository, []string{digest}); err != nil {
+	if err := p.Remove(ctx, repository, s); err != nil {
 		return nil, err
 	}
-	for _, m := range members {
-		ok, index := may(m)
+	for _, digest := range members {
+		m, ok := may(digest)
 		if !ok {
 			continue
 		}
 		var more []string
-		if index {
+		if m.Index {
 			more, err = p.RemoveIndex(ctx, repository, m, may)
 		} else {
-			err = p.Remove(ctx, repository, []string{m})
+			err = p.Remove(ctx, repository, m)
 		}
-		if held, kept := errors.AsType[*heldError](err); kept && held.digest == m {
+		if held, kept := errors.AsType[*heldError](err); kept && held.digest == m.Digest {
 			continue
 		}
 		if err != nil {
 			return with, err
 		}
-		with = append(append(with, m), more...)
+		with = append(append(with, m.Digest), more...)
 	}
 	return with, nil
 }

@@ -104,6 +104,29 @@ func TestPrune_takesAlongOnlyWhatNothingElseNeeds(t *testing.T) {
 	}
 }
 
+// TestRemove_leavesWhatHasGotAnotherName has a tag put between the look at an image and its
+// end.
+func TestRemove_leavesWhatHasGotAnotherName(t *testing.T) {
+	r := newRig(t, 1)
+	_, err := r.client.CreateRepository(t.Context(), &sdk.CreateRepositoryInput{RepositoryName: aws.String("web")})
+	require.NoError(t, err)
+	img := imageFor(t, "amd64")
+	require.NoError(t, remote.Write(r.ref("web", "src-0123456789ab"), img, r.auth()))
+	images, err := r.Inventory(t.Context(), "web")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(r.ref("web", "live-web"), img, r.auth()))
+	require.ErrorContains(t, r.Remove(t.Context(), "web", images[0]), "stays under a tag that it has got meanwhile: live-web")
+
+	images, err = r.Inventory(t.Context(), "web")
+	require.NoError(t, err)
+	require.Equal(t, []string{"live-web"}, images[0].Tags)
+	require.NoError(t, r.Remove(t.Context(), "web", images[0]))
+	require.NoError(t, r.Remove(t.Context(), "web", images[0]), "it is gone already")
+	images, err = r.Inventory(t.Context(), "web")
+	require.NoError(t, err)
+	require.Empty(t, images)
+}
+
 // TestRemoveIndex has two indexes with a part in common, one of which holds an index.
 func TestRemoveIndex(t *testing.T) {
 	r := newRig(t, 1)
@@ -130,15 +153,20 @@ func TestRemoveIndex(t *testing.T) {
 	}
 	images, err := r.Inventory(t.Context(), "web")
 	require.NoError(t, err)
-	may := func(digest string) (ok, index bool) {
+	stored := func(digest string) Stored {
 		for _, s := range images {
 			if s.Digest == digest {
-				return PruneOptions{}.Along(s), s.Index
+				return s
 			}
 		}
-		return false, false
+		t.Fatalf("image %s is not there", digest)
+		return Stored{}
 	}
-	with, err := r.RemoveIndex(t.Context(), "web", digest(goes), may)
+	may := func(digest string) (Stored, bool) {
+		s := stored(digest)
+		return s, PruneOptions{}.Along(s)
+	}
+	with, err := r.RemoveIndex(t.Context(), "web", stored(digest(goes)), may)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{digest(amd), digest(inner), digest(riscv)}, with)
 	images, err = r.Inventory(t.Context(), "web")
@@ -149,5 +177,5 @@ func TestRemoveIndex(t *testing.T) {
 		require.True(t, s.PulledAt.IsZero(), "to list images is no use of them")
 	}
 	require.ElementsMatch(t, []string{digest(arm), digest(named), digest(stays)}, left)
-	require.ErrorContains(t, r.Remove(t.Context(), "web", []string{digest(arm)}), "stays while an index holds it: ")
+	require.ErrorContains(t, r.Remove(t.Context(), "web", stored(digest(arm))), "stays while an index holds it: ")
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -94,6 +96,13 @@ func check(key string, ref state.SecretRef) error {
 			Secret: key,
 			Why:    "a parameter's name holds only letters, digits and . - _",
 			Fix:    "rename the secret, or keep it in Secrets Manager and refer to it as secretsmanager:NAME",
+		}
+	}
+	if v := ref.Value.Reveal(); !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+		return &ValueError{
+			Secret: key,
+			Why:    fmt.Sprintf("the value of %s is no text in UTF-8, which is what a parameter holds", ref.Name),
+			Fix:    "encode it, with base64 for one",
 		}
 	}
 	if size := len(ref.Value); size > maxValue {

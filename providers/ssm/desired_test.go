@@ -68,6 +68,14 @@ func TestDesired(t *testing.T) {
 	}
 }
 
+func TestDesired_refusesWhatIsNoText(t *testing.T) {
+	for _, value := range []string{"\xff\xfet\x00", "caf\xe9", "a\x00b"} {
+		_, err := Desired(state.Spec{Service: "web", Secrets: map[string]state.SecretRef{"TOKEN": env(value, true)}}, Inputs{})
+		require.ErrorContains(t, err, "secrets.TOKEN: the value of TOKEN_HERE is no text in UTF-8, which is what a parameter holds")
+		require.NotContains(t, err.Error(), value)
+	}
+}
+
 func TestDesired_leavesReferencesToOthers(t *testing.T) {
 	w, err := Desired(state.Spec{Service: "web", Secrets: map[string]state.SecretRef{
 		"A": {Source: state.FromSSM, Name: "/shared/a"},

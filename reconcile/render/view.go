@@ -70,7 +70,7 @@ type Header struct {
 	Compared int `json:"compared,omitempty"`
 	// Destroy says that everything of the services is to go.
 	Destroy bool `json:"destroy,omitempty"`
-	// Verb is the command, unless it is apply or destroy: redeploy, rollback, promote.
+	// Verb is the command, unless it is apply or destroy: redeploy, rollback, promote, prune.
 	Verb string `json:"verb,omitempty"`
 }
 

@@ -104,7 +104,7 @@ type Cache struct {
 type Before struct {
 	Run     []string
 	Env     map[string]string
-	Inputs  []string // patterns, hashed even if ignored by .dockerignore
+	Inputs  []string // patterns, hashed even if ignored by .dockerignore; nil if nobody said
 	Outputs []string // patterns it produces; not hashed; must exist afterwards
 }
 

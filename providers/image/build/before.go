@@ -24,8 +24,11 @@ func Before(ctx context.Context, r Request) error {
 	cmd := command(ctx, with(r.Environ, hook.Env), hook.Run[0], hook.Run[1:]...)
 	cmd.Dir = r.Context.Dir
 	if err := run(ctx, cmd, strings.Join(hook.Run, " "), nil, func(s string) { r.line("before", s) }); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
+		switch {
+		case errors.Is(err, exec.ErrNotFound):
 			return fmt.Errorf("image.build.before.run: %q is not installed, or not in PATH: %w", hook.Run[0], err)
+		case errors.Is(err, exec.ErrDot):
+			return fmt.Errorf("image.build.before.run: %q is found by a relative directory in PATH; write the command's path, or an absolute directory: %w", hook.Run[0], err)
 		}
 		return fmt.Errorf("image.build.before.run: %w", err)
 	}

@@ -131,6 +131,21 @@ func (i *image) tree(spool string) (*node, error) {
 	return i.root, nil
 }
 
+// defaultPath is what BuildKit gives a stage whose base image has no PATH, and the image that
+// comes of it, whether anything refers to it or not.
+// https://github.com/moby/buildkit/blob/v0.34.2/frontend/dockerfile/dockerfile2llb/convert.go
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// begin makes the state of an image that of a stage that starts from it.
+func (i *image) begin() *image {
+	config := &i.config.Config
+	if _, ok := variables(config.Env)["PATH"]; !ok && i.config.OS != "windows" {
+		config.Env = append(config.Env, defaultPath)
+	}
+	i.vars = variables(config.Env)
+	return i
+}
+
 // scratch is the empty image, as BuildKit has it.
 func (w *work) scratch() *image {
 	return &image{
@@ -138,7 +153,7 @@ func (w *work) scratch() *image {
 		config: v1.ConfigFile{
 			OS: w.d.os.OS, Architecture: w.d.os.Architecture, Variant: w.d.os.Variant,
 			RootFS: v1.RootFS{Type: "layers"},
-			Config: v1.Config{WorkingDir: "/", Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}},
+			Config: v1.Config{WorkingDir: "/"},
 		},
 	}
 }
@@ -170,7 +185,7 @@ func (w *work) base(ctx context.Context, ref, platform string) (*image, error) {
 		return nil, fmt.Errorf("base image %s is for %s/%s, not for %s", ref, config.OS, config.Architecture, os.String())
 	}
 	if len(config.Config.OnBuild) > 0 {
-		return nil, fmt.Errorf("base image %s has ONBUILD instructions, which need docker, podman or buildah", ref)
+		return nil, lacking{fmt.Errorf("base image %s has ONBUILD instructions, which need docker, podman or buildah", ref)}
 	}
 	media, err := img.MediaType()
 	if err != nil {

@@ -26,7 +26,8 @@ func CheckName(name string) error {
 // manifest names. Where that is auto too, it is docker if a daemon answers; else the
 // built-in builder if it can carry out the Dockerfile; else podman or buildah. A docker
 // that has nothing but its legacy builder, which knows less than today's Dockerfiles ask
-// of it, comes after the built-in one.
+// of it, comes after the built-in one. What the built-in builder turns out to lack only
+// while it builds is built by what would come next.
 func Choose(ctx context.Context, name string, r Request) (Builder, error) {
 	if name == "" || name == "auto" {
 		name = cmp.Or(r.Build.Builder, "auto")
@@ -45,20 +46,30 @@ func Choose(ctx context.Context, name string, r Request) (Builder, error) {
 		e, err := findOther(ctx, r.Environ, name)
 		return found(e, name, err)
 	}
-	e, err := findDocker(ctx, r.Environ, "docker", "")
-	if err == nil && e.kit != legacy {
-		return e, nil
+	docker, err := findDocker(ctx, r.Environ, "docker", "")
+	if err == nil && docker.kit != legacy {
+		return docker, nil
 	}
 	builtin := Builtin{}.Check(r)
 	if builtin == nil {
-		return Builtin{}, nil
+		return preferred{docker: docker, err: err}, nil
 	}
-	if _, ok := errors.AsType[*UnsupportedError](builtin); !ok {
+	if !lacks(builtin) {
 		return nil, builtin // no engine understands it either
 	}
+	e, why := remaining(ctx, r, docker, err)
+	if e == nil {
+		return nil, &NoBuilderError{Unsupported: builtin, Engines: why}
+	}
+	return e, nil
+}
+
+// remaining returns the engine that comes after the built-in builder: docker with its legacy
+// builder, unless err says why there is none; else podman or buildah; or why there is none.
+func remaining(ctx context.Context, r Request, docker *engine, err error) (*engine, []error) {
 	if err == nil {
-		if _, _, err = e.secrets(r); err == nil {
-			return e, nil
+		if _, _, err = docker.secrets(r); err == nil {
+			return docker, nil
 		}
 	}
 	why := []error{err}
@@ -69,7 +80,46 @@ func Choose(ctx context.Context, name string, r Request) (Builder, error) {
 		}
 		why = append(why, err)
 	}
-	return nil, &NoBuilderError{Unsupported: builtin, Engines: why}
+	return nil, why
+}
+
+// preferred is the built-in builder where nobody has asked for it. Some of what it lacks is
+// known neither from the Dockerfile nor before a hook has run: what a base image brings, what
+// a variable stands for, which file is an archive.
+type preferred struct {
+	Builtin
+	docker *engine // with its legacy builder
+	err    error   // why there is none
+}
+
+var _ Builder = preferred{}
+
+// Build carries out the Dockerfile, or has an engine do so. The built-in builder finds out
+// what it lacks before it has made any layer.
+func (p preferred) Build(ctx context.Context, r Request) (Image, error) {
+	img, err := p.Builtin.Build(ctx, r)
+	if err == nil || !lacks(err) {
+		return img, err
+	}
+	e, _ := remaining(ctx, r, p.docker, p.err)
+	if e == nil {
+		return nil, err
+	}
+	r.line(p.Name(), fmt.Sprintf("%v: %s builds it instead", err, e.Name()))
+	return e.Build(ctx, r)
+}
+
+// lacking is an error about something that the built-in builder cannot do, and finds only
+// while it builds.
+type lacking struct{ error }
+
+func (l lacking) Unwrap() error { return l.error }
+
+// lacks reports whether an engine may do what the built-in builder could not.
+func lacks(err error) bool {
+	_, before := errors.AsType[*UnsupportedError](err)
+	_, during := errors.AsType[lacking](err)
+	return before || during
 }
 
 func found(e *engine, name string, err error) (Builder, error) {

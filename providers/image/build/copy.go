@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -45,12 +46,17 @@ func (t transfer) apply(s *stage) error {
 	if own.mode, err = octal(t.chmod); err != nil {
 		return err
 	}
-	matched, several := 0, len(t.srcs)+len(t.texts) > 1
+	several := len(t.srcs)+len(t.texts) > 1
 	for _, src := range t.srcs {
 		names := []string{path.Clean("/" + src)}
 		if wildcard(src) {
 			if names, err = t.from.glob(src); err != nil {
 				return fmt.Errorf("%s: %w", src, err)
+			}
+			if len(names) == 0 {
+				if err := t.unmatched(src); err != nil {
+					return err
+				}
 			}
 			several = several || len(names) > 1
 		}
@@ -65,7 +71,6 @@ func (t transfer) apply(s *stage) error {
 			if several && !into {
 				return fmt.Errorf("several sources need a destination that ends in a slash, not %q", t.dst)
 			}
-			matched++
 			if err := s.copy(n, path.Base(name), dst, own); err != nil {
 				return err
 			}
@@ -75,15 +80,41 @@ func (t transfer) apply(s *stage) error {
 		if several && !into {
 			return fmt.Errorf("several sources need a destination that ends in a slash, not %q", t.dst)
 		}
-		matched++
 		if err := s.copy(textFile(in.data), in.name, dst, own); err != nil {
 			return err
 		}
 	}
-	if matched == 0 {
-		return fmt.Errorf("no file matches %s", strings.Join(t.srcs, " "))
-	}
 	return nil
+}
+
+// unmatched returns an error unless src may match nothing. To BuildKit a wildcard that matches
+// nothing is nothing to copy, and no destination is made for it; only the directory that it
+// looks in must be there.
+// https://github.com/moby/buildkit/blob/v0.34.2/solver/llbsolver/file/backend.go
+func (t transfer) unmatched(src string) error {
+	parts := strings.Split(path.Clean(src), "/")
+	i := slices.IndexFunc(parts, globs)
+	if i < 0 {
+		return t.missing(src)
+	}
+	dir := strings.Join(parts[:i], "/")
+	if _, n, err := t.from.resolve(dir); n != nil || err != nil {
+		return err
+	}
+	return t.missing(dir)
+}
+
+// globs reports whether s can match several names: a character after a backslash is only itself.
+func globs(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '*', '?', '[':
+			return true
+		case '\\':
+			i++
+		}
+	}
+	return false
 }
 
 // owner is whom copied files belong to.
@@ -130,7 +161,7 @@ func (s *stage) copy(src *node, name, dst string, own owner) error {
 	return s.put(at, own.stamp(src))
 }
 
-var errSpecial = errors.New("is a device or a pipe, which only a container engine can copy")
+var errSpecial = lacking{errors.New("is a device or a pipe, which only a container engine can copy")}
 
 // merge copies what the directory src holds into the directory at.
 func (s *stage) merge(src *node, at string, own owner) error {
@@ -170,14 +201,18 @@ func (o owner) stamp(n *node) *node {
 	return &c
 }
 
-// octal reads --chmod; -1 says that modes are kept.
+// octal reads --chmod; -1 says that modes are kept. BuildKit also knows modes of letters.
 func octal(s string) (int64, error) {
 	if s == "" {
 		return -1, nil
 	}
 	mode, err := strconv.ParseInt(s, 8, 64)
-	if err != nil || mode < 0 || mode > 0o7777 {
-		return 0, fmt.Errorf("--chmod=%s: only octal modes up to 7777 are understood here", s)
+	if err == nil && mode >= 0 && mode <= 0o7777 {
+		return mode, nil
 	}
-	return mode, nil
+	err = fmt.Errorf("--chmod=%s: only octal modes up to 7777 are understood here", s)
+	if _, letters := strconv.Atoi(s); letters != nil {
+		err = lacking{err}
+	}
+	return 0, err
 }

@@ -266,8 +266,34 @@ func readFrom(cmd instructions.Command) (names []string) {
 	return names
 }
 
-// unsupported returns an *[UnsupportedError] for the first needed instruction that only
-// an engine can carry out, or nil.
+// early returns an error if an instruction of stage i reads a stage that is not there yet, or
+// a number that is no stage's: a registry must not be asked for an image of that name. Mounts
+// take no numbers.
+// https://github.com/moby/buildkit/blob/v0.34.2/frontend/dockerfile/dockerfile2llb/convert.go
+func (d *dockerfile) early(i int, cmd instructions.Command) error {
+	_, copies := cmd.(*instructions.CopyCommand)
+	verb := map[bool]string{true: "copy", false: "mount"}[copies]
+	for _, from := range readFrom(cmd) {
+		_, err := strconv.Atoi(from)
+		_, there := d.find(from, i)
+		_, stage := d.find(from, len(d.stages))
+		if number := err == nil; there || number && !copies || !number && !stage {
+			continue
+		}
+		why := fmt.Sprintf("it needs to be defined before the current stage %d", i)
+		switch {
+		case !stage:
+			why = fmt.Sprintf("the last one is %d", len(d.stages)-1)
+		case d.stages[i].Name != "":
+			why = fmt.Sprintf("it needs to be defined before the current stage %q", d.stages[i].Name)
+		}
+		return &ParseError{File: d.name, Line: line(cmd.Location()), Err: fmt.Errorf("%s: cannot %s from stage %q, %s", strings.ToUpper(cmd.Name()), verb, from, why)}
+	}
+	return nil
+}
+
+// unsupported returns an *[UnsupportedError] for the first needed instruction that only an
+// engine can carry out, an *[ParseError] for one that none can, or nil.
 func (d *dockerfile) unsupported() error {
 	for _, i := range d.needed() {
 		for _, cmd := range d.stages[i].Commands {
@@ -287,7 +313,7 @@ func (d *dockerfile) unsupported() error {
 			case *instructions.AddCommand:
 				switch {
 				case slices.ContainsFunc(c.SourcePaths, remoteSource):
-					what = "ADD of a URL or a git repository"
+					what = addRemote
 				case len(c.ExcludePatterns) > 0:
 					what = "ADD --exclude"
 				}
@@ -295,10 +321,16 @@ func (d *dockerfile) unsupported() error {
 			if what != "" {
 				return &UnsupportedError{File: d.name, Line: line(cmd.Location()), What: what}
 			}
+			if err := d.early(i, cmd); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// addRemote is what an [UnsupportedError] calls ADD of something that is elsewhere.
+const addRemote = "ADD of a URL or a git repository"
 
 func remoteSource(src string) bool {
 	return strings.Contains(src, "://") || strings.HasPrefix(src, "git@")
@@ -337,6 +369,9 @@ func Bases(name string, text []byte, b state.Build) ([]string, error) {
 			refs = append(refs, base)
 		}
 		for _, cmd := range d.stages[i].Commands {
+			if err := d.early(i, cmd); err != nil {
+				return nil, err
+			}
 			for _, from := range readFrom(cmd) {
 				if _, ok := d.find(from, i); !ok && from != "scratch" {
 					refs = append(refs, from)

@@ -127,7 +127,7 @@ func (e *engine) build(ctx context.Context, r Request, dir, file string) (string
 	if e.kit == legacy {
 		err = e.buildStream(ctx, r, env, args, line)
 	} else {
-		if args, err = e.local(r, dir, args); err != nil {
+		if args, err = e.local(ctx, r, dir, args); err != nil {
 			return "", err
 		}
 		err = run(ctx, command(ctx, env, e.name, args...), e.name+" build", nil, line)
@@ -156,7 +156,7 @@ func (e *engine) environ(r Request) []string {
 
 // local adds the context's directory, and the Dockerfile and the ignore rules as files
 // of our own: what is hashed is then what is built, and no env file or .git gets in.
-func (e *engine) local(r Request, dir string, args []string) ([]string, error) {
+func (e *engine) local(ctx context.Context, r Request, dir string, args []string) ([]string, error) {
 	file := filepath.Join(dir, "Dockerfile")
 	rules := file + ".dockerignore"
 	if err := os.WriteFile(file, r.Context.Text, 0o600); err != nil {
@@ -168,5 +168,9 @@ func (e *engine) local(r Request, dir string, args []string) ([]string, error) {
 	if e.name != "docker" {
 		args = append(args, "--ignorefile", rules)
 	}
-	return append(args, "-f", file, r.Context.Dir), nil
+	at, err := contextDir(ctx, r.Context, dir)
+	if err != nil {
+		return nil, err
+	}
+	return append(args, "-f", file, at), nil
 }

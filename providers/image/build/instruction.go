@@ -35,7 +35,11 @@ func (w *work) stage(ctx context.Context, i int) (*image, error) {
 		if text, ok := cmd.(fmt.Stringer); ok {
 			w.r.line("builtin", text.String())
 		}
-		if err := w.instruction(ctx, i, img, cmd, &cmdSet); err != nil {
+		err := w.instruction(ctx, i, img, cmd, &cmdSet)
+		if _, ok := errors.AsType[*UnsupportedError](err); ok {
+			return nil, err // which has the line
+		}
+		if err != nil {
 			return nil, &ParseError{File: w.d.name, Line: line(cmd.Location()), Err: fmt.Errorf("%s: %w", strings.ToUpper(cmd.Name()), err)}
 		}
 	}
@@ -48,17 +52,13 @@ func (w *work) start(ctx context.Context, i int) (*image, error) {
 		return w.done[j].clone(), nil
 	}
 	if s.BaseName == "scratch" {
-		img := w.scratch()
-		img.vars = variables(img.config.Config.Env)
-		return img, nil
+		return w.scratch().begin(), nil
 	}
 	base, err := w.base(ctx, s.BaseName, s.Platform)
 	if err != nil {
 		return nil, err
 	}
-	img := base.clone()
-	img.vars = variables(img.config.Config.Env)
-	return img, nil
+	return base.clone().begin(), nil
 }
 
 func variables(env []string) map[string]string {
@@ -101,6 +101,9 @@ func (w *work) instruction(ctx context.Context, at int, img *image, cmd instruct
 			return err
 		}
 	case *instructions.AddCommand:
+		if slices.ContainsFunc(c.SourcePaths, remoteSource) { // once its variables are replaced
+			return &UnsupportedError{File: w.d.name, Line: line(c.Location()), What: addRemote}
+		}
 		from, missing, err := w.source(ctx, "", at)
 		if err != nil {
 			return err
@@ -161,14 +164,14 @@ func (w *work) instruction(ctx context.Context, at int, img *image, cmd instruct
 		}
 	case *instructions.HealthCheckCommand:
 		if c.Health.StartInterval != 0 {
-			return errors.New("--start-interval needs docker, podman or buildah")
+			return lacking{errors.New("--start-interval needs docker, podman or buildah")}
 		}
 		config.Healthcheck = &v1.HealthConfig{Test: c.Health.Test, Interval: c.Health.Interval,
 			Timeout: c.Health.Timeout, StartPeriod: c.Health.StartPeriod, Retries: c.Health.Retries}
 	case *instructions.MaintainerCommand:
 		img.config.Author = c.Maintainer
 	default:
-		return errors.New("needs docker, podman or buildah")
+		return lacking{errors.New("needs docker, podman or buildah")}
 	}
 	if len(changes) > 0 {
 		img.above = append(img.above, changes)
@@ -357,7 +360,7 @@ func refuseArchives(t transfer) error {
 			if packed, err := isArchive(n); err != nil {
 				return err
 			} else if packed {
-				return fmt.Errorf("%s is an archive, and unpacking it needs docker, podman or buildah; COPY copies it as it is", src)
+				return lacking{fmt.Errorf("%s is an archive, and unpacking it needs docker, podman or buildah; COPY copies it as it is", src)}
 			}
 		}
 	}

@@ -3,28 +3,34 @@ package build
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Environ returns the process's environment for a builder or a hook: without what is
-// for apron alone, which is AWS_*, GITHUB_*, ACTIONS_*, CI_* and the names in withhold.
+// Environ returns the process's environment for a builder or a hook: without what is for
+// apron alone, which is AWS_*, GITHUB_*, ACTIONS_*, CI_*, APRON_*, GH_TOKEN and the names
+// in withhold.
 func Environ(withhold []string) []string { return environment(os.Environ(), withhold) }
 
 func environment(all, withhold []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		for _, prefix := range []string{"AWS_", "GITHUB_", "ACTIONS_", "CI_"} {
-			if strings.HasPrefix(strings.ToUpper(name), prefix) {
+		upper := strings.ToUpper(name)
+		for _, prefix := range []string{"AWS_", "GITHUB_", "ACTIONS_", "CI_", "APRON_"} {
+			if strings.HasPrefix(upper, prefix) {
 				return true
 			}
 		}
-		return slices.Contains(withhold, name)
+		return upper == "GH_TOKEN" || slices.Contains(withhold, name) // the other name of GITHUB_TOKEN
 	})
 }
 
@@ -88,7 +94,12 @@ const grace = 5 * time.Second
 
 // command prepares a process that is interrupted, and after a while killed, when ctx ends.
 func command(ctx context.Context, env []string, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
+	program, err := find(env, name)
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Args[0] = name // some programs look at what they are called
+	if err != nil {
+		cmd.Err = err
+	}
 	cmd.Env = env
 	cmd.Cancel = func() error {
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
@@ -98,6 +109,38 @@ func command(ctx context.Context, env []string, name string, args ...string) *ex
 	}
 	cmd.WaitDelay = grace
 	return cmd
+}
+
+// find looks a program up in the PATH that env has, as [exec.LookPath] does in apron's own:
+// a relative directory is an error where it has the program. What is a path, and what has no
+// PATH to be found in, is left to exec.
+func find(env []string, name string) (string, error) {
+	dirs, ok, windows := "", false, runtime.GOOS == "windows"
+	for _, kv := range env {
+		if k, v, _ := strings.Cut(kv, "="); k == "PATH" || windows && strings.EqualFold(k, "PATH") {
+			dirs, ok = v, true // the last one counts, as for exec
+		}
+	}
+	if !ok || filepath.Base(name) != name {
+		return name, nil
+	}
+	for _, dir := range filepath.SplitList(dirs) {
+		if dir == "" && windows {
+			continue // elsewhere it is where apron is
+		}
+		at := filepath.Join(dir, name)
+		if filepath.Base(at) == at {
+			at = "." + string(filepath.Separator) + at // or it would be looked up once more
+		}
+		program, err := exec.LookPath(at)
+		switch {
+		case err == nil && !filepath.IsAbs(dir):
+			return name, &exec.Error{Name: name, Err: exec.ErrDot}
+		case err == nil:
+			return program, nil
+		}
+	}
+	return name, &exec.Error{Name: name, Err: exec.ErrNotFound}
 }
 
 // run runs a process and passes on each line of what it prints. If out is not nil, its
@@ -110,25 +153,30 @@ func run(ctx context.Context, cmd *exec.Cmd, name string, out io.Writer, line fu
 	}
 	err := cmd.Run()
 	l.flush()
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
-	}
-	if ctx.Err() != nil {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, exec.ErrWaitDelay) && out == nil && cmd.ProcessState.Success():
+		return nil // something that it started goes on and holds its output open; of data, the end may be missing
 	}
 	return &CommandError{Name: name, Tail: l.tail, Err: err}
 }
 
-// lines splits output into lines and keeps the last ones.
+// lines splits output into lines and keeps the last ones. A line is passed on as a whole or
+// not at all: what hides values looks at one line at a time, and would not know a part of one.
 type lines struct {
 	each func(string)
-	part []byte
+	part []byte // of the line that is being read
+	long bool   // that line is longer than can be kept
 	tail []string
 }
 
 const (
 	tailLines = 12
-	lineBytes = 4 << 10
+	tailBytes = 16 << 10 // of one of them
+	lineBytes = 1 << 20
 )
 
 func (l *lines) Write(b []byte) (int, error) {
@@ -136,32 +184,39 @@ func (l *lines) Write(b []byte) (int, error) {
 	for len(b) > 0 {
 		i := bytes.IndexAny(b, "\r\n")
 		if i < 0 {
-			l.part = append(l.part, b...)
+			l.add(b)
 			break
 		}
-		l.part = append(l.part, b[:i]...)
+		l.add(b[:i])
 		l.flush()
 		b = b[i+1:]
-	}
-	if len(l.part) > lineBytes {
-		l.flush()
 	}
 	return n, nil
 }
 
-func (l *lines) flush() {
-	text := strings.ToValidUTF8(strings.TrimRight(string(l.part), " \t"), "\ufffd")
-	l.part = l.part[:0]
-	if text == "" {
+func (l *lines) add(b []byte) {
+	if l.long = l.long || len(l.part)+len(b) > lineBytes; l.long {
+		l.part = nil
 		return
 	}
-	if len(text) > lineBytes {
-		text = text[:lineBytes]
+	l.part = append(l.part, b...)
+}
+
+func (l *lines) flush() {
+	text := strings.ToValidUTF8(strings.TrimRight(string(l.part), " \t"), "\ufffd")
+	if l.long {
+		text = "(a line of more than 1 MiB is left out)"
+	}
+	l.part, l.long = l.part[:0], false
+	if text == "" {
+		return
 	}
 	if len(l.tail) == tailLines {
 		l.tail = slices.Delete(l.tail, 0, 1)
 	}
-	l.tail = append(l.tail, text)
+	if l.tail = append(l.tail, text); len(text) > tailBytes {
+		l.tail[len(l.tail)-1] = fmt.Sprintf("(a line of %d KiB is left out here)", len(text)>>10)
+	}
 	if l.each != nil {
 		l.each(text)
 	}

@@ -35,10 +35,11 @@ func (x index) from(path string) int {
 	return at
 }
 
-// readIndex reads git's index of the work tree at root.
+// readIndex reads git's index of the work tree at root, if its executable bits are the ones
+// that count: on a disk that has none.
 func readIndex(root string) (index, error) {
 	r, err := git.Open(root)
-	if err != nil {
+	if err != nil || r.Modes() {
 		return nil, err
 	}
 	var files index

@@ -72,6 +72,7 @@ func repository(t *testing.T) string {
 		require.NoError(t, os.Chmod(at, mode))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(root, ".git"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(root, ".git/config"), []byte("[core]\n\tfilemode = false\n"), 0o644))
 	return root
 }
 
@@ -90,6 +91,20 @@ func executables(t *testing.T, dir string) []string {
 	return names
 }
 
+// TestFiles_areExecutableAsOnDisk has a repository on a disk whose bits git goes by: what is
+// changed there and not staged yet changes the image.
+func TestFiles_areExecutableAsOnDisk(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no executable bits on disk")
+	}
+	for _, config := range []string{"", "[core]\n\tfilemode = true\n"} {
+		root := repository(t)
+		require.NoError(t, os.WriteFile(filepath.Join(root, ".git/index"), index(2, 20, entries), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(root, ".git/config"), []byte(config), 0o644))
+		require.Equal(t, []string{"Dockerfile", "bin/run.sh.txt", "web/untracked"}, executables(t, root))
+	}
+}
+
 func TestFiles_areExecutableWhereGitSaysSo(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no executable bits on disk")
@@ -106,7 +121,7 @@ func TestFiles_areExecutableWhereGitSaysSo(t *testing.T) {
 			root := repository(t)
 			require.NoError(t, os.WriteFile(filepath.Join(root, ".git/index"), data, 0o644))
 			if strings.HasPrefix(name, "SHA-256") {
-				require.NoError(t, os.WriteFile(filepath.Join(root, ".git/config"), []byte("[core]\n\tbare = false\n[extensions]\n\tobjectFormat = sha256\n"), 0o644))
+				require.NoError(t, os.WriteFile(filepath.Join(root, ".git/config"), []byte("[core]\n\tbare = false\n\tfileMode = false\n[extensions]\n\tobjectFormat = sha256\n"), 0o644))
 			}
 			require.Equal(t, []string{"bin/run.sh", "web/untracked"}, executables(t, root))
 		})
@@ -115,7 +130,8 @@ func TestFiles_areExecutableWhereGitSaysSo(t *testing.T) {
 	t.Run("a linked work tree", func(t *testing.T) {
 		root, elsewhere := repository(t), t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(elsewhere, "index"), index(2, 20, entries), 0o644))
-		require.NoError(t, os.Remove(filepath.Join(root, ".git")))
+		require.NoError(t, os.RemoveAll(filepath.Join(root, ".git")))
+		require.NoError(t, os.WriteFile(filepath.Join(elsewhere, "config"), []byte("[core]\n\tfilemode = false\n"), 0o644))
 		require.NoError(t, os.WriteFile(filepath.Join(root, ".git"), []byte("gitdir: "+elsewhere+"\n"), 0o644))
 		require.Equal(t, []string{"bin/run.sh", "web/untracked"}, executables(t, root))
 	})
@@ -171,6 +187,7 @@ func TestFiles_areInOrderWithGit(t *testing.T) {
 	list = append(list, tracked{"app0", 0o100644})
 	require.NoError(t, os.WriteFile(filepath.Join(root, "app/Dockerfile"), nil, 0o644))
 	require.NoError(t, os.Mkdir(filepath.Join(root, ".git"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(root, ".git/config"), []byte("[core]\n\tfilemode = false\n"), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(root, ".git/index"), index(4, 20, list), 0o644))
 	require.Equal(t, want, executables(t, filepath.Join(root, "app")))
 
@@ -183,4 +200,28 @@ func TestFiles_areInOrderWithGit(t *testing.T) {
 		listed = append(listed, f.Path)
 	}
 	require.Equal(t, append([]string{"Dockerfile"}, names...), listed)
+}
+
+// TestOpen_refusesAHookOfUnknownInputs has ignore files that hide the sources from the image,
+// and so would hide them from its name.
+func TestOpen_refusesAHookOfUnknownInputs(t *testing.T) {
+	for rules, refused := range map[string]bool{"*\n!app\n": true, "**\n!app\n": true, "/*\n!app": true, "node_modules\n*.md\n": false, "": false} {
+		root := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(root, "Dockerfile"), []byte("FROM scratch\n"), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(root, ".dockerignore"), []byte(rules), 0o644))
+		open := func(inputs []string) error {
+			before := &state.Before{Run: []string{"go", "build"}, Inputs: inputs, Outputs: []string{"app"}}
+			_, err := source.Open(root, state.Build{Before: before}, source.Options{})
+			return err
+		}
+		require.NoError(t, open([]string{"**/*.go"}), rules)
+		require.NoError(t, open([]string{}), "somebody said that there are none: %s", rules)
+		if !refused {
+			require.NoError(t, open(nil), rules)
+			continue
+		}
+		var wrong *source.Error
+		require.ErrorAs(t, open(nil), &wrong, rules)
+		require.Equal(t, "image.build.before.inputs", wrong.Key)
+	}
 }

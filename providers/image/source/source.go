@@ -6,7 +6,7 @@
 //
 //	path          relative to the context, slash-separated
 //	type          file or symlink; a symlink is its target's text and is never followed
-//	executable    the owner's bit, from git's index where the file is tracked there
+//	executable    the owner's bit; from git's index where the disk's bits mean nothing
 //	content       read, never guessed from times or sizes
 //
 // A directory without files is not there, as in git. Directories named .git and .apron
@@ -49,7 +49,7 @@ type Context struct {
 	shown   string // the Dockerfile as the user would name it
 	ignored *ignore.Matcher
 	never   map[string]bool // absolute paths
-	tracked func() index    // read when it is first asked for; nil if git has none to be read
+	tracked func() index    // read when it is first asked for; nil if the disk's own bits will do
 }
 
 // Open finds the context and the Dockerfile of b, whose manifest is in dir.
@@ -69,7 +69,7 @@ func Open(dir string, b state.Build, o Options) (*Context, error) {
 		return nil, &Error{Key: "image.build.dockerfile", Why: err.Error(), err: err}
 	}
 	c.tracked = sync.OnceValue(func() index {
-		tracked, err := readIndex(c.Root)
+		tracked, err := readIndex(c.Root) // nothing, where the disk's bits are those that git goes by
 		if err != nil {
 			return nil // the disk's own bits will do
 		}
@@ -87,7 +87,25 @@ func Open(dir string, b state.Build, o Options) (*Context, error) {
 			c.never[filepath.Join(up, filepath.Base(name))] = true
 		}
 	}
-	return c, c.readRules()
+	if err := c.readRules(); err != nil {
+		return nil, err
+	}
+	return c, c.seesHook(b.Before)
+}
+
+// seesHook refuses a hook of which nobody said what it reads, where the ignore file leaves out
+// all but what it names: the image would keep its name whatever became of the sources.
+func (c *Context) seesHook(before *state.Before) error {
+	if before == nil || len(before.Run) == 0 || before.Inputs != nil {
+		return nil
+	}
+	for _, rule := range c.Rules {
+		if rule == "*" || rule == "**" || rule == "**/*" || rule == "." {
+			return &Error{Key: "image.build.before.inputs", Why: "is missing: the ignore file leaves out all but what it names, so that a change of what " + before.Run[0] + " reads would be no reason to build",
+				Fix: `name what it reads, such as inputs: ["**/*.go", go.mod], or write [] if that is in the context`}
+		}
+	}
+	return nil
 }
 
 // Shown is the Dockerfile's path as the user would write it, for messages.

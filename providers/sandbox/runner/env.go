@@ -57,22 +57,31 @@ func (e *environ) list() []string {
 	return out
 }
 
-// obeyed are the beginnings of names that an engine's CLI, its Go runtime or its
-// loader read for themselves. A container's variable of such a name must not be in
-// the CLI's own environment.
-var obeyed = []string{
-	"DOCKER_", "BUILDKIT_", "COMPOSE_", "MOBY_",
-	"CONTAINER", "_CONTAINERS", "PODMAN_", "_PODMAN", "LIBPOD_", "BUILDAH_", "STORAGE_",
-	"REGISTRY_", "NETAVARK", "CNI_", "CONMON", "LISTEN_", "NOTIFY_SOCKET", "INVOCATION_ID",
-	"XDG_", "DBUS_", "LD_", "DYLD_", "MALLOC_", "GLIBC_", "GO", "SSL_CERT_", "OTEL_", "SSH_",
-	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
-	"HOME", "PATH", "USER", "TMP", "TEMP", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS",
-	"APPDATA", "LOCALAPPDATA", "PROGRAM", "SYSTEMROOT", "WINDIR", "COMSPEC",
-}
+// obeyed are the beginnings of names that an engine's CLI, its Go runtime or its loader read
+// for themselves, and obeyedWhole whole names. A container's variable of such a name must not
+// be in the CLI's own environment.
+var (
+	obeyed = []string{
+		"DOCKER_", "BUILDKIT_", "COMPOSE_", "MOBY_",
+		"CONTAINER", "_CONTAINERS", "PODMAN_", "_PODMAN", "LIBPOD_", "BUILDAH_", "STORAGE_",
+		"NETAVARK", "CNI_", "CONMON", "LISTEN_",
+		"XDG_", "DBUS_", "LD_", "DYLD_", "MALLOC_", "GLIBC_", "SSL_CERT_", "OTEL_",
+		"PROGRAMFILES", "PROGRAMDATA",
+	}
+	obeyedWhole = []string{
+		"REGISTRY_AUTH_FILE", "NOTIFY_SOCKET", "INVOCATION_ID",
+		"GODEBUG", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GOTRACEBACK", "GOCOVERDIR", "GOFIPS140", "GORACE", "GOROOT",
+		"SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SSH_AGENT_PID", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY",
+		"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
+		"HOME", "HOMEDRIVE", "HOMEPATH", "PATH", "PATHEXT", "USER", "USERNAME", "USERPROFILE", "USERDOMAIN",
+		"TMP", "TMPDIR", "TEMP", "TEMPDIR", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS",
+		"APPDATA", "LOCALAPPDATA", "SYSTEMROOT", "WINDIR", "COMSPEC",
+	}
+)
 
 func isObeyed(key string) bool {
 	key = strings.ToUpper(key)
-	return slices.ContainsFunc(obeyed, func(p string) bool { return strings.HasPrefix(key, p) })
+	return slices.Contains(obeyedWhole, key) || slices.ContainsFunc(obeyed, func(p string) bool { return strings.HasPrefix(key, p) })
 }
 
 // forCLI splits the variables by the two ways that show no value to ps: most ride in

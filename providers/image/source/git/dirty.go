@@ -76,6 +76,13 @@ func (r *Repository) Dirty(ctx context.Context) (bool, error) {
 	return r.edited(ctx, entries, looked.ModTime(), sum)
 }
 
+// Modes reports whether the executable bits on disk mean anything, which git finds out when it
+// makes a repository.
+// https://git-scm.com/docs/git-config#Documentation/git-config.txt-corefileMode
+func (r *Repository) Modes() bool {
+	return runtime.GOOS != "windows" && r.setting("core", "filemode") != "false"
+}
+
 // treeOf is the name of the tree that a commit of the entries would have. They must be
 // in order, and as blobs of trees are ordered alike, one pass is enough.
 func treeOf(entries []Entry, sum func() hash.Hash) (string, error) {
@@ -122,8 +129,7 @@ func treeOf(entries []Entry, sum func() hash.Hash) (string, error) {
 // edited reports whether a file on disk is not as the index, last written at looked, has
 // it.
 func (r *Repository) edited(ctx context.Context, entries []Entry, looked time.Time, sum func() hash.Hash) (bool, error) {
-	// Git finds out whether bits on disk mean anything when it makes a repository.
-	modes := runtime.GOOS != "windows" && r.setting("core", "filemode") != "false"
+	modes := r.Modes()
 	var next atomic.Int64
 	var found atomic.Bool
 	workers, ctx := errgroup.WithContext(ctx)
