@@ -116,7 +116,7 @@ const credentialHelper = "docker-credential-apron"
 
 // ecrHost is a registry's host, with the Region in it.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
-var ecrHost = pattern.Lazy(`^(?:https://)?\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)/?$`)
+var ecrHost = pattern.Lazy(`^(?:https://)?\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)/?$`)
 
 // credential speaks the protocol of credential helpers: get reads a registry's address
 // and answers with a user and a token. There is nothing to erase or list, and nothing is

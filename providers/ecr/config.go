@@ -2,11 +2,14 @@ package ecr
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,7 +49,7 @@ type Inside struct {
 func (p *Provider) Look(ctx context.Context, repository, tag string) (Inside, error) {
 	id := types.ImageIdentifier{ImageTag: &tag}
 	for range 2 { // an index, and what it leads to
-		text, err := p.manifest(ctx, repository, id)
+		text, kind, err := p.manifest(ctx, repository, id)
 		if err != nil || text == "" {
 			return Inside{}, err
 		}
@@ -54,7 +57,7 @@ func (p *Provider) Look(ctx context.Context, repository, tag string) (Inside, er
 		if err != nil {
 			return Inside{}, fmt.Errorf("image %s:%s: manifest: %w", repository, tag, err)
 		}
-		if !m.MediaType.IsIndex() {
+		if !cmp.Or(media.MediaType(kind), m.MediaType).IsIndex() {
 			in := Inside{Compressed: m.Config.Size}
 			for _, l := range m.Layers {
 				in.Compressed += l.Size
@@ -89,20 +92,21 @@ func amd64(image, index string) (digest string, err error) {
 	return "", none
 }
 
-// manifest is the text of a manifest, or "" if there is none.
-func (p *Provider) manifest(ctx context.Context, repository string, id types.ImageIdentifier) (string, error) {
+// manifest is the text of a manifest and its media type, which need not be in the text; or ""
+// if there is none.
+func (p *Provider) manifest(ctx context.Context, repository string, id types.ImageIdentifier) (text, kind string, err error) {
 	out, err := p.api.BatchGetImage(ctx, &sdk.BatchGetImageInput{RepositoryName: &repository, ImageIds: []types.ImageIdentifier{id},
 		AcceptedMediaTypes: []string{string(media.OCIManifestSchema1), string(media.DockerManifestSchema2), string(media.OCIImageIndex), string(media.DockerManifestList)}})
 	if awsapi.Is(err, "RepositoryNotFoundException") {
-		return "", nil
+		return "", "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("repository %q: get image: %w", repository, awsapi.Explain(err))
+		return "", "", fmt.Errorf("repository %q: get image: %w", repository, awsapi.Explain(err))
 	}
 	if len(out.Images) == 0 {
-		return "", nil
+		return "", "", nil
 	}
-	return aws.ToString(out.Images[0].ImageManifest), nil
+	return aws.ToString(out.Images[0].ImageManifest), aws.ToString(out.Images[0].ImageManifestMediaType), nil
 }
 
 // config downloads a configuration and makes sure that it is the one that the manifest
@@ -136,18 +140,29 @@ func (p *Provider) Blob(ctx context.Context, repository, digest string) ([]byte,
 }
 
 // download gets what AWS has signed a URL for. The URL is a credential: no error shows it.
-func download(ctx context.Context, url string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func download(ctx context.Context, where string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {
 		return nil, fmt.Errorf("AWS answered with a malformed URL")
 	}
 	res, err := http.DefaultClient.Do(req)
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s does not answer", req.URL.Host)
+		var whole *url.Error // which shows the URL
+		if errors.As(err, &whole) {
+			err = whole.Err
+		}
+		return nil, fmt.Errorf("%s does not answer: %w", req.URL.Host, err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %s", req.URL.Host, res.Status)
 	}
-	return io.ReadAll(io.LimitReader(res.Body, maxBlob))
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxBlob+1))
+	if len(text) > maxBlob {
+		return nil, fmt.Errorf("it has more than %d bytes", maxBlob)
+	}
+	return text, err
 }

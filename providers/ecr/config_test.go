@@ -1,6 +1,7 @@
 package ecr
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -8,6 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
@@ -34,6 +36,11 @@ func TestLook_isAtTheImageThatWouldRun(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "amd64", got.Config.Architecture)
 
+	require.NoError(t, remote.WriteIndex(r.ref("web", "untyped"), untyped{both}, r.auth()))
+	got, err = r.Look(t.Context(), "web", "untyped")
+	require.NoError(t, err)
+	require.Equal(t, "amd64", got.Config.Architecture)
+
 	none := mutate.AppendManifests(empty.Index,
 		mutate.IndexAddendum{Add: imageFor(t, "arm64"), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}}})
 	require.NoError(t, remote.WriteIndex(r.ref("web", "none"), none, r.auth()))
@@ -55,6 +62,25 @@ func TestLook_isAtTheImageThatWouldRun(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, own)
 }
+
+// untyped is an index that does not say what it is, which OCI asks of nobody.
+// https://github.com/opencontainers/image-spec/blob/main/image-index.md
+type untyped struct{ index }
+
+type index = v1.ImageIndex // which has a method of that name
+
+func (u untyped) RawManifest() ([]byte, error) {
+	m, err := u.index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	m = m.DeepCopy()
+	m.MediaType = ""
+	return json.Marshal(m)
+}
+
+func (u untyped) Digest() (v1.Hash, error) { return partial.Digest(u) }
+func (u untyped) Size() (int64, error)     { return partial.Size(u) }
 
 func imageFor(t *testing.T, architecture string) v1.Image {
 	t.Helper()

@@ -19,7 +19,7 @@ import (
 func (id *Identity) addBases(ctx context.Context, c *source.Context, b state.Build, o origin.Options) error {
 	refs, err := build.Bases(c.Shown(), c.Text, b)
 	if err != nil {
-		return &source.Error{Key: "image.build.pull", Why: fmt.Sprintf("the base images are not known: %v", err), Fix: "leave pull out, or write a Dockerfile that needs no syntax line"}
+		return &source.Error{Key: "image.build.pull", Why: fmt.Sprintf("the base images are not known: %v", err), Fix: "mend that line, which must not depend on a syntax line, or leave pull out"}
 	}
 	digests := make([]string, len(refs))
 	g, ctx := errgroup.WithContext(ctx)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/apron-deploy/apron/providers/image/build"
@@ -175,6 +176,9 @@ func (p *Provider) build(ctx context.Context, d Detail, spool string, report fun
 		Context: c, Build: d.Build, Spool: spool,
 		Name:    "apron.local/" + d.Repository + ":latest", // moves, so that old ones can be pruned
 		Environ: build.Environ(p.o.Withhold), NoCache: p.o.NoCache, Known: p.o.Known,
+		Pull: func(ctx context.Context, reference string, platform v1.Platform) (v1.Image, error) {
+			return origin.Image(ctx, reference, platform, p.o.Bases)
+		},
 		Line: func(source, line string) { report(apply.Progress{Line: line, Source: source}) },
 	}
 	builder, err := build.Choose(ctx, p.o.Builder, r)

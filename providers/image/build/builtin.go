@@ -49,8 +49,10 @@ func (b Builtin) Build(ctx context.Context, r Request) (Image, error) {
 		return nil, err
 	}
 	w := &work{d: d, r: r, pull: b.Pull, done: map[int]*image{}, images: map[string]*image{}, used: map[string]bool{}}
-	if w.pull == nil {
-		w.pull = pull
+	for _, other := range []func(context.Context, string, v1.Platform) (v1.Image, error){r.Pull, pull} {
+		if w.pull == nil {
+			w.pull = other
+		}
 	}
 	when, err := epochOf(r.Build)
 	if err != nil {

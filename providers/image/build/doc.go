@@ -51,6 +51,9 @@ type Request struct {
 	NoCache bool
 	// Environ is the environment of processes, see [Environ].
 	Environ []string
+	// Pull reads a base image for the builder that has no engine. Nil goes by what docker login
+	// stored.
+	Pull func(ctx context.Context, reference string, platform v1.Platform) (v1.Image, error)
 	// Known remembers what layers became when they were compressed. Nil remembers nothing.
 	Known *store.Known
 	// Line is told of each line of output, and of each layer that is compressed, which may

@@ -29,7 +29,7 @@ var transport = sync.OnceValue(func() http.RoundTripper {
 // not among them: it does not pass in seconds.
 var repeated = []int{http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 
-func (o Options) puller() (*remote.Puller, error) {
+func (o Options) puller(more ...remote.Option) (*remote.Puller, error) {
 	keychain := o.Keychain
 	if keychain == nil {
 		keychain = authn.DefaultKeychain
@@ -38,10 +38,10 @@ func (o Options) puller() (*remote.Puller, error) {
 	if rt == nil {
 		rt = transport()
 	}
-	return remote.NewPuller(
+	return remote.NewPuller(append(more,
 		remote.WithAuthFromKeychain(keychain), remote.WithTransport(rt), remote.WithUserAgent("apron"),
 		remote.WithRetryBackoff(remote.Backoff{Duration: cmp.Or(o.Backoff, time.Second), Factor: 3, Jitter: 0.1, Steps: 3}),
-		remote.WithRetryStatusCodes(repeated...))
+		remote.WithRetryStatusCodes(repeated...))...)
 }
 
 func openRegistry(ctx context.Context, p place, digest string, want v1.Platform, o Options) (*Source, error) {
@@ -157,6 +157,30 @@ var _ error = (*loginError)(nil)
 func (e *loginError) Error() string { return "log in to " + e.host + ": " + e.err.Error() }
 
 func (e *loginError) Unwrap() error { return e.err }
+
+// Image returns the image that a reference leads to in its registry now, or the one of several
+// that is for a platform. Its layers are read under ctx when they are asked for. Errors are of
+// type [*Error], but for the context's own cause.
+func Image(ctx context.Context, reference string, platform v1.Platform, o Options) (v1.Image, error) {
+	p := place{from: reference, path: reference}
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return nil, p.wrong("is not a reference to an image", "write host/repository:tag")
+	}
+	puller, err := o.puller(remote.WithPlatform(platform))
+	if err != nil {
+		return nil, err
+	}
+	d, err := puller.Get(ctx, ref)
+	if err != nil {
+		return nil, explain(ctx, err, asked{place: p, ref: ref, puller: puller})
+	}
+	img, err := d.Image()
+	if err != nil {
+		return nil, explain(ctx, err, asked{place: p, ref: ref, puller: puller})
+	}
+	return img, nil
+}
 
 // Digest returns the digest that a reference leads to in its registry now: that of an
 // index, where there is one. It asks for nothing but that, which counts towards no pull

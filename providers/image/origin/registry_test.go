@@ -198,6 +198,21 @@ func TestResolve_looksIntoIndexesAndImagesThatNameNoPlatform(t *testing.T) {
 	require.Equal(t, digestOf(t, amd), resolve(t, h.host()+"/web:one", quick()).Digest)
 }
 
+func TestImage_isTheOneForAPlatform(t *testing.T) {
+	h := newHub(t)
+	arm := runnable(t, "linux/arm64", 1)
+	h.put("base:both", several(t, map[string]v1.Image{"linux/amd64": runnable(t, "linux/amd64", 2), "linux/arm64": arm}))
+	got, err := origin.Image(t.Context(), h.host()+"/base:both", v1.Platform{OS: "linux", Architecture: "arm64"}, quick())
+	require.NoError(t, err)
+	require.Equal(t, digestOf(t, arm), digestOf(t, got))
+	for _, reference := range []string{h.host() + "/base:none", "UPPER:case:twice"} {
+		_, err = origin.Image(t.Context(), reference, v1.Platform{OS: "linux", Architecture: "amd64"}, quick())
+		var wrong *origin.Error
+		require.ErrorAs(t, err, &wrong, reference)
+		require.NotEmpty(t, wrong.Fix)
+	}
+}
+
 func hint(t *testing.T, err error) string {
 	t.Helper()
 	var e *origin.Error
