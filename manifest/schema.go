@@ -211,7 +211,8 @@ type Allowance struct {
 
 // Retention is how long images are kept.
 type Retention struct {
-	// How many built images are kept, beside those that run.
+	// How many built images are kept, beside those that run. An older one goes with every
+	// name that it has, its version among them, and cannot be rolled back to.
 	Keep *int `yaml:"keep" range:"1-1000"`
 	// How many days an image without a tag is kept.
 	UntaggedDays *int `yaml:"untagged_days" range:"1-3650"`

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -77,6 +78,47 @@ func TestRun_namesWhoHasThePort(t *testing.T) {
 		require.Contains(t, errOut, fmt.Sprintf("(process %d, ", os.Getpid()))
 	}
 	require.Contains(t, errOut, "choose another with --port")
+}
+
+// TestRun_takesAwayWhatAKilledRunLeft kills a run, which leaves a container with the secrets in
+// it, and starts another one on the same port.
+func TestRun_takesAwayWhatAKilledRunLeft(t *testing.T) {
+	for _, tool := range []string{"docker", "podman"} {
+		t.Run(tool, func(t *testing.T) {
+			if err := usable(t.Context(), tool); err != nil {
+				if os.Getenv("APRON_TEST_ENGINES") == "required" {
+					t.Fatal(err)
+				}
+				t.Skip(err)
+			}
+			c := newCheckout(t, small, built.app)
+			c.vars = append(c.vars, "APRON_SANDBOX_ENGINE="+tool)
+			l, err := net.Listen("tcp4", "127.0.0.1:0")
+			require.NoError(t, err)
+			label := runLabel(l)
+			port := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+			require.NoError(t, l.Close())
+			containers := func() []string {
+				out, err := exec.Command(tool, "ps", "--all", "--quiet", "--filter", "label=apron.sandbox="+label).Output()
+				require.NoError(t, err)
+				return strings.Fields(string(out))
+			}
+			for _, last := range []os.Signal{os.Kill, os.Interrupt} {
+				cmd := c.command("run", "--port", port)
+				errOut, err := cmd.StderrPipe()
+				require.NoError(t, err)
+				require.NoError(t, cmd.Start())
+				for lines := bufio.NewScanner(errOut); lines.Scan(); {
+					if strings.HasPrefix(lines.Text(), "apron: health: healthy: ") {
+						require.Len(t, containers(), 1)
+						require.NoError(t, cmd.Process.Signal(last))
+					}
+				}
+				_ = cmd.Wait()
+			}
+			require.Empty(t, containers())
+		})
+	}
 }
 
 func TestRun_saysHowTheContainerEnded(t *testing.T) {
