@@ -177,7 +177,8 @@ type Cache struct {
 type Before struct {
 	// The command, word by word, without a shell.
 	Run []string `yaml:"run" format:"word"`
-	// Its environment, beside that of apron without credentials.
+	// Its environment, beside that of apron without what is for apron alone: AWS_*, GITHUB_*,
+	// ACTIONS_*, CI_*, APRON_*, GH_TOKEN, and the service's secrets.
 	Env map[string]Argument `yaml:"env" keys:"env"`
 	// Patterns of what it reads, relative to the context. Hashed even if .dockerignore
 	// excludes them; they may leave the context, not the repository. Where .dockerignore
