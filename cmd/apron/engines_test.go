@@ -23,17 +23,25 @@ func usable(ctx context.Context, name string) error {
 	return e.Close(ctx)
 }
 
+// needs skips a test where an engine cannot be used, which fails it instead where
+// APRON_TEST_ENGINES=required.
+func needs(t *testing.T, engine string) {
+	t.Helper()
+	err := usable(t.Context(), engine)
+	if err != nil && os.Getenv("APRON_TEST_ENGINES") == "required" {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Skip(err)
+	}
+}
+
 // TestEngines runs the story of a rollover with every way to run containers. Docker and
-// podman may be absent, but not where APRON_TEST_ENGINES=required.
+// podman may be absent.
 func TestEngines(t *testing.T) {
 	for _, engine := range []string{"docker", "podman", "namespaces", "process"} {
 		t.Run(engine, func(t *testing.T) {
-			if err := usable(t.Context(), engine); err != nil {
-				if os.Getenv("APRON_TEST_ENGINES") == "required" {
-					t.Fatal(err)
-				}
-				t.Skip(err)
-			}
+			needs(t, engine)
 			vars := map[string]string{"APRON_SANDBOX_ENGINE": engine}
 			if engine == "docker" {
 				vars["APRON_BUILDER"] = "docker"

@@ -61,12 +61,7 @@ func TestCredentialHelper(t *testing.T) {
 func TestLogin(t *testing.T) {
 	for _, tool := range []string{"docker", "podman"} {
 		t.Run(tool, func(t *testing.T) {
-			if err := usable(t.Context(), tool); err != nil {
-				if os.Getenv("APRON_TEST_ENGINES") == "required" {
-					t.Fatal(err)
-				}
-				t.Skip(err)
-			}
+			needs(t, tool)
 			c := newCheckout(t, small, built.tiny)
 			c.vars = append(c.vars, "DOCKER_CONFIG="+filepath.Join(c.dir, "docker"), "REGISTRY_AUTH_FILE="+filepath.Join(c.dir, "auth.json"))
 			require.NoError(t, os.Mkdir(filepath.Join(c.dir, "docker"), 0o700))

@@ -85,12 +85,7 @@ func TestRun_namesWhoHasThePort(t *testing.T) {
 func TestRun_takesAwayWhatAKilledRunLeft(t *testing.T) {
 	for _, tool := range []string{"docker", "podman"} {
 		t.Run(tool, func(t *testing.T) {
-			if err := usable(t.Context(), tool); err != nil {
-				if os.Getenv("APRON_TEST_ENGINES") == "required" {
-					t.Fatal(err)
-				}
-				t.Skip(err)
-			}
+			needs(t, tool)
 			c := newCheckout(t, small, built.app)
 			c.vars = append(c.vars, "APRON_SANDBOX_ENGINE="+tool)
 			l, err := net.Listen("tcp4", "127.0.0.1:0")
