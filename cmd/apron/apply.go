@@ -211,11 +211,7 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		return p.missing
 	}
 	if p.plan.Empty() {
-		if err := s.verify(ctx, w, p); err != nil {
-			return err
-		}
-		s.confess(ctx, w, p)
-		return errors.Join(s.summarizePlan(p), s.tellDeployed(p, &apply.Report{}, s.header(p.facts.live).Services))
+		return s.unchanged(ctx, w, p)
 	}
 	if !o.yes {
 		if err := s.warnLeftOut(); err != nil { // nobody agrees to what they do not know
@@ -227,14 +223,17 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 	}
 	s.guard.PermitWrites()
 	p, unlock, err := s.locked(ctx, p, o)
-	if err != nil || p.plan.Empty() {
+	if err != nil {
 		return err
 	}
 	defer unlock()
-	if p.twice {
-		if p, err = s.replanned(ctx, p, o, true); err != nil || p.plan.Empty() {
+	if !p.plan.Empty() {
+		if p, err = s.fresh(ctx, w, p, o); err != nil {
 			return err
 		}
+	}
+	if p.plan.Empty() {
+		return s.unchanged(ctx, w, p)
 	}
 	started := time.Now()
 	report, err := s.walk(ctx, w, p, o)
@@ -289,6 +288,37 @@ func (s *session) execute(ctx context.Context, w wiring, p planned, o applyFlags
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// unchanged ends a run that has nothing to do: what is live must be as good as if it had just
+// been made.
+func (s *session) unchanged(ctx context.Context, w wiring, p planned) error {
+	if err := s.verify(ctx, w, p); err != nil {
+		return err
+	}
+	s.confess(ctx, w, p)
+	return errors.Join(s.summarizePlan(p), s.tellDeployed(p, &apply.Report{}, s.header(p.facts.live).Services))
+}
+
+// fresh plans again, under the locks, where what the plan was made from may be gone: somebody
+// was asked, which takes its time, or another run has ended since and left a release.
+func (s *session) fresh(ctx context.Context, w wiring, p planned, o applyFlags) (planned, error) {
+	if p.again == nil {
+		return p, nil
+	}
+	if o.yes && !p.twice {
+		if o.lock.none || p.recording == nil {
+			return p, nil
+		}
+		now, _, err := s.recent(ctx, w)
+		if err != nil {
+			return p, interruptible(ctx, err)
+		}
+		if !slices.ContainsFunc(s.written(p), func(service string) bool { return now[service].Newest != p.facts.recent[service].Newest }) {
+			return p, nil
+		}
+	}
+	return s.replanned(ctx, p, o, true)
 }
 
 // onlyImages reports whether a run came no further than to its images, which are no more than

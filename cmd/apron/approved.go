@@ -19,18 +19,19 @@ const byPull = "pull-request"
 
 var fingerprintText = pattern.Lazy(`^apron-[0-9a-f]{32}$`)
 
-// mergeCommit is the commit that this run is for.
-func (a *app) mergeCommit() (repository, commit string, err error) {
+// mergeCommit is the commit that this run is for, and the branch that it came to.
+func (a *app) mergeCommit() (repository, commit, branch string, err error) {
 	repository, commit = a.fallback("GITHUB_REPOSITORY", ""), a.fallback("GITHUB_SHA", "")
-	if !repositoryName().MatchString(repository) || commit == "" {
-		return "", "", &commentError{"--approved", "this run is for no commit", "run it in GitHub Actions on push, which sets GITHUB_REPOSITORY and GITHUB_SHA, or give the fingerprint of a plan: --approved=apron-…"}
+	branch, pushed := strings.CutPrefix(a.fallback("GITHUB_REF", ""), "refs/heads/")
+	if !repositoryName().MatchString(repository) || commit == "" || !pushed {
+		return "", "", "", &commentError{"--approved", "this run is for no commit", "run it in GitHub Actions on push, which sets GITHUB_REPOSITORY, GITHUB_REF and GITHUB_SHA, or give the fingerprint of a plan: --approved=apron-…"}
 	}
-	return repository, commit, nil
+	return repository, commit, branch, nil
 }
 
 // canAsk finds what --approved alone needs before anything is planned.
 func (a *app) canAsk() error {
-	if _, _, err := a.mergeCommit(); err != nil {
+	if _, _, _, err := a.mergeCommit(); err != nil {
 		return err
 	}
 	_, err := a.hub()
@@ -68,19 +69,19 @@ func (s *session) checkPull(ctx context.Context, ok *approved, p planned) error 
 // [approval.RefusedError] where that is not one.
 func (s *session) evidence(ctx context.Context) (evidence, error) {
 	var e evidence
-	repository, commit, err := s.a.mergeCommit()
+	repository, commit, branch, err := s.a.mergeCommit()
 	if err != nil {
 		return e, err
 	}
 	if e.hub, err = s.a.hub(); err != nil {
 		return e, err
 	}
-	numbers, err := e.hub.Merged(ctx, repository, commit)
+	numbers, err := e.hub.Merged(ctx, repository, commit, branch)
 	if err != nil {
 		return e, err
 	}
 	if len(numbers) != 1 {
-		return e, notOne(commit, numbers)
+		return e, notOne(commit, branch, numbers)
 	}
 	e.repository, e.number = repository, numbers[0]
 	pull, err := e.hub.Pull(ctx, repository, e.number)
@@ -97,16 +98,16 @@ func (s *session) evidence(ctx context.Context) (evidence, error) {
 	for _, c := range e.comments {
 		if t, found := s.a.marked(c.Body); found {
 			e.told = append(e.told, t)
-			e.request.Comments = append(e.request.Comments, approval.Comment{Own: c.Own, Kept: c.Kept, Whole: t != nil && len(t.Failed) == 0 && s.a.intact(*t, c.Body, e.room()), At: c.At})
+			e.request.Comments = append(e.request.Comments, approval.Comment{Own: c.Own, Kept: c.Kept, Whole: t != nil && len(t.Failed) == 0 && t.sound() && s.a.intact(*t, c.Body, e.room()), At: c.At})
 		}
 	}
 	return e, nil
 }
 
 // notOne says that a commit is not that of one merged pull request.
-func notOne(commit string, numbers []int) error {
+func notOne(commit, branch string, numbers []int) error {
 	if len(numbers) == 0 {
-		return &approval.RefusedError{Why: "no pull request was merged as " + commit,
+		return &approval.RefusedError{Why: "no pull request was merged into " + branch + " as " + commit,
 			Fix: "run this on push to the branch that pull requests are merged into, once they are: what gets there otherwise has nobody's approval"}
 	}
 	var names []string
@@ -125,8 +126,8 @@ func (s *session) judge(e evidence, p planned, hide func(string) string, reviews
 		return err
 	}
 	t := e.told[shown]
-	agreed := t.Fingerprint.Unnamed(hide, p.plan, s.id.Account, s.cfg.Region, p.desired, p.facts.live)
-	err = approval.Check(agreed, p.plan, s.id.Account, s.cfg.Region, p.desired, p.facts.live)
+	agreed := t.Fingerprint.Unnamed(hide, p.plan, s.id.Account, s.agreedIn(), p.desired, p.facts.live)
+	err = approval.Check(agreed, p.plan, s.id.Account, s.agreedIn(), p.desired, p.facts.live)
 	if different, is := errors.AsType[*approval.DifferentError](err); is {
 		ids := slices.Concat(different.New, different.Changed, different.Missing)
 		for i := range ids {

@@ -139,6 +139,7 @@ func TestApplyApproved(t *testing.T) {
 			h.Review("bob", "APPROVED")
 			h.Review("bob", "CHANGES_REQUESTED")
 		}},
+		"one of another branch":  {"no pull request was merged into main as merge-1", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Base("dev") }},
 		"a pull request besides": {"2 pull requests were merged", func(h *githubtest.Server) { h.Add(p.bot, body); h.Review("bob", "APPROVED"); h.Merge("merge-1", 8) }},
 	} {
 		p.fresh(t)
@@ -155,7 +156,7 @@ func TestApplyApproved(t *testing.T) {
 	p.hub.Review("bob", "APPROVED")
 	code, out := p.apply(t, "head-1")
 	require.Equal(t, exitUnapproved, code, out)
-	require.Contains(t, out, "no pull request was merged as head-1")
+	require.Contains(t, out, "no pull request was merged into main as head-1")
 	require.Equal(t, before, p.inventory(), "until here nothing has been made")
 
 	// This one is, also where a run before it died on the way.
@@ -305,7 +306,7 @@ func TestApplyApproved_wrongUse(t *testing.T) {
 	code, out = run(map[string]string{"GITHUB_TOKEN": "x"}, "--approved")
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, out, "run it in GitHub Actions on push")
-	code, out = run(map[string]string{"GITHUB_REPOSITORY": "o/r", "GITHUB_SHA": "x"}, "--approved")
+	code, out = run(map[string]string{"GITHUB_REPOSITORY": "o/r", "GITHUB_SHA": "x", "GITHUB_REF": "refs/heads/main"}, "--approved")
 	require.Equal(t, exitCredentials, code)
 	require.Contains(t, out, "there is no token")
 }

@@ -148,7 +148,10 @@ func (s *session) replanned(ctx context.Context, before planned, o applyFlags, l
 	narrower := less && len(added)+len(changed) == 0
 	switch {
 	case o.approved != nil && !narrower:
-		return p, s.check(ctx, o.approved, p)
+		if err := s.check(ctx, o.approved, p); err != nil || !p.plan.Empty() {
+			return p, err
+		}
+		return p, s.show(p, o) // what was agreed to is done already
 	case p.missing != nil:
 		return p, p.missing
 	case narrower && p.plan.Empty(): // all there was to do is somebody else's
@@ -258,7 +261,13 @@ func removeLock(ctx context.Context, l *lock.Locker, spec state.Spec, force bool
 	case force:
 		return u, l.Break(ctx, *found)
 	case l.Free(found.Holder):
-		return u, l.Remove(ctx, *found)
+		if err := l.Remove(ctx, *found); err != nil {
+			return u, err
+		}
+		if found, err = l.Look(ctx, spec.Service); err != nil || found == nil {
+			return u, err
+		}
+		// somebody else has taken it over
 	}
 	return u, &lock.HeldError{Found: *found}
 }

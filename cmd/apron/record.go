@@ -185,9 +185,23 @@ func (p planned) concerns(spec state.Spec, a plan.Action) bool {
 		return false // another service's
 	}
 	service := p.facts.live[serviceAddress(spec)]
+	if p.leadsTo(a.Have, serviceAddress(spec)) {
+		return true
+	}
 	return a.Have.Value("tags.apron:service") == spec.Service || service.Address == a.Target || slices.Contains(state.Refs(service.Fields), a.Target) ||
 		a.Target == ecr.Tag(spec.Image.Repository, "live-"+spec.Service) || a.Target.Target == "ssm" && strings.HasPrefix(a.Target.Name, ssm.ParameterName(spec.Service, "")) ||
 		a.Target.Target == "ecr" && a.Target.Name == spec.Image.Repository
+}
+
+// leadsTo reports whether a resource refers to a service: itself, as a domain does, or by way
+// of another, as the records of a domain do.
+func (p planned) leadsTo(o state.Observed, service state.Address) bool {
+	for _, ref := range state.Refs(o.Fields) {
+		if ref == service || ref != o.Address && slices.Contains(state.Refs(p.facts.live[ref].Fields), service) {
+			return true
+		}
+	}
+	return false
 }
 
 // actor is who runs apron: the credentials, and whom the CI says it runs for.

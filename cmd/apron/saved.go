@@ -41,7 +41,16 @@ const savedKind = "saved plan"
 
 // fingerprint is what a plan is compared by.
 func (s *session) fingerprint(p planned) approval.Fingerprint {
-	return approval.Of(p.plan, s.id.Account, s.cfg.Region)
+	return approval.Of(p.plan, s.id.Account, s.agreedIn())
+}
+
+// agreedIn is the Region that a plan is for. What was agreed to in the sandbox is agreed to there
+// alone, whose account is the real one's by name.
+func (s *session) agreedIn() string {
+	if s.a.sandbox.on {
+		return s.cfg.Region + " in the sandbox"
+	}
+	return s.cfg.Region
 }
 
 // approvable is the fingerprint as what `apply --approved` takes. There is none of a plan that
@@ -177,8 +186,8 @@ func (s *session) check(ctx context.Context, ok *approved, p planned) error {
 		return &unapprovedError{why: "this plan is " + now.String() + ", and " + ok.text + " was approved; nothing was changed", fix: "look at the plan above, and approve that"}
 	}
 	hide := s.a.out.Redact
-	agreed := ok.saved.Fingerprint.Unnamed(hide, p.plan, s.id.Account, s.cfg.Region, p.desired, p.facts.live)
-	err := approval.Check(agreed, p.plan, s.id.Account, s.cfg.Region, p.desired, p.facts.live)
+	agreed := ok.saved.Fingerprint.Unnamed(hide, p.plan, s.id.Account, s.agreedIn(), p.desired, p.facts.live)
+	err := approval.Check(agreed, p.plan, s.id.Account, s.agreedIn(), p.desired, p.facts.live)
 	different, is := errors.AsType[*approval.DifferentError](err)
 	if !is {
 		return err

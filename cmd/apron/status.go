@@ -40,6 +40,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return a.runStatus(cmd.Context(), wait, timeout)
 		},
 	}
+	a.registerOnly(cmd)
 	cmd.Flags().BoolVar(&wait, "wait", false, "follow the operation under way to its end; exit as the last one ended")
 	cmd.Flags().DurationVar(&timeout, "timeout", 35*time.Minute, "how long to wait")
 	return cmd

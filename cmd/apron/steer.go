@@ -55,6 +55,7 @@ func (a *app) steerCommand(op plan.Op, cmd *cobra.Command) *cobra.Command {
 		return a.runSteer(cmd.Context(), op, o, wait)
 	}
 	o.register(cmd)
+	a.registerOnly(cmd)
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for an operation that is under way, and refuse only without it")
 	return cmd
 }

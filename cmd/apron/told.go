@@ -149,6 +149,16 @@ func (a *app) intact(t told, body string, room int) bool {
 	return strings.TrimSpace(a.text(t, marker, room)) == strings.TrimSpace(body)
 }
 
+// sound reports whether the plan is one that apron can have made, of what the fingerprint
+// approves and nothing else: who forges a marker must not be able to hide what it approves.
+func (t *told) sound() bool {
+	var ids []string
+	for _, s := range t.Fingerprint.Steps {
+		ids = append(ids, s.ID)
+	}
+	return t.Plan.Sound(ids)
+}
+
 // marked reports whether a comment is the one of these manifests, and what it tells; nil
 // where it is cut, or cannot be read. Only the very start counts: what a plan shows of
 // foreign text comes later.

@@ -36,13 +36,17 @@ const perPage = 100
 // a squash or a rebase that is the commit which the base branch came to, also out of a
 // merge queue.
 // https://docs.github.com/en/rest/commits/commits#list-pull-requests-associated-with-a-commit
-func (c *Client) Merged(ctx context.Context, repository, commit string) ([]int, error) {
+//
+// A branch leaves out those that were merged into another: what is reviewed there may be by
+// other rules.
+func (c *Client) Merged(ctx context.Context, repository, commit, branch string) ([]int, error) {
 	var numbers []int
 	for n := 1; ; n++ {
 		var pulls []struct {
 			Number         int
 			MergedAt       *time.Time `json:"merged_at"`
 			MergeCommitSHA string     `json:"merge_commit_sha"`
+			Base           struct{ Ref string }
 		}
 		query := url.Values{"per_page": {strconv.Itoa(perPage)}, "page": {strconv.Itoa(n)}}
 		address := fmt.Sprintf("%s/repos/%s/commits/%s/pulls?%s", c.api, repository, url.PathEscape(commit), query.Encode())
@@ -50,7 +54,7 @@ func (c *Client) Merged(ctx context.Context, repository, commit string) ([]int, 
 			return nil, err
 		}
 		for _, p := range pulls {
-			if p.MergedAt != nil && p.MergeCommitSHA == commit {
+			if p.MergedAt != nil && p.MergeCommitSHA == commit && p.Base.Ref == branch {
 				numbers = append(numbers, p.Number)
 			}
 		}

@@ -37,7 +37,7 @@ func TestComments_sayWhoWroteAndEdited(t *testing.T) {
 func TestMerged_isByTheMergeCommit(t *testing.T) {
 	s := githubtest.New(t)
 	c, _ := client(t, s, "bot")
-	got, err := c.Merged(t.Context(), "o/r", "head-1")
+	got, err := c.Merged(t.Context(), "o/r", "head-1", "main")
 	require.NoError(t, err)
 	require.Empty(t, got, "an open one is not merged")
 	many := make([]int, 150)
@@ -45,11 +45,14 @@ func TestMerged_isByTheMergeCommit(t *testing.T) {
 		many[i] = i + 1
 	}
 	s.Merge("queued-1", many...)
-	got, err = c.Merged(t.Context(), "o/r", "queued-1")
+	got, err = c.Merged(t.Context(), "o/r", "queued-1", "main")
 	require.NoError(t, err)
 	require.Equal(t, many, got)
+	got, err = c.Merged(t.Context(), "o/r", "queued-1", "dev")
+	require.NoError(t, err)
+	require.Empty(t, got, "they were merged into main")
 	s.Fail(404)
-	_, err = c.Merged(t.Context(), "o/r", "gone")
+	_, err = c.Merged(t.Context(), "o/r", "gone", "main")
 	require.ErrorContains(t, err, "find the pull request of commit gone in o/r: GitHub answered 404")
 }
 

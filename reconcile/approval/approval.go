@@ -15,7 +15,7 @@ import (
 )
 
 // Version is the version of the format. Fingerprints of two versions never agree.
-const Version = 1
+const Version = 2
 
 // Fingerprint is what a plan comes down to when it is compared.
 type Fingerprint struct {
@@ -47,6 +47,9 @@ func Of(p *plan.Plan, account, region string) Fingerprint {
 		for _, c := range a.Changes {
 			if c.Path == origin && c.Old == nil {
 				continue // a checkout without a remote asks for the same, but for this tag
+			}
+			if a.Op == plan.Create && c.New != nil && c.New.Secret {
+				continue // who plans need not have the value that who applies keeps
 			}
 			write(h, c.Path, had(c.Old), fmt.Sprint(c.Unknown, c.Restart, c.Widening))
 		}
@@ -91,11 +94,11 @@ func (f Fingerprint) Since(before Fingerprint) (added, changed, gone []string) {
 // origin is the tag that says where a service's manifest is.
 const origin = "tags." + orphan.Tag
 
-// wanted hashes the values of a resource that may be compared.
+// wanted hashes the values of a resource that may be compared, which no secret may.
 func wanted(r state.Resource) string {
 	h := sha256.New()
 	for _, f := range r.Fields {
-		if !f.Provenance || f.Source != "" {
+		if !f.Secret && (!f.Provenance || f.Source != "") {
 			write(h, f.Path, had(&f))
 		}
 	}

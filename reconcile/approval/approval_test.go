@@ -83,6 +83,8 @@ func TestCheck(t *testing.T) {
 		"somebody did half of a change":         {then: then, now: of(both, web("1024", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
 		"the manifest wants something else":     {then: then, now: of([]state.Resource{web("2048", "4096"), both[1]}, web("256", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
 		"another value of the secret":           {then: then, now: of([]state.Resource{both[0], resource(key, secret("newer"))}, web("256", "512"), resource(key, secret("old")))},
+		"who plans has no value of a secret":    {then: of([]state.Resource{both[0], resource(key, field("type", "SecureString"))}, web("256", "512")), now: of([]state.Resource{both[0], resource(key, field("type", "SecureString"), secret("new"))}, web("256", "512"))},
+		"a secret that nobody has seen change":  {then: of([]state.Resource{both[0], resource(key)}, web("256", "512"), resource(key, secret("old"))), now: then, added: []string{"update ssm/parameter//apron/web/KEY"}},
 		"something else has to be done":         {then: of(both, web("256", "512"), both[1]), now: then, added: []string{"update ssm/parameter//apron/web/KEY"}},
 		"the manifest does not want it now":     {then: of(both, web("1024", "2048")), now: of(both[:1], web("1024", "2048")), forgotten: []string{"create ssm/parameter//apron/web/KEY"}},
 		"a deletion that is done":               {then: of(both[:1], both...), now: of(both[:1], both[0])},
@@ -115,7 +117,7 @@ func TestCheck_isForOneAccountAndRegion(t *testing.T) {
 	require.ErrorContains(t, approval.Check(approved, w.plan(t), "000000000000", region, w.desired, w.live), "for account 123456789012, and this is 000000000000")
 	require.ErrorContains(t, approval.Check(approved, w.plan(t), account, "eu-west-1", w.desired, w.live), "for Region us-east-1, and this is eu-west-1")
 	approved.Version++
-	require.ErrorContains(t, approval.Check(approved, w.plan(t), account, region, w.desired, w.live), "of version 2 of the format")
+	require.ErrorContains(t, approval.Check(approved, w.plan(t), account, region, w.desired, w.live), "of version 3 of the format, and this apron has 2")
 }
 
 func TestOf_holdsNothingOfASecret(t *testing.T) {

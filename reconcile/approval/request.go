@@ -130,5 +130,5 @@ func (r Request) Agreed(shown time.Time, reviews bool) error {
 			return nil
 		}
 	}
-	return &RefusedError{Why: why, Fix: "have somebody who may push look at the plan in the comment and approve the pull request, which a merged one can be, too; then run this again"}
+	return &RefusedError{Why: why, Fix: "have somebody who may push look at the plan in the comment and approve the pull request, after the merge by gh pr review NUMBER --approve; then run this again"}
 }

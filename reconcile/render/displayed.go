@@ -3,6 +3,8 @@ package render
 import (
 	"reflect"
 	"slices"
+
+	"github.com/apron-deploy/apron/reconcile/plan"
 )
 
 // Displayed is the plan with its values as Markdown shows them: nothing that a reader does
@@ -57,6 +59,9 @@ func (v *Plan) Same(other *Plan) bool {
 // words are what Markdown says of an action.
 func (a Action) words() string {
 	a.Who, a.Fields = nil, slices.Clone(a.Fields)
+	if a.Op == string(plan.Create) && !a.Replace { // who plans need not have the value that who applies keeps
+		a.Fields = slices.DeleteFunc(a.Fields, func(f Field) bool { return f.New != nil && f.New.Sensitive > 0 })
+	}
 	for i := range a.Fields {
 		f := &a.Fields[i]
 		f.Old, f.New = f.Old.plain(f.Provenance), f.New.plain(f.Provenance)

@@ -10,6 +10,7 @@ import (
 // pull is pull request 7.
 type pull struct {
 	author, head string
+	base         string // branch
 	reviews      []Review
 	strangers    map[string]bool // may not push
 	mergedAt     time.Time
@@ -59,6 +60,13 @@ func (s *Server) Merge(commit string, numbers ...int) {
 	s.pull.merged[commit] = append(s.pull.merged[commit], numbers...)
 }
 
+// Base has the pull request be of another branch than main.
+func (s *Server) Base(branch string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pull.base = branch
+}
+
 // pullsOf lists the pull requests that a commit belongs to: those that were merged as it,
 // and number 7 while it is open, which has it at its head.
 func (s *Server) pullsOf(w http.ResponseWriter, r *http.Request) {
@@ -70,10 +78,10 @@ func (s *Server) pullsOf(w http.ResponseWriter, r *http.Request) {
 	sha := r.PathValue("sha")
 	all := []any{}
 	for _, n := range s.pull.merged[sha] {
-		all = append(all, map[string]any{"number": n, "state": "closed", "merged_at": s.pull.mergedAt, "merge_commit_sha": sha})
+		all = append(all, map[string]any{"number": n, "state": "closed", "merged_at": s.pull.mergedAt, "merge_commit_sha": sha, "base": map[string]any{"ref": s.pull.base}})
 	}
 	if sha == s.pull.head && s.pull.mergedAt.IsZero() {
-		all = append(all, map[string]any{"number": 7, "state": "open", "merged_at": nil, "merge_commit_sha": "test-merge"})
+		all = append(all, map[string]any{"number": 7, "state": "open", "merged_at": nil, "merge_commit_sha": "test-merge", "base": map[string]any{"ref": s.pull.base}})
 	}
 	size, _ := strconv.Atoi(r.FormValue("per_page"))
 	page, _ := strconv.Atoi(r.FormValue("page"))

@@ -41,7 +41,7 @@ type Server struct {
 // New starts a server that ends with the test. The given tokens can only read.
 func New(t testing.TB, readOnly ...string) *Server {
 	s := &Server{readOnly: map[string]bool{}, clock: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC),
-		pull: pull{author: "ann", head: "head-1", strangers: map[string]bool{}, merged: map[string][]int{}}}
+		pull: pull{author: "ann", head: "head-1", base: "main", strangers: map[string]bool{}, merged: map[string][]int{}}}
 	for _, token := range readOnly {
 		s.readOnly[token] = true
 	}
