@@ -110,7 +110,7 @@ func (s *session) source(service, path string) string {
 }
 
 // secretARNs fills what App Runner reads for each secret variable, and returns the ARNs
-// that the instance role must be allowed to read.
+// that the instance role must be allowed to read, and those of the keys to do so.
 func (s *session) secretARNs(spec state.Spec, f facts, from map[string]string) ([]string, error) {
 	var arns []string
 	var errs *multierror.Error
@@ -142,6 +142,9 @@ func (s *session) secretARNs(spec state.Spec, f facts, from map[string]string) (
 			}
 			from[key] = secretsmanager.ValueFrom(r.ARN, ref.Key, ref.Stage, ref.Version)
 			arns = append(arns, r.ARN)
+			if own := r.KeyARN(); own != "" && !slices.Contains(arns, own) {
+				arns = append(arns, own)
+			}
 		}
 	}
 	return arns, errs.ErrorOrNil()

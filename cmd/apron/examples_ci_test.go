@@ -71,16 +71,17 @@ func TestExamples_githubActions(t *testing.T) {
 		"vars.APRON_PLAN_ROLE": "arn:aws:iam::123456789012:role/plan", "vars.APRON_APPLY_ROLE": "arn:aws:iam::123456789012:role/apply", "vars.AWS_REGION": "us-east-1",
 	})
 	maps.Copy(j.vars, map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "o/r", "GITHUB_API_URL": hub.URL, "GITHUB_WORKSPACE": j.dir})
-	const fork, push, dispatch = "github.event.pull_request.head.repo.fork", "github.event_name == 'push'", "github.event_name == 'workflow_dispatch'"
+	const push, dispatch = "github.event_name == 'push'", "github.event_name == 'workflow_dispatch'"
 	const pull, queue = "github.event_name == 'pull_request'", "github.event_name == 'merge_group'"
+	const own, fork = queue + " || github.event.pull_request.head.repo.full_name == github.repository", pull + " && github.event.pull_request.head.repo.full_name != github.repository"
 	event := func(ref, sha string, is ...string) {
 		j.vars["GITHUB_REF"], j.vars["GITHUB_SHA"] = ref, sha
-		for _, condition := range []string{fork, "!" + fork, push, dispatch, pull, queue} {
+		for _, condition := range []string{fork, own, push, dispatch, pull, queue} {
 			j.values[condition] = fmt.Sprint(slices.Contains(is, condition))
 		}
 	}
 
-	event("refs/pull/7/merge", "test-merge", "!"+fork, pull)
+	event("refs/pull/7/merge", "test-merge", own, pull)
 	const action = ".github/actions/apron/action.yml"
 	j.c.replace(action, `default: ""`, "default: h1:another")
 	code, out, _, _ := j.run("plan.yml", "plan")
@@ -104,7 +105,7 @@ func TestExamples_githubActions(t *testing.T) {
 
 	// A queue waits for the check of the plan. What it tries is no pull request, nor a fork's.
 	shown := hub.Comments()
-	event("refs/heads/gh-readonly-queue/main/pr-7-base-1", "queue-1", "!"+fork, queue)
+	event("refs/heads/gh-readonly-queue/main/pr-7-base-1", "queue-1", own, queue)
 	code, out, summary, _ = j.run("plan.yml", "plan")
 	require.Zero(t, code, out)
 	require.Contains(t, summary, "**Plan:")
@@ -191,6 +192,9 @@ func TestExamples_githubActionsAskForLittle(t *testing.T) {
 			continue
 		}
 		require.NotContains(t, fmt.Sprint(w.On), "pull_request_target", file)
+		for name, job := range w.Jobs {
+			require.NotContains(t, job.If, "repo.fork", "%s: %s: where the repository is a fork itself, that says so of its own branches", file, name)
+		}
 		if file == "plan.yml" {
 			require.Equal(t, []any{"pull_request", "merge_group"}, w.On, "a queue waits for ever for a check that never runs")
 		}
@@ -200,6 +204,10 @@ func TestExamples_githubActionsAskForLittle(t *testing.T) {
 			require.NotNil(t, job.Permissions, "%s: %s", file, name)
 			require.NotEmpty(t, job.Concurrency.Group, "%s: %s", file, name)
 			asks[file+" "+name] = permitted(job.Permissions)
+			if file == "apply.yml" { // else a third merge takes the place of the second, which waits
+				require.Equal(t, "max", job.Concurrency.Queue)
+				require.Equal(t, "false", job.Concurrency.CancelInProgress, "GitHub refuses both")
+			}
 			for _, s := range job.Steps {
 				if strings.HasPrefix(s.Uses, "actions/checkout") {
 					require.Equal(t, "false", s.With["persist-credentials"], file)
@@ -303,6 +311,7 @@ func TestExamples_gitlabCI(t *testing.T) {
 // policy is a document of IAM.
 type policy struct {
 	Statement []struct {
+		Sid, Effect      string
 		Action, Resource any // a text, or several
 		Condition        map[string]map[string]any
 	}
@@ -326,9 +335,12 @@ func texts(v any) (all []string) {
 	return all
 }
 
+// actions are those that a policy allows.
 func (p policy) actions() (all []string) {
 	for _, s := range p.Statement {
-		all = append(all, texts(s.Action)...)
+		if s.Effect == "Allow" {
+			all = append(all, texts(s.Action)...)
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -376,6 +388,9 @@ func TestExamples_rolesAreWhatTheDocsSay(t *testing.T) {
 		}
 		for _, s := range p.Statement {
 			require.NotContains(t, texts(s.Action), "iam:*")
+			if s.Effect == "Deny" {
+				continue
+			}
 			for _, r := range texts(s.Resource) {
 				if r == "*" { // what AWS cannot be asked for less than
 					require.Subset(t, []string{"apprunner:ListServices", "apprunner:ListAutoScalingConfigurations", "ecr:GetAuthorizationToken", "servicequotas:GetServiceQuota", "tag:GetResources"}, texts(s.Action))
@@ -383,6 +398,45 @@ func TestExamples_rolesAreWhatTheDocsSay(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestExamples_plansReadNoValue: the key that Parameter Store encrypts with lets everybody in
+// the account decrypt, so that not allowing it is not enough. The role that applies has the
+// policy, too, and reads values to compare and to mask them.
+func TestExamples_plansReadNoValue(t *testing.T) {
+	t.Parallel()
+	p := readPolicy(t, filepath.Join(githubExample, "aws", "policy-plan.json"))
+	require.NotContains(t, p.actions(), "kms:Decrypt")
+	denied := 0
+	for _, s := range p.Statement {
+		require.Contains(t, []string{"Allow", "Deny"}, s.Effect)
+		if s.Effect != "Deny" {
+			continue
+		}
+		denied++
+		require.Equal(t, []string{"kms:Decrypt"}, texts(s.Action))
+		require.Equal(t, []string{"*"}, texts(s.Resource))
+		require.Equal(t, map[string]map[string]any{"ArnNotEquals": {"aws:PrincipalArn": "arn:aws:iam::ACCOUNT:role/apron-apply"}}, s.Condition)
+	}
+	require.Equal(t, 1, denied)
+}
+
+// TestExamples_rolesAttachWhatApronAttaches: a role that may attach any policy may make itself
+// an administrator.
+func TestExamples_rolesAttachWhatApronAttaches(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, s := range readPolicy(t, filepath.Join(githubExample, "aws", "policy-apply.json")).Statement {
+		if !slices.Contains(texts(s.Action), "iam:AttachRolePolicy") {
+			continue
+		}
+		found++
+		require.Equal(t, []string{"iam:AttachRolePolicy"}, texts(s.Action))
+		require.Equal(t, map[string]map[string]any{"ArnEquals": {"iam:PolicyARN": []any{
+			"arn:aws:iam::aws:policy/service-role/AWSAppRunnerServicePolicyForECRAccess", "arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess",
+		}}}, s.Condition)
+	}
+	require.Equal(t, 1, found)
 }
 
 // TestExamples_rolesAllowEveryCall: what the workflows run makes no call that its role may not

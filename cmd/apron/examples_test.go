@@ -26,9 +26,12 @@ type workflow struct {
 	Jobs        map[string]struct {
 		If          string
 		Permissions map[string]string
-		Concurrency struct{ Group string }
-		Env         map[string]string
-		Steps       []workflowStep
+		Concurrency struct {
+			Group, Queue     string
+			CancelInProgress string `yaml:"cancel-in-progress"`
+		}
+		Env   map[string]string
+		Steps []workflowStep
 	}
 	Inputs map[string]struct{ Default string } // of an action
 	Runs   struct{ Steps []workflowStep }

@@ -261,7 +261,11 @@ func (p *preflight) secret(key string) (c state.Check, needs iam.Right) {
 		case r.Unchecked:
 			return p.check(path, state.Unchecked, "%s could not be looked up", ref.Name), right
 		}
-		return p.check(path, state.Passed, "exists, and App Runner is told %s", secretsmanager.ValueFrom(r.ARN, ref.Key, ref.Stage, ref.Version)), right
+		told := secretsmanager.ValueFrom(r.ARN, ref.Key, ref.Stage, ref.Version)
+		if r.Key != "" && r.KeyARN() == "" {
+			return p.check(path, state.Unchecked, "exists, and App Runner is told %s; it is encrypted with the key %s, and whether the role may use kms:Decrypt on that was not checked", told, r.Key), right
+		}
+		return p.check(path, state.Passed, "exists, and App Runner is told %s", told), right
 	}
 	address := ssm.Address(p.spec.Service, key)
 	right := iam.Right{Action: "ssm:GetParameters", Resource: ssm.ARN(p.id.Partition, p.cfg.Region, p.id.Account, ssm.ParameterName(p.spec.Service, key))}

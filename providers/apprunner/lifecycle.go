@@ -101,6 +101,7 @@ func (r run) resume(ctx context.Context) (state.Outcome, error) {
 // there is nothing to do, and wants to see that status in the end.
 func (r run) turn(ctx context.Context, verb string, want types.ServiceStatus, call func(arn string) (*string, error)) (state.Outcome, error) {
 	arn, followed := r.a.Have.ID, false
+	var last error
 	for range attempts {
 		s, err := r.p.idle(ctx, arn, r.progress)
 		switch {
@@ -113,6 +114,9 @@ func (r run) turn(ctx context.Context, verb string, want types.ServiceStatus, ca
 		}
 		op, err := call(arn)
 		if awsapi.Is(err, "InvalidStateException") {
+			if last = err; awsapi.Sleep(ctx, r.p.o.Poll) != nil {
+				return state.Outcome{}, context.Cause(ctx)
+			}
 			continue // perhaps for this very operation: its answer may have got lost
 		}
 		if err != nil {
@@ -125,5 +129,5 @@ func (r run) turn(ctx context.Context, verb string, want types.ServiceStatus, ca
 			followed = true
 		}
 	}
-	return r.fail(verb, errBusy)
+	return r.fail(verb, busy(last))
 }

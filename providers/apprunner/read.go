@@ -257,6 +257,9 @@ func (p *Provider) observeScaling(ctx context.Context, wanted, services map[stri
 		if !strings.EqualFold(string(s.Status), "active") || !wanted[name] && !strings.HasPrefix(name, "apron-") {
 			continue
 		}
+		if aws.ToBool(s.IsDefault) && !wanted[name] {
+			continue // the account's, which App Runner does not delete
+		}
 		fresh := !aws.ToBool(s.HasAssociatedService) && time.Since(aws.ToTime(s.CreatedAt)) < orphanAge
 		if fresh && !wanted[name] {
 			continue

@@ -3,7 +3,6 @@ package apprunner
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -78,12 +77,10 @@ func (r run) scalingThere(ctx context.Context) (string, error) {
 	return "", err
 }
 
-// deleteScaling deletes a scaling configuration. App Runner tells what is deleted already
-// by its text alone, as long as it remembers it.
+// deleteScaling deletes a scaling configuration.
 func (r run) deleteScaling(ctx context.Context) (state.Outcome, error) {
-	_, err := r.p.api.DeleteAutoScalingConfiguration(ctx, &sdk.DeleteAutoScalingConfigurationInput{AutoScalingConfigurationArn: &r.a.Have.ID})
-	if awsapi.Is(err, "InvalidRequestException") && strings.Contains(awsapi.Message(err), "has been deleted") {
-		return state.Outcome{}, nil
-	}
-	return state.Outcome{}, gone(r.a.Have.ID, "delete", err)
+	return state.Outcome{}, r.deleteShared(ctx, func() error {
+		_, err := r.p.api.DeleteAutoScalingConfiguration(ctx, &sdk.DeleteAutoScalingConfigurationInput{AutoScalingConfigurationArn: &r.a.Have.ID})
+		return err
+	})
 }

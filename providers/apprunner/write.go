@@ -334,11 +334,12 @@ func (r run) current(ctx context.Context) (*types.Service, error) {
 // whenIdle repeats a call that an operation of somebody else's stands in the way of.
 // UpdateService says so by its code, StartDeployment by its text alone.
 func (r run) whenIdle(ctx context.Context, arn string, call func() error) error {
+	var last error
 	for range attempts {
 		err := r.whenRolesReady(ctx, call)
-		busy := awsapi.Is(err, "InvalidStateException") ||
+		inTheWay := awsapi.Is(err, "InvalidStateException") ||
 			awsapi.Is(err, "InvalidRequestException") && strings.Contains(awsapi.Message(err), "isn't in RUNNING state")
-		if !busy {
+		if !inTheWay {
 			return err
 		}
 		s, idleErr := r.p.idle(ctx, arn, r.progress)
@@ -348,13 +349,17 @@ func (r run) whenIdle(ctx context.Context, arn string, call func() error) error 
 		if s.Status != types.ServiceStatusRunning && s.Status != types.ServiceStatusCreateFailed {
 			return fmt.Errorf("it is %s: %w", s.Status, err)
 		}
+		if last = err; awsapi.Sleep(ctx, r.p.o.Poll) != nil {
+			return context.Cause(ctx)
+		}
 	}
-	return errBusy
+	return busy(last)
 }
 
 func (r run) delete(ctx context.Context) (state.Outcome, error) {
 	arn := r.a.Have.ID
 	r.progress("deleting")
+	var last error
 	for range attempts {
 		s, err := r.p.idle(ctx, arn, r.progress)
 		if awsapi.Is(err, "ResourceNotFoundException") || err == nil && s.Status == types.ServiceStatusDeleted {
@@ -365,6 +370,9 @@ func (r run) delete(ctx context.Context) (state.Outcome, error) {
 		}
 		out, err := r.p.api.DeleteService(ctx, &sdk.DeleteServiceInput{ServiceArn: &arn})
 		if awsapi.Is(err, "InvalidStateException") {
+			if last = err; awsapi.Sleep(ctx, r.p.o.Poll) != nil {
+				return state.Outcome{}, context.Cause(ctx)
+			}
 			continue // perhaps this very deletion: its answer may have got lost
 		}
 		if err := gone(arn, "delete", err); err != nil || out == nil {
@@ -375,10 +383,14 @@ func (r run) delete(ctx context.Context) (state.Outcome, error) {
 		}
 		return state.Outcome{}, nil
 	}
-	return r.fail("delete", errBusy)
+	return r.fail("delete", busy(last))
 }
 
 // attempts is how often a call is tried that operations of others stand in the way of.
 const attempts = 5
 
-var errBusy = errors.New("other operations keep coming first; nothing was changed")
+var errBusy = errors.New("other operations keep coming first, or its state forbids it; nothing was changed")
+
+// busy says what App Runner said the last time: what stands in the way need not be an
+// operation.
+func busy(last error) error { return fmt.Errorf("%w: %s", errBusy, awsapi.Message(last)) }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apron-deploy/apron/providers/jsonapi"
 )
@@ -29,7 +31,7 @@ func New(lookup func(string) (string, bool)) (*Client, error) {
 		api:     strings.TrimSuffix(cmp.Or(get("GITHUB_API_URL"), "https://api.github.com"), "/"),
 		graphql: get("GITHUB_GRAPHQL_URL"),
 	}
-	c.Client = jsonapi.Client{Name: "GitHub", Setting: "GITHUB_API_URL", Most: 16 << 20, PutOff: putOff, Said: said,
+	c.Client = jsonapi.Client{Name: "GitHub", Setting: "GITHUB_API_URL", Most: 16 << 20, Limited: limited, Said: said,
 		Header: map[string]string{"Authorization": "Bearer " + c.token, "Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
 		Fixes: map[int]string{
 			http.StatusUnauthorized: "the token is not valid any more: set GITHUB_TOKEN to one that is",
@@ -60,17 +62,50 @@ func Forbidden(err error) bool {
 	return ok && e.Status == http.StatusForbidden
 }
 
-// putOff is how GitHub asks to come back later.
-// https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
-func putOff(status int, header http.Header) bool {
-	return (status == http.StatusForbidden || status == http.StatusTooManyRequests) && header.Get("Retry-After") != ""
+// atLeast is how long to stay away where GitHub does not say how long.
+const atLeast = time.Minute
+
+// limited is how GitHub asks to come back later, which has the status of a token that may not
+// do something. GraphQL says it with status 200.
+// https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+// https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
+func limited(now time.Time, status int, header http.Header, answer []byte) (until time.Time, yes bool) {
+	after, none := strconv.Atoi(header.Get("Retry-After"))
+	spent := header.Get("X-RateLimit-Remaining") == "0"
+	switch status {
+	case http.StatusTooManyRequests:
+		yes = true
+	case http.StatusForbidden:
+		yes = none == nil || spent || secondary(said(answer))
+	case http.StatusOK: // a limit that is spent with this call has let it through
+		yes = limitsGraphQL(answer)
+	}
+	if !yes {
+		return time.Time{}, false
+	}
+	if none == nil {
+		return now.Add(time.Duration(after) * time.Second), true
+	}
+	if reset, err := strconv.ParseInt(header.Get("X-RateLimit-Reset"), 10, 64); spent && err == nil {
+		return time.Unix(reset, 0), true
+	}
+	return now.Add(atLeast), true
 }
 
+func secondary(message string) bool {
+	return strings.Contains(strings.ToLower(message), "secondary rate limit")
+}
+
+// said is GitHub's reason: that of GraphQL is the first of its errors.
 func said(answer []byte) string {
 	var body struct {
 		Message string `json:"message"`
+		Errors  []struct{ Message string }
 	}
 	_ = json.Unmarshal(answer, &body) // what is no JSON says nothing
+	if body.Message == "" && len(body.Errors) > 0 {
+		return body.Errors[0].Message
+	}
 	return body.Message
 }
 

@@ -54,6 +54,21 @@ func (c *Client) connection(ctx context.Context, what, query, repository string,
 	}
 }
 
+// limitsGraphQL reports whether an answer says that too much was asked for.
+func limitsGraphQL(answer []byte) bool {
+	var body struct {
+		Errors []struct{ Type, Message string }
+	}
+	_ = json.Unmarshal(answer, &body) // what is no object is no answer of GraphQL
+	for _, e := range body.Errors {
+		// RATE_LIMITED as documented, RATE_LIMIT as sent
+		if strings.HasPrefix(e.Type, "RATE_LIMIT") || secondary(e.Message) {
+			return true
+		}
+	}
+	return false
+}
+
 // decode reads a part of an answer.
 func decode(what string, data json.RawMessage, into any) error {
 	if err := json.Unmarshal(data, into); err != nil {

@@ -155,7 +155,7 @@ func left(spec state.Spec, live []state.Field) []state.Field {
 		}
 		grant, ok := strings.CutPrefix(f.Path, "permission.")
 		action, resource, _ := strings.Cut(grant, " ")
-		reads := action == "ssm:GetParameters" || action == "secretsmanager:GetSecretValue"
+		reads := action == "ssm:GetParameters" || action == "secretsmanager:GetSecretValue" || action == "kms:Decrypt"
 		if ok && strings.Contains(action, ":") && resource != "" && (reads || spec.Permissions == nil) &&
 			!slices.Contains(spec.Permissions, state.Permission{Action: action, Resource: resource}) {
 			kept = append(kept, f)
@@ -164,17 +164,19 @@ func left(spec state.Spec, live []state.Field) []state.Field {
 	return kept
 }
 
-// reading is the permission to read one secret.
+// reading is the permission to read one secret, or to use the key of one.
 // https://docs.aws.amazon.com/apprunner/latest/dg/env-variable.html
 func reading(arn string) (string, error) {
 	parts := strings.Split(arn, ":") // arn partition service region account resource…
 	switch {
 	case len(parts) >= 6 && parts[2] == "ssm" && strings.HasPrefix(parts[5], "parameter/"):
 		return "ssm:GetParameters " + arn, nil
+	case len(parts) == 6 && parts[2] == "kms" && strings.HasPrefix(parts[5], "key/"):
+		return "kms:Decrypt " + arn, nil
 	case len(parts) >= 7 && parts[2] == "secretsmanager" && parts[5] == "secret":
 		return "secretsmanager:GetSecretValue " + strings.Join(parts[:7], ":"), nil
 	}
-	return "", fmt.Errorf("%q is neither the ARN of a parameter nor of a secret", arn)
+	return "", fmt.Errorf("%q is the ARN of no parameter, secret or key", arn)
 }
 
 // grantTexts are the "action resource" pairs of a role.

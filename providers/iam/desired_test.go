@@ -104,6 +104,12 @@ func TestDesired(t *testing.T) {
 			in:    in(),
 			notes: []string{`role "mine" is not apron's to change; it must allow what arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess allows`},
 		},
+		"a secret has a key of its own": {
+			spec: state.Spec{Service: "web", Roles: state.Roles{Instance: "auto"}, Secrets: map[string]state.SecretRef{"KEY": {}}},
+			in:   in(secretARN, "arn:aws:kms:us-east-1:123456789012:key/1"),
+			want: [][]string{{"permission.kms:Decrypt arn:aws:kms:us-east-1:123456789012:key/1 = allow", "permission.secretsmanager:GetSecretValue " + secretARN + " = allow",
+				"tags.apron:managed = true", "tags.apron:service = web", "trust = tasks.apprunner.amazonaws.com"}},
+		},
 		"none asks for no instance role": {
 			spec: state.Spec{Service: "web", Roles: state.Roles{Instance: "none"}, Permissions: []state.Permission{}},
 			in:   Inputs{Account: "123456789012", Region: "us-east-1", Instance: true},
@@ -167,8 +173,8 @@ func TestDesired_marksWhatWidens(t *testing.T) {
 
 func TestDesired_namesEveryReferenceThatIsNone(t *testing.T) {
 	_, _, err := Desired(state.Spec{Service: "web"}, in("arn:aws:s3:::bucket", parameterARN, "prod/openai"))
-	require.ErrorContains(t, err, `"arn:aws:s3:::bucket" is neither`)
-	require.ErrorContains(t, err, `"prod/openai" is neither`)
+	require.ErrorContains(t, err, `"arn:aws:s3:::bucket" is the ARN of no parameter, secret or key`)
+	require.ErrorContains(t, err, `"prod/openai" is the ARN of no parameter, secret or key`)
 }
 
 func TestDesired_refusesMoreThanARoleHolds(t *testing.T) {

@@ -27,14 +27,19 @@ type Client struct {
 	Setting string            // the variable that says where it is
 	Header  map[string]string // of every request; it has the token
 	Most    int64             // bytes of an answer
-	// PutOff reports whether an answer only asks to come back later.
+	// PutOff reports whether an answer only asks to come back later. Default: none does.
 	PutOff func(status int, header http.Header) bool
+	// Limited reports the same of an answer which looks like another one, and until when that
+	// holds. Default: none does.
+	Limited func(now time.Time, status int, header http.Header, answer []byte) (until time.Time, yes bool)
 	// Said is the API's own words in an answer that refuses, or "".
 	Said func(answer []byte) string
 	// Fixes say what to do about the statuses of answers that refuse.
 	Fixes map[int]string
 	// Wait waits between attempts; it ends early with the context. Default: the real time.
 	Wait func(ctx context.Context, d time.Duration) error
+	// Now is the time. Default: the real one.
+	Now func() time.Time
 }
 
 // direct follows no redirect: the token is for the address that was given.
@@ -49,7 +54,7 @@ func IsAddress(text string) bool {
 // Error says what an API refused.
 type Error struct {
 	What   string // that was asked
-	Status int    // of HTTP, 401 without a token; 0 where no answer came
+	Status int    // of HTTP, 401 without a token, 429 whenever a limit is reached; 0 where no answer came
 	Why    string
 	Fix    string
 }
@@ -85,7 +90,17 @@ func (c *Client) Call(ctx context.Context, what, method, address string, again b
 		if after, none := strconv.Atoi(header.Get("Retry-After")); none == nil {
 			pause = time.Duration(after) * time.Second
 		}
-		if n < attempts && pause <= pauseMax && (err == nil && c.PutOff(status, header) || again && (err != nil || status >= 500)) {
+		var (
+			until   time.Time
+			limited bool
+		)
+		if err == nil && c.Limited != nil {
+			now := c.now()
+			if until, limited = c.Limited(now, status, header, answer); until.After(now) {
+				pause = until.Sub(now)
+			}
+		}
+		if n < attempts && pause <= pauseMax && (limited || err == nil && c.PutOff != nil && c.PutOff(status, header) || again && (err != nil || status >= 500)) {
 			if err := c.wait(ctx, pause); err != nil {
 				return nil, err
 			}
@@ -94,6 +109,8 @@ func (c *Client) Call(ctx context.Context, what, method, address string, again b
 		switch {
 		case err != nil:
 			return nil, &Error{What: what, Why: err.Error(), Fix: "run it again once " + c.Name + " answers"}
+		case limited:
+			return nil, c.exceeded(what, status, answer, until)
 		case status/100 != 2:
 			return nil, c.refused(what, status, answer)
 		}
@@ -122,7 +139,22 @@ func (c *Client) once(ctx context.Context, method, address string, body []byte) 
 	return res.StatusCode, res.Header, answer, err
 }
 
-func (c *Client) refused(what string, status int, answer []byte) error {
+func (c *Client) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
+}
+
+// exceeded is no refusal of the token, whatever the status: it is for who reads it to wait.
+func (c *Client) exceeded(what string, status int, answer []byte, until time.Time) error {
+	e := c.refused(what, status, answer)
+	e.Status, e.Fix = http.StatusTooManyRequests, "run it again then"
+	e.Why += ": its rate limit lets nothing through until " + until.UTC().Format("2006-01-02 15:04:05 UTC")
+	return e
+}
+
+func (c *Client) refused(what string, status int, answer []byte) *Error {
 	e := &Error{What: what, Status: status, Why: fmt.Sprintf("%s answered %d %s", c.Name, status, http.StatusText(status)), Fix: c.Fixes[status]}
 	if said := c.Said(answer); said != "" {
 		e.Why += fmt.Sprintf(": %q", said)

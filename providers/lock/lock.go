@@ -120,10 +120,13 @@ func (e *ForeignError) Hint() string {
 }
 
 const (
-	// tries is how often a lock may change hands while it is asked for.
-	tries = 8
-	// pause lets a write of somebody else become visible. It doubles from try to try.
-	pause = 20 * time.Millisecond
+	// tries is how often a lock may change hands while it is asked for, with pauses in which
+	// a write of somebody else becomes visible. They double up to longest, and are more than
+	// half a minute together, as the name of a parameter that was deleted may be taken so long.
+	// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameters.html
+	tries   = 16
+	pause   = 20 * time.Millisecond
+	longest = 4 * time.Second
 	// claimLife is how long a claim to a lock counts, and rewriteTime how long its run
 	// may take for what it is for: by far less, so that no run that was slow overwrites
 	// what another has made of its claim since.
@@ -158,7 +161,7 @@ func (l *Locker) Acquire(ctx context.Context, service string) error {
 			}
 			last = &HeldError{*found}
 		}
-		if err := awsapi.Sleep(ctx, pause<<try); err != nil {
+		if err := awsapi.Sleep(ctx, min(pause<<try, longest)); err != nil {
 			return err
 		}
 	}
@@ -222,8 +225,11 @@ func (l *Locker) putSince(ctx context.Context, name string, since time.Time, lif
 	if err != nil {
 		return err
 	}
-	_, err = l.api.PutParameter(ctx, &sdk.PutParameterInput{Name: &name, Value: aws.String(string(value)),
-		Type: types.ParameterTypeString, Overwrite: &overwrite})
+	in := &sdk.PutParameterInput{Name: &name, Value: aws.String(string(value)), Type: types.ParameterTypeString, Overwrite: &overwrite}
+	if !overwrite {
+		in.Tier = types.ParameterTierStandard // whatever the account's default is
+	}
+	_, err = l.api.PutParameter(ctx, in)
 	return err
 }
 

@@ -63,6 +63,20 @@ type Reference struct {
 	Key string
 }
 
+// KeyARN is the ARN of the key, as policies name it, or "": there is none of a key that is
+// known by an alias only, which names no resource that a policy can allow the use of.
+// https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+func (r Reference) KeyARN() string {
+	parts := strings.Split(r.ARN, ":") // arn partition service region account resource…
+	switch {
+	case strings.Contains(r.Key, ":key/"):
+		return r.Key
+	case r.Key == "" || strings.Contains(r.Key, "alias/") || len(parts) < 6:
+		return ""
+	}
+	return "arn:" + parts[1] + ":kms:" + parts[3] + ":" + parts[4] + ":key/" + r.Key
+}
+
 // parallel is how many secrets are looked up at once.
 const parallel = 8
 

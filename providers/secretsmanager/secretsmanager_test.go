@@ -112,6 +112,17 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestReference_KeyARN(t *testing.T) {
+	for key, want := range map[string]string{
+		"": "", "alias/mine": "", "arn:aws:kms:us-east-1:123456789012:alias/mine": "",
+		"arn:aws:kms:eu-west-1:999999999999:key/1": "arn:aws:kms:eu-west-1:999999999999:key/1",
+		"1234abcd-12ab-34cd-56ef-1234567890ab":     "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+	} {
+		require.Equal(t, want, Reference{ARN: base + "keyed-a1b2c3", Key: key}.KeyARN(), key)
+	}
+	require.Empty(t, Reference{Key: "1234abcd-12ab-34cd-56ef-1234567890ab"}.KeyARN())
+}
+
 func TestResolve_asksSideBySideWithinALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{secrets: map[string]sdk.DescribeSecretOutput{}}

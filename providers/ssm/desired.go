@@ -28,6 +28,10 @@ const maxValue = 4096
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
 var legalKey = pattern.Lazy(`^[A-Za-z0-9_.-]+$`)
 
+// nests matches what Parameter Store takes for the name of another parameter.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+var nests = pattern.Lazy(`\{\{[^{}]*\}\}`)
+
 // Inputs are what the desired parameters depend on besides the manifest.
 type Inputs struct {
 	// Live is what [Provider.Observe] found.
@@ -103,6 +107,13 @@ func check(key string, ref state.SecretRef) error {
 			Secret: key,
 			Why:    fmt.Sprintf("the value of %s is no text in UTF-8, which is what a parameter holds", ref.Name),
 			Fix:    "encode it, with base64 for one",
+		}
+	}
+	if nests().MatchString(ref.Value.Reveal()) {
+		return &ValueError{
+			Secret: key,
+			Why:    fmt.Sprintf("the value of %s has {{…}} in it, which no parameter may have", ref.Name),
+			Fix:    "encode it, with base64 for one, or keep it in Secrets Manager and refer to it as secretsmanager:NAME",
 		}
 	}
 	if size := len(ref.Value); size > maxValue {

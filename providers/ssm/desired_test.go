@@ -76,6 +76,17 @@ func TestDesired_refusesWhatIsNoText(t *testing.T) {
 	}
 }
 
+func TestDesired_refusesWhatNamesAnotherParameter(t *testing.T) {
+	for value, refused := range map[string]bool{"{{ssm:key}}": true, "a{{x}}b": true, "{{}}": true, "{x}": false, "{{": false, `{"a":{"b":1}}`: false} {
+		_, err := Desired(state.Spec{Service: "web", Secrets: map[string]state.SecretRef{"TOKEN": env(value, true)}}, Inputs{})
+		if refused {
+			require.ErrorContains(t, err, "secrets.TOKEN: the value of TOKEN_HERE has {{…}} in it", value)
+		} else {
+			require.NoError(t, err, value)
+		}
+	}
+}
+
 func TestDesired_leavesReferencesToOthers(t *testing.T) {
 	w, err := Desired(state.Spec{Service: "web", Secrets: map[string]state.SecretRef{
 		"A": {Source: state.FromSSM, Name: "/shared/a"},

@@ -85,6 +85,17 @@ func TestSandbox_agreesOnTheLifeOfAParameter(t *testing.T) {
 	}
 }
 
+// TestSandbox_rotatesAParameterThatIsAdvanced has one of the tier that none comes back from.
+func TestSandbox_rotatesAParameterThatIsAdvanced(t *testing.T) {
+	p, _ := sandbox(t, 1)
+	_, err := p.api.PutParameter(t.Context(), &sdk.PutParameterInput{Name: aws.String("/apron/web/KEY"), Value: aws.String("old"), Type: "SecureString", Tier: "Advanced",
+		Tags: toTags(map[string]string{tagService: "web", tagManaged: "true"})})
+	require.NoError(t, err)
+	s := spec("KEY", "new")
+	require.NoError(t, run(t.Context(), p, s))
+	require.Empty(t, pending(t, p, s))
+}
+
 func pending(t *testing.T, p *Provider, s state.Spec) []plan.Action {
 	t.Helper()
 	actions, err := actionsOf(t.Context(), p, s, true)

@@ -89,15 +89,19 @@ func (p *Provider) put(ctx context.Context, want parameter, overwrite bool) (int
 		Value:     aws.String(want.value.Reveal()),
 		Type:      types.ParameterType(want.kind),
 		Overwrite: &overwrite,
+		Tier:      types.ParameterTierStandard, // whatever the account's default is: one that is advanced stays so, and costs
 	}
 	if !overwrite {
-		in.Tier = types.ParameterTierStandard
 		in.Tags = toTags(want.tags)
 	}
 	if err := p.writes.Wait(ctx); err != nil {
 		return 0, err
 	}
 	out, err := p.api.PutParameter(ctx, in)
+	if overwrite && awsapi.Is(err, "ValidationException") && strings.Contains(awsapi.Message(err), "advanced") {
+		in.Tier = "" // it is advanced already
+		out, err = p.api.PutParameter(ctx, in)
+	}
 	if err != nil {
 		return 0, withhold(err, want.value.Reveal())
 	}

@@ -172,6 +172,7 @@ func TestPut_refusesWhatAWSRefuses(t *testing.T) {
 			in.Value = aws.String(strings.Repeat("x", 8193))
 			in.Tier = "Advanced"
 		}, invalid, "Advanced tier parameters support a maximum parameter value of 8192 characters."},
+		"another parameter": {func(in *sdk.PutParameterInput) { in.Value = aws.String("a {{ssm:key}}") }, invalid, "can't nest another parameter"},
 		"tags to overwrite": {func(in *sdk.PutParameterInput) { overwrite(in); in.Tags = tags("a", "b") }, invalid, "tags and overwrite can't be used together"},
 		"a reserved tag":    {func(in *sdk.PutParameterInput) { in.Tags = tags("aws:x", "b") }, invalid, "aws:"},
 		"a tag's letters":   {func(in *sdk.PutParameterInput) { in.Tags = tags("a*", "b") }, invalid, "tags.1.member.key"},

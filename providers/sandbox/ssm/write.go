@@ -20,6 +20,8 @@ const (
 
 var nameRE = pattern.Lazy(`^[a-zA-Z0-9_.\-/]+$`)
 
+var nestsRE = pattern.Lazy(`\{\{[^{}]*\}\}`)
+
 const nameRule = `Parameter name: can't be prefixed with "aws" or "ssm" (case-insensitive). If formed as a path, it can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_`
 
 func invalid(format string, args ...any) *wire.Error {
@@ -136,6 +138,8 @@ func (s *Service) checkPut(in *putIn) error {
 		return invalid("Advanced tier parameters support a maximum parameter value of %d characters.", maxAdvanced)
 	case n > maxStandard && (in.Tier == "" || in.Tier == "Standard"):
 		return invalid("Standard tier parameters support a maximum parameter value of %d characters. To create a larger parameter value, upgrade the parameter to use the advanced-parameter tier. For more information, see https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html", maxStandard)
+	case nestsRE().MatchString(*in.Value):
+		return invalid("Parameter value can't nest another parameter. Do not use \"{{}}\" in the value.")
 	case in.Overwrite && len(in.Tags) > 0:
 		return invalid("Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.")
 	case in.Type == "StringList" && strings.Contains(","+*in.Value+",", ",,"):
