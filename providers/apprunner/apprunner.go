@@ -124,8 +124,8 @@ type Options struct {
 	// Place says where the manifest of a service has a key, as FILE:LINE, or "". Nil knows no
 	// place.
 	Place func(service, path string) string
-	// SecretLooking says which plain variables of a live service are masked by name.
-	SecretLooking func(name string) bool
+	// SecretLooking says which plain variables of a live service are masked.
+	SecretLooking func(name, value string) bool
 }
 
 // Provider handles services and scaling configurations.

@@ -45,7 +45,7 @@ var phases = map[types.ServiceStatus]state.Phase{
 
 // observed is a live service as the planner sees it. hidden says which plain variables
 // must be masked.
-func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, scope Scope, hidden func(name string) bool) state.Observed {
+func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, scope Scope, hidden func(name, value string) bool) state.Observed {
 	name := aws.ToString(s.ServiceName)
 	var f []state.Field
 	add := func(path, value string) { f = append(f, state.Field{Path: path, Value: value}) }
@@ -72,7 +72,7 @@ func observed(s *types.Service, tags []types.Tag, ops []types.OperationSummary, 
 					f = append(f, state.Field{Path: "command", Value: *c.StartCommand, Lasting: true})
 				}
 				for k, v := range c.RuntimeEnvironmentVariables {
-					f = append(f, state.Field{Path: "env." + k, Value: v, Secret: hidden(k)})
+					f = append(f, state.Field{Path: "env." + k, Value: v, Secret: hidden(k, v)})
 				}
 				for k, v := range c.RuntimeEnvironmentSecrets {
 					v = scope.secret(v)

@@ -60,7 +60,7 @@ func TestConvert_roundTrip(t *testing.T) {
 		SourceConfiguration: in.SourceConfiguration, InstanceConfiguration: in.InstanceConfiguration, HealthCheckConfiguration: in.HealthCheckConfiguration,
 		NetworkConfiguration: in.NetworkConfiguration, ObservabilityConfiguration: in.ObservabilityConfiguration, EncryptionConfiguration: in.EncryptionConfiguration,
 		AutoScalingConfigurationSummary: &types.AutoScalingConfigurationSummary{AutoScalingConfigurationName: aws.String("apron-1-2-50")},
-	}, in.Tags, nil, scope, func(string) bool { return false })
+	}, in.Tags, nil, scope, func(_, _ string) bool { return false })
 	require.Empty(t, differences(want, live))
 	require.Equal(t, state.Ours, live.Owner)
 	require.Equal(t, state.Ready, live.Phase)
@@ -123,7 +123,7 @@ func TestObserved_masksAVariableThatHoldsASecret(t *testing.T) {
 	live := observed(&types.Service{ServiceName: aws.String("web"), SourceConfiguration: &types.SourceConfiguration{
 		ImageRepository: &types.ImageRepository{ImageConfiguration: &types.ImageConfiguration{
 			RuntimeEnvironmentVariables: map[string]string{"API_KEY": "hunter2", "LOG": "info"}}}}},
-		nil, nil, scope, func(name string) bool { return name == "API_KEY" })
+		nil, nil, scope, func(name, _ string) bool { return name == "API_KEY" })
 	key, _ := live.Get("env.API_KEY")
 	require.True(t, key.Secret)
 	log, _ := live.Get("env.LOG")
@@ -132,7 +132,7 @@ func TestObserved_masksAVariableThatHoldsASecret(t *testing.T) {
 
 func TestObserved_survivesAServiceBuiltFromSource(t *testing.T) {
 	live := observed(&types.Service{ServiceName: aws.String("web"), SourceConfiguration: &types.SourceConfiguration{
-		CodeRepository: &types.CodeRepository{}}}, nil, nil, scope, func(string) bool { return false })
+		CodeRepository: &types.CodeRepository{}}}, nil, nil, scope, func(_, _ string) bool { return false })
 	require.Equal(t, state.Theirs, live.Owner)
 }
 
@@ -143,7 +143,7 @@ func TestDeployedAt_isTheLastSuccessThatStartedInstances(t *testing.T) {
 		{Type: types.OperationTypeResumeService, Status: types.OperationStatusSucceeded, StartedAt: at(3)},
 		{Type: types.OperationTypeStartDeployment, Status: types.OperationStatusSucceeded, StartedAt: at(2)},
 		{Type: types.OperationTypeCreateService, Status: types.OperationStatusSucceeded, StartedAt: at(1)},
-	}, scope, func(string) bool { return false })
+	}, scope, func(_, _ string) bool { return false })
 	require.Equal(t, *at(2), live.Detail.(Live).DeployedAt)
 }
 

@@ -156,7 +156,7 @@ func TestDesired_isWhatIsLiveOnceItWasSent(t *testing.T) {
 		sent := d.create("web")
 		live := observed(&types.Service{ServiceName: sent.ServiceName, SourceConfiguration: sent.SourceConfiguration,
 			InstanceConfiguration: sent.InstanceConfiguration, HealthCheckConfiguration: sent.HealthCheckConfiguration},
-			sent.Tags, nil, scope, func(string) bool { return false })
+			sent.Tags, nil, scope, func(_, _ string) bool { return false })
 		if differs := differences(want, live); len(differs) > 0 {
 			t.Fatalf("%v differ", differs)
 		}

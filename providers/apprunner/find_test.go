@@ -127,6 +127,6 @@ func TestDefine_ofAnImageThatIsNotCopied(t *testing.T) {
 func TestObserved_namesTheSourcesOfAService(t *testing.T) {
 	o := observed(&types.Service{ServiceName: aws.String("web"), SourceConfiguration: &types.SourceConfiguration{CodeRepository: &types.CodeRepository{
 		RepositoryUrl: aws.String("https://github.com/acme/shop"), SourceCodeVersion: &types.SourceCodeVersion{Type: types.SourceCodeVersionTypeBranch, Value: aws.String("main")}}}},
-		nil, nil, scope, func(string) bool { return false })
+		nil, nil, scope, func(_, _ string) bool { return false })
 	require.Equal(t, "https://github.com/acme/shop at branch main", o.Detail.(Live).Sources)
 }

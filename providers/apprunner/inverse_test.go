@@ -100,7 +100,7 @@ func anyService(t *rapid.T) (types.Service, []types.Tag, []state.Observed) {
 func TestInverse_plansNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, tags, beside := anyService(t)
-		o := observed(&s, tags, nil, scope, manifest.SecretLooking)
+		o := observed(&s, tags, nil, scope, func(name, value string) bool { return manifest.LooksSecret(name, value) != "" })
 		live := state.Live{o.Address: o}
 		for _, b := range beside {
 			live[b.Address] = b

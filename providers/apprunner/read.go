@@ -114,15 +114,15 @@ func about(q reconcile.Query, service string) bool {
 }
 
 // hiddenVariables tells which plain variables of a live service must be masked: those
-// whose names look like secrets, and those that a manifest keeps as secrets.
-func (p *Provider) hiddenVariables(specs []state.Spec) func(string) bool {
-	return func(name string) bool {
+// that look like secrets, and those that a manifest keeps as secrets.
+func (p *Provider) hiddenVariables(specs []state.Spec) func(name, value string) bool {
+	return func(name, value string) bool {
 		for _, s := range specs {
 			if _, secret := s.Secrets[name]; secret || s.Env[name].Hidden {
 				return true
 			}
 		}
-		return p.o.SecretLooking != nil && p.o.SecretLooking(name)
+		return p.o.SecretLooking != nil && p.o.SecretLooking(name, value)
 	}
 }
 
@@ -179,7 +179,7 @@ func (p *Provider) ARNs(ctx context.Context, names []string) (map[string]string,
 }
 
 // describe reads one service whole. It returns nil for one that is deleted by now.
-func (p *Provider) describe(ctx context.Context, arn string, hidden func(string) bool) (*state.Observed, error) {
+func (p *Provider) describe(ctx context.Context, arn string, hidden func(name, value string) bool) (*state.Observed, error) {
 	var (
 		service *types.Service
 		tags    []types.Tag

@@ -356,12 +356,12 @@ func TestSandbox_theEndOfAServiceAndOfWhatItUses(t *testing.T) {
 }
 
 func TestObserve_findsServicesByNameAndTellsWhoseTheyAre(t *testing.T) {
-	r := newRig(t, 1, Options{SecretLooking: func(name string) bool { return strings.HasSuffix(name, "_KEY") }})
+	r := newRig(t, 1, Options{SecretLooking: func(name, value string) bool { return strings.HasSuffix(name, "_KEY") || strings.Contains(value, ":hunter2@") }})
 	_, err := r.apply(full, plan.Options{})
 	require.NoError(t, err)
 	other := with(full, func(s *state.Spec) {
 		s.Service = "admin"
-		s.Env = map[string]state.EnvValue{"API_KEY": {Value: topSecret}, "LOG": {Value: "info"}}
+		s.Env = map[string]state.EnvValue{"API_KEY": {Value: topSecret}, "LOG": {Value: "info"}, "DB": {Value: "postgres://app:hunter2@db/x"}}
 	})
 	_, err = r.apply(other, plan.Options{})
 	require.NoError(t, err)
@@ -370,6 +370,10 @@ func TestObserve_findsServicesByNameAndTellsWhoseTheyAre(t *testing.T) {
 	require.Len(t, live, 2)
 	key, _ := live[Service("admin")].Get("env.API_KEY")
 	require.True(t, key.Secret)
+	db, _ := live[Service("admin")].Get("env.DB")
+	require.True(t, db.Secret, "by its value")
+	level, _ := live[Service("admin")].Get("env.LOG")
+	require.False(t, level.Secret)
 	require.Equal(t, []string{"service shop"}, live[Scaling("apron-1-2-50")].Users)
 
 	// A service that is only referred to is not this run's, though apron made it.

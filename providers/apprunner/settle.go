@@ -41,7 +41,7 @@ const staleReads = 4
 // readBack reads the service until it is what was asked.
 func (r run) readBack(ctx context.Context, arn string, want state.Resource) (*state.Observed, error) {
 	for try := 1; ; try++ {
-		live, err := r.p.describe(ctx, arn, func(string) bool { return true })
+		live, err := r.p.describe(ctx, arn, func(_, _ string) bool { return true })
 		if err != nil {
 			return nil, err
 		}

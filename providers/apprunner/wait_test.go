@@ -148,11 +148,11 @@ func TestObserve_aDeletedServiceIsNotThere(t *testing.T) {
 		arns, err := p.list(t.Context(), map[string]bool{"web": true})
 		require.NoError(t, err)
 		require.Empty(t, arns)
-		o, err := p.describe(t.Context(), fakeARN, func(string) bool { return false })
+		o, err := p.describe(t.Context(), fakeARN, func(_, _ string) bool { return false })
 		require.NoError(t, err)
 		require.Nil(t, o)
 		f.vanishes = true
-		o, err = p.describe(t.Context(), fakeARN, func(string) bool { return false })
+		o, err = p.describe(t.Context(), fakeARN, func(_, _ string) bool { return false })
 		require.NoError(t, err)
 		require.Nil(t, o)
 	})

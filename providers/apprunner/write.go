@@ -174,7 +174,7 @@ func (r run) ours(ctx context.Context) (*state.Observed, string) {
 	if err != nil || len(arns) == 0 {
 		return nil, ""
 	}
-	o, err := r.p.describe(ctx, arns[0], func(string) bool { return true })
+	o, err := r.p.describe(ctx, arns[0], func(_, _ string) bool { return true })
 	if err != nil || o == nil || o.Owner != state.Ours {
 		return nil, ""
 	}
@@ -288,7 +288,7 @@ func (r run) update(ctx context.Context) (done state.Outcome, err error) {
 // underWay returns the update that is going on, if it makes of the service what is wanted:
 // during an update a service is described as it will be.
 func (r run) underWay(ctx context.Context, arn string, want state.Resource) string {
-	o, err := r.p.describe(ctx, arn, func(string) bool { return true })
+	o, err := r.p.describe(ctx, arn, func(_, _ string) bool { return true })
 	if err != nil || o == nil || o.Phase != state.Busy || len(differences(want, *o)) > 0 {
 		return ""
 	}
