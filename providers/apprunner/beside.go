@@ -93,9 +93,21 @@ func (r run) createConnector(ctx context.Context) (*string, error) {
 		Subnets: strings.Fields(r.a.Want.Value("subnets")), SecurityGroups: strings.Fields(r.a.Want.Value("security_groups")),
 		Tags: tags(r.a.Want)}, onlyThrottled)
 	if err != nil {
-		return nil, err
+		return nil, taken(err)
 	}
 	return out.VpcConnector.VpcConnectorArn, nil
+}
+
+// taken says what to do about security groups that have a connector: as users report it, one
+// combination of them has one, whatever its subnets are.
+// https://github.com/pulumi/pulumi-aws/issues/5364
+func taken(err error) error {
+	said := awsapi.Message(err)
+	if !awsapi.Is(err, "InvalidRequestException") || !strings.Contains(said, "security groups") || !strings.Contains(said, "exist") {
+		return err
+	}
+	return &awsapi.Error{Why: awsapi.Code(err) + ": " + said, Err: err,
+		Fix: "name a security group of its own for these subnets, or apply once with network: {egress: {subnets: []}}, which takes the connector away that has the group"}
 }
 
 func (r run) createTracing(ctx context.Context) (*string, error) {

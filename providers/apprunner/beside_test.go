@@ -9,8 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/apprunner"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
@@ -345,4 +347,14 @@ func TestConnector_isDeletedOnceAppRunnerKnowsThatNothingUsesIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTaken_saysTheWayOutOfAGroupThatHasAConnector(t *testing.T) {
+	err := taken(&smithy.GenericAPIError{Code: "InvalidRequestException", Message: "The security groups combination provided in the request already exists on existing vpc connector. Existing VPC connector arn: x"})
+	var explained *awsapi.Error
+	require.ErrorAs(t, err, &explained)
+	require.Contains(t, explained.Why, "already exists on existing vpc connector")
+	require.Contains(t, explained.Fix, "security group of its own")
+	other := &smithy.GenericAPIError{Code: "InvalidRequestException", Message: "The subnet ID 'x' does not exist"}
+	require.Equal(t, error(other), taken(other))
 }
