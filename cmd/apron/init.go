@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -78,9 +79,35 @@ func (a *app) runInit(ctx context.Context, o initFlags) error {
 		return err
 	}
 	fmt.Fprintf(a.out, "%s is written.\n", filepath.ToSlash(file))
-	a.say("Look it over, then: apron validate; apron apply --sandbox deploys it on this machine, without an account.")
+	a.adviseNext(file, found.EnvFrom)
 	return nil
 }
+
+// adviseNext says what to do with a first manifest, in commands that find its variables:
+// by themselves they read no env file but the .env beside the manifest.
+func (a *app) adviseNext(file, envFrom string) {
+	flags, first := "", "Look it over"
+	if len(a.files) > 0 {
+		flags += " -f " + shellWord(filepath.ToSlash(file))
+	}
+	beside := func(name string) string { return path.Join(filepath.ToSlash(filepath.Dir(file)), name) }
+	files := a.envFiles
+	switch {
+	case len(files) > 0 || envFrom == "":
+	case path.Base(envFrom) == ".env.example":
+		first = fmt.Sprintf("Copy %s to %s and put the values in; look %s over", shellWord(beside(envFrom)), shellWord(beside(".env")), filepath.ToSlash(file))
+	case !readByItself(envFrom):
+		files = []string{beside(envFrom)}
+	}
+	for _, f := range files {
+		flags += " --env-file " + shellWord(filepath.ToSlash(f))
+	}
+	a.say("%s, then: apron validate%s; apron apply --sandbox%s deploys it on this machine, without an account.", first, flags, flags)
+}
+
+// readByItself reports whether the file that names are from is the one that each command
+// reads. An example is copied there.
+func readByItself(envFrom string) bool { return envFrom == ".env" || path.Base(envFrom) != ".env" }
 
 // createManifest writes a manifest that does not exist yet, if it is a right one.
 func (a *app) createManifest(file string, text []byte) error {
@@ -231,11 +258,19 @@ func (a *app) firstManifest(f discover.Found, o initFlags) manifest.Draft {
 			env = append(env, manifest.Entry{Key: v.Name, Value: "${" + v.Name + "}"})
 		}
 	}
+	names := f.EnvFrom
+	if !readByItself(names) {
+		names += ", which --env-file " + shellWord(names) + " reads"
+	}
 	if len(env) > 0 {
-		d = append(d, manifest.Entry{Key: "env", Value: env, Above: []string{"Plain variables, by the names in " + f.EnvFrom + ". Everybody who may look at the service can read them."}})
+		d = append(d, manifest.Entry{Key: "env", Value: env, Above: []string{"Plain variables, by the names in " + names + ". Everybody who may look at the service can read them."}})
 	}
 	if len(secrets) > 0 {
-		d = append(d, manifest.Entry{Key: "secrets", Value: secrets, Above: []string{"By their look these are secrets. apron keeps the values in Parameter Store; nothing prints them."}})
+		above := []string{"By their look these are secrets. apron keeps the values in Parameter Store; nothing prints them."}
+		if len(env) == 0 && !readByItself(f.EnvFrom) {
+			above = append(above, "Their names are from "+names+".")
+		}
+		d = append(d, manifest.Entry{Key: "secrets", Value: secrets, Above: above})
 	}
 	port := manifest.Entry{Key: "port", Value: f.Port, Behind: because(f.PortFrom)}
 	if f.Port == 0 {

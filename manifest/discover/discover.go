@@ -28,7 +28,7 @@ type Found struct {
 	HealthFrom string
 	Args       []string // build arguments without a default
 	Env        []manifest.EnvName
-	EnvFrom    string // the file whose names Env are
+	EnvFrom    string // the file whose names Env are, relative to the directory, slash-separated
 	Warnings   []string
 }
 
@@ -101,36 +101,64 @@ func dockerfiles(dir string) ([]string, error) {
 var skipped = map[string]bool{"node_modules": true, "vendor": true, "testdata": true, "dist": true, "build": true, "target": true, "venv": true, "__pycache__": true}
 
 var (
-	illegal = pattern.Lazy(`[^A-Za-z0-9_-]+`)
-	goMod   = pattern.Lazy(`(?m)^module\s+(\S+)`)
+	illegal = pattern.Lazy(`[^a-z0-9_-]+`)
+	doubled = pattern.Lazy(`[_-]{2,}`)
+	goMod   = pattern.Lazy(`(?m)^module\s+"?([^\s"]+)`)
+	major   = pattern.Lazy(`/v[0-9]+$`)
 	pyName  = pattern.Lazy(`(?m)^name\s*=\s*["']([^"']+)["']`)
 )
 
-// name makes a service's name, 4 to 40 letters, digits, hyphens and underscores.
+// legal makes a service's name of a text, 4 to 40 letters, digits, hyphens and underscores,
+// or "". The repository is named after the service, and ECR has neither capital letters nor
+// hyphens beside underscores.
 // https://docs.aws.amazon.com/apprunner/latest/api/API_CreateService.html
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+func legal(text string) string {
+	text = illegal().ReplaceAllString(strings.ToLower(path.Base(strings.TrimSuffix(text, "/"))), "-")
+	text = strings.Trim(doubled().ReplaceAllString(text, "-"), "-_")
+	text = strings.TrimRight(text[:min(len(text), 40)], "-_")
+	if text != "" && len(text) < 4 {
+		text += "-app"
+	}
+	return text
+}
+
+// name takes the service's name from the first that has one. package.json is first, since
+// somebody chose the name in it; the last word of go.mod's path is but the repository's, as
+// a rule; and pyproject.toml is often there for the tools of a project in another language.
 func (f *Found) name(dir string) {
-	try := func(from, name string) bool {
-		name = strings.Trim(illegal().ReplaceAllString(path.Base(strings.TrimSuffix(name, "/")), "-"), "-_")
-		if name = strings.TrimRight(name[:min(len(name), 40)], "-_"); name == "" {
-			return false
+	packageName := func(text []byte) string {
+		var pkg struct{ Name string }
+		if json.Unmarshal(text, &pkg) != nil {
+			return ""
 		}
-		if len(name) < 4 {
-			name += "-app"
+		return pkg.Name
+	}
+	first := func(of func() *regexp.Regexp) func([]byte) string {
+		return func(text []byte) string {
+			if m := of().FindSubmatch(text); m != nil {
+				return string(m[1])
+			}
+			return ""
 		}
-		f.Service, f.NameFrom = name, from
-		return true
 	}
-	var pkg struct{ Name string }
-	if b, err := os.ReadFile(filepath.Join(dir, "package.json")); err == nil && json.Unmarshal(b, &pkg) == nil && try("package.json", pkg.Name) {
-		return
-	}
-	for file, name := range map[string]func() *regexp.Regexp{"go.mod": goMod, "pyproject.toml": pyName} {
-		b, err := os.ReadFile(filepath.Join(dir, file))
-		if m := name().FindSubmatch(b); err == nil && m != nil && try(file, string(m[1])) {
+	for _, from := range []struct {
+		file string
+		name func(text []byte) string
+	}{
+		{"package.json", packageName},
+		{"go.mod", func(text []byte) string { return major().ReplaceAllString(first(goMod)(text), "") }}, // /v2 is no name
+		{"pyproject.toml", first(pyName)},
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, from.file))
+		if err != nil {
+			continue
+		}
+		if f.Service, f.NameFrom = legal(from.name(text)), from.file; f.Service != "" {
 			return
 		}
 	}
-	if !try("the directory's name", filepath.Base(dir)) {
+	if f.Service, f.NameFrom = legal(filepath.Base(dir)), "the directory's name"; f.Service == "" {
 		f.Service, f.NameFrom = "web-app", "nothing better"
 	}
 }
@@ -170,7 +198,8 @@ func route(dir string) (at, from string) {
 	return at, from
 }
 
-// variables reads the names of the env file.
+// variables reads the names of the env file: of the one beside the manifest, which commands
+// read by themselves, or else of the one in the context.
 func (f *Found) variables(dir string) error {
 	for _, file := range []string{".env", ".env.example", path.Join(f.Context, ".env"), path.Join(f.Context, ".env.example")} {
 		names, err := manifest.EnvNames(filepath.Join(dir, filepath.FromSlash(file)))

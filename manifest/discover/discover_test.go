@@ -1,6 +1,7 @@
 package discover_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,6 +53,70 @@ func TestLook(t *testing.T) {
 				got.Others = nil
 			}
 			require.Equal(t, tc.want, got)
+		})
+	}
+}
+
+// TestLook_arguments: an argument that has a default somewhere needs no value.
+// https://docs.docker.com/reference/dockerfile/#understand-how-arg-and-from-interact
+func TestLook_arguments(t *testing.T) {
+	for name, tc := range map[string]struct {
+		dockerfile string
+		want       []string
+	}{
+		"a default before FROM, for a stage":    {"ARG NODE_VERSION=22\nFROM node:${NODE_VERSION}\nARG NODE_VERSION\nARG TOKEN\n", []string{"TOKEN"}},
+		"an empty default":                      {"ARG SUFFIX=\nFROM a\nARG SUFFIX\n", nil},
+		"a default in a later stage":            {"FROM a AS one\nARG MODE\nFROM b\nARG MODE=production\n", nil},
+		"no default, before FROM and behind it": {"ARG BASE\nFROM $BASE\nARG BASE\n", []string{"BASE"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := discover.Look(dir(t, map[string]string{"Dockerfile": tc.dockerfile}))
+			require.NoError(t, err)
+			require.Equal(t, tc.want, append([]string(nil), got.Args...))
+		})
+	}
+}
+
+// TestLook_names: each name is one for a service and for the repository that is named
+// after it.
+func TestLook_names(t *testing.T) {
+	for name, tc := range map[string]struct {
+		directory, want, from string
+		files                 map[string]string
+	}{
+		"capital letters":              {"MyApp", "myapp", "the directory's name", nil},
+		"what ECR has no place for":    {"My__Shop_-API-", "my-shop-api", "the directory's name", nil},
+		"a long one":                   {"a-shop-with-a-name-of-more-than-forty--letters", "a-shop-with-a-name-of-more-than-forty-le", "the directory's name", nil},
+		"a single letter":              {"X", "x-app", "the directory's name", nil},
+		"nothing of use":               {"日本", "web-app", "nothing better", nil},
+		"a module's version":           {"d", "api-app", "go.mod", map[string]string{"go.mod": "module github.com/x/api/v2\n"}},
+		"a module's version, quoted":   {"d", "orders", "go.mod", map[string]string{"go.mod": "module \"github.com/x/orders/v12\"\n"}},
+		"a module that is like one":    {"d", "vault", "go.mod", map[string]string{"go.mod": "module github.com/x/vault\n"}},
+		"a package's scope":            {"d", "shop-web", "package.json", map[string]string{"package.json": `{"name": "@Acme/Shop.Web"}`, "go.mod": "module x/other\n", "pyproject.toml": "name = 'third'\n"}},
+		"a module before a project":    {"d", "other", "go.mod", map[string]string{"package.json": `{"private": true}`, "go.mod": "module x/other\n", "pyproject.toml": "name = 'third'\n"}},
+		"a project before a directory": {"d", "third", "pyproject.toml", map[string]string{"pyproject.toml": "[project]\nname = 'third'\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := filepath.Join(t.TempDir(), tc.directory)
+			require.NoError(t, os.Mkdir(at, 0o755))
+			for file, text := range tc.files {
+				require.NoError(t, os.WriteFile(filepath.Join(at, file), []byte(text), 0o644))
+			}
+			for range 20 { // the order of a map is another one each time
+				got, err := discover.Look(at)
+				require.NoError(t, err)
+				require.Equal(t, tc.want, got.Service)
+				require.Equal(t, tc.from, got.NameFrom)
+			}
+			set, err := manifest.Load(manifest.Options{Paths: []string{"deploy.yaml"}, LookupEnv: func(string) (string, bool) { return "", false },
+				ReadFile: func(name string) ([]byte, error) {
+					if name != "deploy.yaml" {
+						return nil, fs.ErrNotExist
+					}
+					return []byte("version: 1\nservice: " + tc.want + "\nregion: us-east-1\nimage: {build: {context: .}}\nport: 80\n"), nil
+				}})
+			require.NoError(t, err)
+			require.Len(t, set.Documents, 1)
 		})
 	}
 }

@@ -19,6 +19,7 @@ type recipe struct {
 	portFrom string
 	health   string   // path
 	args     []string // without a default, in order
+	defaults map[string]bool
 	env      map[string]string
 }
 
@@ -29,7 +30,7 @@ var (
 
 // readDockerfile looks at the last stage for what runs, and at all of them for arguments.
 func readDockerfile(name string, text []byte) (recipe, error) {
-	r := recipe{env: map[string]string{}}
+	r := recipe{env: map[string]string{}, defaults: map[string]bool{}}
 	parsed, err := parser.Parse(bytes.NewReader(text))
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", name, err)
@@ -72,6 +73,7 @@ func readDockerfile(name string, text []byte) (recipe, error) {
 			}
 		}
 	}
+	r.args = slices.DeleteFunc(r.args, func(name string) bool { return r.defaults[name] })
 	if p := r.env["PORT"]; r.port == 0 && p != "" {
 		r.listen(p, "ENV PORT")
 	}
@@ -82,8 +84,14 @@ func readDockerfile(name string, text []byte) (recipe, error) {
 // https://docs.docker.com/reference/dockerfile/#predefined-args
 var predefined = pattern.Lazy(`(?i)^(https?_proxy|ftp_proxy|no_proxy|all_proxy|source_date_epoch|(target|build)(platform|os|arch|variant))$`)
 
+// declare notes arguments. A stage that declares one again, to have it at all, gets the
+// default from before the first FROM.
+// https://docs.docker.com/reference/dockerfile/#understand-how-arg-and-from-interact
 func (r *recipe) declare(args []instructions.KeyValuePairOptional) {
 	for _, a := range args {
+		if a.Value != nil {
+			r.defaults[a.Key] = true
+		}
 		if a.Value == nil && !predefined().MatchString(a.Key) && !slices.Contains(r.args, a.Key) {
 			r.args = append(r.args, a.Key)
 		}

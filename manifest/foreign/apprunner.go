@@ -32,7 +32,7 @@ func (s *service) appRunner(r *resource) {
 	s.set(settings.get("StartCommand"), "command")
 	s.environment(settings.get("RuntimeEnvironmentVariables"))
 	s.references(settings.get("RuntimeEnvironmentSecrets"))
-	s.set(b.get("SourceConfiguration", "AutoDeploymentsEnabled"), "auto_deploy")
+	s.autoDeploy(b.get("SourceConfiguration"), image)
 	s.role(b.get("SourceConfiguration", "AuthenticationConfiguration", "AccessRoleArn"), "access")
 	s.look(b.get("SourceConfiguration", "AuthenticationConfiguration", "ConnectionArn"), "is for services from source code: apron deploys images")
 
@@ -92,6 +92,28 @@ func (s *service) image(n *node) {
 	if t := n.get("ImageRepositoryType"); t.is("ECR") || t.is("ECR_PUBLIC") {
 		s.other(t, "follows from image.from")
 	}
+}
+
+// autoDeploy says what App Runner does where nothing is said: it is on for an image in ECR
+// of the service's own account, and apron turns off what a manifest leaves out.
+// https://docs.aws.amazon.com/apprunner/latest/api/API_SourceConfiguration.html
+func (s *service) autoDeploy(source, image *node) {
+	given := source.get("AutoDeploymentsEnabled")
+	if s.set(given, "auto_deploy") || given != nil && given.tag != "!!null" || !image.get("ImageRepositoryType").is("ECR") {
+		return
+	}
+	own, known := s.entry("account").Value.(string)
+	if id := image.get("ImageIdentifier"); known && id != nil && len(id.text) > 0 {
+		if of, _, ok := strings.Cut(id.text[0].literal, ".dkr.ecr."); ok && of != own {
+			return // the default is off
+		}
+	}
+	key := "AutoDeploymentsEnabled"
+	if s.format == "Terraform" {
+		key = "auto_deployments_enabled"
+	}
+	s.put(source, true, "auto_deploy")
+	s.missing(Other, source, key, "is not given: App Runner's default is to deploy each image that is pushed, if it is of the service's own account: auto_deploy: true says so")
 }
 
 // existing takes an image that the service runs from where it is. What apron keeps of a

@@ -39,6 +39,11 @@ func readCloudFormation(f File, root *node) (*Result, error) {
 			r.body = t.properties(r.body)
 		}
 	}
+	for _, r := range t.resources { // only now each has its name
+		if wanted(r.kind) {
+			lookUps(r.body)
+		}
+	}
 	var services []*service
 	for _, r := range t.resources {
 		if r.kind == "AWS::AppRunner::Service" {

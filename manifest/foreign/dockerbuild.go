@@ -7,25 +7,12 @@ import (
 	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
-// build is the step of a job that builds the image, or nil.
-func (st *step) build() *node {
-	for _, body := range st.job.get("steps").items {
-		run, _ := body.get("run").static()
-		if uses(body, "docker/build-push-action") || dockerBuild().MatchString(run) {
-			return body
-		}
-	}
-	return nil
-}
-
-var dockerBuild = pattern.Lazy(`(?m)\b(docker|podman|buildah)( buildx| image)? (build|bud)\b(.*)$`)
-
 // built reads how an image is built: the inputs of docker/build-push-action, or the words
 // of a docker build.
-func (s *service) built(st *step, body *node) {
-	here := &step{workflow: st.workflow, job: st.job, body: body, path: body.path, region: st.region}
+func (s *service) built(b *imageBuild) {
+	here, body := b.st, b.st.body
 	if run := body.get("run"); run != nil {
-		s.dockerRun(here, run)
+		s.dockerRun(b, run)
 		return
 	}
 	with := here.resolved(body.get("with"))
@@ -64,13 +51,12 @@ func (s *service) built(st *step, body *node) {
 	s.tell(Remain, body, "is of the workflow alone")
 }
 
-// dockerRun reads the first docker build of a script. Of its flags those that a manifest
-// has keys for are taken, and the others told.
-func (s *service) dockerRun(st *step, run *node) {
-	script, _ := run.static()
-	script = strings.ReplaceAll(script, "\\\n", " ")
-	m := dockerBuild().FindStringSubmatch(script)
-	words := shellWords(m[4])
+var changesDirectory = pattern.Lazy(`(?m)(^|[;&(])\s*(cd|pushd)\s`)
+
+// dockerRun reads a docker build of a script. Of its flags those that a manifest has keys
+// for are taken, and the others told.
+func (s *service) dockerRun(b *imageBuild, run *node) {
+	st, words := b.st, b.words
 	dir, file := ".", ""
 	said := func(what string) { s.remark(Look, run, "docker build: %s", what) }
 	for i := 0; i < len(words); i++ {
@@ -86,7 +72,7 @@ func (s *service) dockerRun(st *step, run *node) {
 			return ""
 		}
 		switch {
-		case !strings.HasPrefix(words[i], "-"):
+		case words[i] == "-" || !strings.HasPrefix(words[i], "-"):
 			dir = path.Clean(words[i])
 		case flag == "-f" || flag == "--file":
 			file = path.Clean(next())
@@ -118,14 +104,35 @@ func (s *service) dockerRun(st *step, run *node) {
 	if file == "" {
 		file = path.Join(dir, "Dockerfile")
 	}
-	if strings.Contains(dir+file, "$") {
+	from, setting, known := st.directory()
+	switch {
+	case strings.Contains(dir+file, "$") || !known:
 		said("its paths are variables: write image.build")
 		dir, file = ".", "Dockerfile"
+	case dir == "-" || strings.Contains(dir, ":"): // a text on its input, or an address
+		said("its context is no directory: write image.build")
+		dir, file = ".", "Dockerfile"
+	default:
+		dir, file = beneath(from, dir), beneath(from, file)
+	}
+	if setting != nil && known {
+		s.other(setting, "is in front of the paths of image.build")
+	}
+	if changesDirectory().MatchString(b.before) {
+		said("the script changes its directory before: see whether image.build is right")
 	}
 	s.dockerfile(run, dir, file)
 	s.remark(Look, run, "is a script, of which the docker build is taken: see whether it does more than to build and push")
 	run.mark()
 	s.tell(Remain, st.body, "is of the workflow alone")
+}
+
+// beneath is a path that is relative to a directory.
+func beneath(dir, p string) string {
+	if path.IsAbs(p) {
+		return p
+	}
+	return path.Join(dir, p)
 }
 
 func (s *service) shell(st *step, run *node, word string) string {
@@ -152,12 +159,13 @@ func (st *step) shellText(word string, run *node) text {
 	return tidy(&node{text: t}).text
 }
 
-// shellWords splits a line as a shell does, as far as quotes go. A pipe or another command
-// ends it.
+// shellWords splits a line as a shell does, as far as quotes go. A pipe, a redirection or
+// another command ends it. GitHub puts the values of expressions in before the shell sees
+// the line, so that the spaces in them are none.
 func shellWords(line string) []string {
 	var words []string
 	var word strings.Builder
-	quote, has := rune(0), false
+	quote, has, skip := rune(0), false, 0
 	flush := func() {
 		if has {
 			words = append(words, word.String())
@@ -165,8 +173,16 @@ func shellWords(line string) []string {
 		word.Reset()
 		has = false
 	}
-	for _, r := range line {
+	for i, r := range line {
+		if i >= skip && strings.HasPrefix(line[i:], "${{") {
+			if end := strings.Index(line[i:], "}}"); end > 0 {
+				skip = i + end + len("}}")
+			}
+		}
 		switch {
+		case i < skip:
+			word.WriteRune(r)
+			has = true
 		case quote != 0 && r == quote:
 			quote = 0
 		case quote != 0:
@@ -177,6 +193,11 @@ func shellWords(line string) []string {
 			flush()
 		case r == '|' || r == ';' || r == '&' || r == '\n':
 			flush()
+			return words
+		case r == '<' || r == '>':
+			if strings.Trim(word.String(), "0123456789") != "" { // else the number of what is redirected
+				flush()
+			}
 			return words
 		default:
 			word.WriteRune(r)

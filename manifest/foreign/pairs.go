@@ -88,6 +88,10 @@ func (s *service) setVariable(name string, n *node) {
 			s.remark(Look, n, "was a copy of the parameter's value; in the manifest App Runner reads it itself")
 			return
 		}
+		if r := n.text.alone(); r != nil && r.stored != nil {
+			s.setStored(name, n, r.stored)
+			return
+		}
 		what := hidden(name, n.text)
 		if what == "" {
 			s.set(n, "env", name)

@@ -64,6 +64,7 @@ type reference struct {
 	secret bool      // the source says so
 	to     *resource // what it is an attribute of, if that is in the source
 	attr   string
+	stored *stored // where its value is looked up, if it is a dynamic reference
 }
 
 // resource is one of the things that a source declares.

@@ -192,19 +192,32 @@ func (st *step) worked(v *node) {
 
 // actionImage says where the image comes from: what the job builds, or the one it names.
 func (s *service) actionImage(st *step, n *node) {
-	build := st.build()
-	if build != nil {
-		s.built(st, build)
-		if n != nil {
-			s.repositoryOf(n)
-			s.other(n, "is what the job builds: image.build says how, and apron names it")
+	all := st.builds()
+	deployed := n
+	if known, ok := n.static(); ok && known == "" {
+		deployed = nil
+	}
+	build, matched := which(all, deployed)
+	switch {
+	case build != nil:
+		s.built(build)
+		if n == nil {
+			return
 		}
-		return
+		s.repositoryOf(n)
+		if deployed != nil && !matched && comparableName(n.text) && len(build.names) > 0 && !slices.ContainsFunc(build.names, func(t text) bool { return !comparableName(t) }) {
+			s.look(n, "the job builds one image, by another name: see whether it is this one that image.build is for")
+			return
+		}
+		s.other(n, "is what the job builds: image.build says how, and apron names it")
+	case n != nil:
+		s.existing(n)
+		if len(all) > 0 {
+			s.remark(Look, n, "the job builds %d images, and none of them is known to be this one: write image.build if one is", len(all))
+		}
+	case len(all) > 0:
+		s.remark(Look, st.body, "the job builds %d images, and which of them is deployed is not said: write image.build", len(all))
 	}
-	if n == nil {
-		return
-	}
-	s.existing(n)
 }
 
 // repositoryOf takes the repository's name from an address in ECR.

@@ -356,7 +356,9 @@ func TestSandbox_theEndOfAServiceAndOfWhatItUses(t *testing.T) {
 }
 
 func TestObserve_findsServicesByNameAndTellsWhoseTheyAre(t *testing.T) {
-	r := newRig(t, 1, Options{SecretLooking: func(name, value string) bool { return strings.HasSuffix(name, "_KEY") || strings.Contains(value, ":hunter2@") }})
+	r := newRig(t, 1, Options{SecretLooking: func(name, value string) bool {
+		return strings.HasSuffix(name, "_KEY") || strings.Contains(value, ":hunter2@")
+	}})
 	_, err := r.apply(full, plan.Options{})
 	require.NoError(t, err)
 	other := with(full, func(s *state.Spec) {
