@@ -285,12 +285,12 @@ func (d *decoder) within(n *node, i int, path string, tag reflect.StructTag) {
 	if i >= low && i <= high {
 		return
 	}
-	fix := ""
-	if advise := advice[path]; advise != nil {
+	fix, key := "", unscoped(path)
+	if advise := advice[key]; advise != nil {
 		fix = advise(i)
 	}
 	unit := ""
-	if strings.HasPrefix(path, "health.") && (strings.HasSuffix(path, ".interval") || strings.HasSuffix(path, ".timeout")) {
+	if key == "health.interval" || key == "health.timeout" {
 		unit = " seconds"
 	}
 	if low == high {
@@ -298,6 +298,16 @@ func (d *decoder) within(n *node, i int, path string, tag reflect.StructTag) {
 		return
 	}
 	d.fail(n.at, path, fix, "%s is out of range; it must be %d to %d%s", n.show(), low, high, unit)
+}
+
+// unscoped is the path of a key as it is without overlays.
+func unscoped(path string) string {
+	rest, ok := strings.CutPrefix(path, "environments.")
+	if !ok {
+		return path
+	}
+	_, key, _ := strings.Cut(rest, ".") // names of environments have no dots
+	return key
 }
 
 func limits(tag reflect.StructTag) (low, high int) {
@@ -315,7 +325,7 @@ func (d *decoder) shaped(n *node, text, path string, tag reflect.StructTag) {
 		choices := strings.Split(enum, "|")
 		if !slices.Contains(choices, text) {
 			fix := didYouMean(n.text, choices, "")
-			if path == "image.build.platform" {
+			if unscoped(path) == "image.build.platform" {
 				fix = "App Runner runs x86-64 images only; an arm64 machine builds them too, with emulation"
 			}
 			d.fail(n.at, path, fix, "%s is not possible; it must be %s", n.show(), either(choices))

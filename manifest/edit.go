@@ -41,7 +41,8 @@ type EditOptions struct {
 type Change struct {
 	Path     string // with the overlay that was edited in front
 	Line     int    // of the new text
-	Old, New string // as the manifest has them; empty for none
+	Old, New string // as the manifest has them; empty for none, and for an empty text
+	Same     bool   // the manifest said so before
 }
 
 // Rewrite returns the manifest with the edits made. It replaces the bytes of the values
@@ -58,6 +59,7 @@ func Rewrite(file string, data []byte, o EditOptions, edits []Edit) ([]byte, []C
 			errs = multierror.Append(errs, err)
 			continue
 		}
+		change.Same = bytes.Equal(data, next)
 		data = next
 		changes = append(changes, change)
 	}

@@ -114,6 +114,21 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
+func TestRewrite_tellsAnEmptyTextFromNone(t *testing.T) {
+	edited := func(text string, edit manifest.Edit) manifest.Change {
+		_, changes, err := manifest.Rewrite("deploy.yaml", []byte("service: shop\n"+text), manifest.EditOptions{}, []manifest.Edit{edit})
+		require.NoError(t, err)
+		require.Len(t, changes, 1)
+		return changes[0]
+	}
+	set, gone := manifest.Edit{Path: "env.A"}, manifest.Edit{Path: "env.A", Remove: true}
+	require.Equal(t, manifest.Change{Path: "env.A", Line: 2}, edited("", set))
+	require.Equal(t, manifest.Change{Path: "env.A", Line: 2}, edited("env: {A: }\n", set), "nothing is no text")
+	require.Equal(t, manifest.Change{Path: "env.A", Line: 2, Same: true}, edited("env: {A: \"\"}\n", set))
+	require.Equal(t, manifest.Change{Path: "env.A"}, edited("env: {A: \"\"}\n", gone))
+	require.Equal(t, manifest.Change{Path: "env.A", Same: true}, edited("", gone))
+}
+
 func TestRewrite_tellsOfValuesWithoutTheComments(t *testing.T) {
 	text := "service: shop\nverify: # of it\n  # the first\n  - path: / # root\n    # at all\n    status: 200\n"
 	_, changes, err := manifest.Rewrite("deploy.yaml", []byte(text), manifest.EditOptions{}, []manifest.Edit{{Path: "verify", Value: "[{path: /, status: 200}, {path: /b}]"}})

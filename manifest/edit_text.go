@@ -26,6 +26,9 @@ func (e *editor) offset(line, column int) int {
 // lineStart is where a line, from 1, begins; past the last line it is the end.
 func (e *editor) lineStart(line int) int {
 	at := 0
+	if bytes.HasPrefix(e.data, []byte(bom)) {
+		at = len(bom) // it counts for no column
+	}
 	for range line - 1 {
 		i := bytes.IndexByte(e.data[at:], '\n')
 		if i < 0 {

@@ -80,7 +80,7 @@ func (e *environ) parse(file, text string, f *findings) {
 		unset:  "define it above or in the environment; if the dollar sign belongs to the value, put the value in single quotes",
 		dollar: "if the dollar sign belongs to the value, put the value in single quotes",
 	}
-	for _, s := range statements(strings.TrimPrefix(text, "\uFEFF")) {
+	for _, s := range statements(text) {
 		at := pos{file, s.line, 1}
 		if s.open {
 			e.partial = true
@@ -123,9 +123,12 @@ type statement struct {
 	open  bool // the quote is never closed
 }
 
+// bom is what editors on Windows may put in front of a text.
+const bom = "\uFEFF"
+
 func statements(text string) []statement {
 	var all []statement
-	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	lines := strings.Split(strings.ReplaceAll(strings.TrimPrefix(text, bom), "\r\n", "\n"), "\n")
 	for i := 0; i < len(lines); i++ {
 		line := strings.TrimSpace(lines[i])
 		if line == "" || line[0] == '#' {

@@ -108,7 +108,7 @@ func (f *findings) err() error {
 	told := map[Error]bool{}
 	for _, e := range f.errors {
 		key := *e
-		key.Path = "" // a chosen overlay is looked at twice, under two paths
+		key.Path, key.Fix = "", "" // a chosen overlay is looked at twice, under two paths
 		if !told[key] {
 			told[key] = true
 			all.Errors = append(all.Errors, e)

@@ -113,8 +113,7 @@ func (x *expander) run(text string) string {
 		return text
 	}
 	out, err := template.SubstituteWithOptions(text, x.plain,
-		template.WithPattern(reference()), template.WithoutLogging,
-		template.WithSubstitutionFunction(x.operator), template.WithReplacementFunction(x.replace))
+		template.WithPattern(reference()), template.WithoutLogging, template.WithReplacementFunction(x.replace))
 	if err != nil && len(x.faults) == 0 {
 		x.fail("write ${NAME}, ${NAME:-default} or ${NAME:?message}; $$ is a dollar sign", "holds a ${ that is not a reference")
 	}
@@ -123,38 +122,47 @@ func (x *expander) run(text string) string {
 
 // replace splits what the greedy pattern matched at the brace that closes the first
 // reference: the library would expand the rest with its own rules.
-func (x *expander) replace(match string, m template.Mapping, cfg *template.Config) (string, error) {
-	head, rest := match, ""
-	if strings.HasPrefix(match, "${") {
-		head, rest = closing(match)
-	} else if name := match[1:]; name != "$" {
-		if value, ok := x.get(name); ok {
-			return value, nil
+func (x *expander) replace(match string, _ template.Mapping, _ *template.Config) (string, error) {
+	switch {
+	case match == "$$":
+		return "$", nil
+	case match == "${":
+		return "", &template.InvalidTemplateError{}
+	case strings.HasPrefix(match, "${"):
+		head, rest := closing(match)
+		body := head[len("${") : len(head)-len("}")]
+		value, applied := x.operator(body)
+		if !applied {
+			value, _ = x.plain(body)
 		}
-		if x.partial {
-			x.out.bad = true
-			return "", nil
-		}
-		// The name is not told: it may be the rest of a password with a dollar sign.
-		x.fail(x.dollar, "holds a $ that starts the name of a variable, which is not set")
+		return value + x.run(rest), nil
+	}
+	if value, ok := x.get(match[1:]); ok {
+		return value, nil
+	}
+	if x.partial {
+		x.out.bad = true
 		return "", nil
 	}
-	value, _, err := template.DefaultReplacementAppliedFunc(head, m, cfg)
-	if err != nil {
-		return "", err
-	}
-	return value + x.run(rest), nil
+	// The name is not told: it may be the rest of a password with a dollar sign.
+	x.fail(x.dollar, "holds a $ that starts the name of a variable, which is not set")
+	return "", nil
 }
 
+// closing splits a text that starts with a reference and has a brace that closes one. A
+// default may hold braces of its own, as compose counts them; where those are not in pairs,
+// only the ones of references count.
 func closing(s string) (head, rest string) {
-	depth := 0
-	for i := 0; i < len(s); i++ {
-		switch {
-		case strings.HasPrefix(s[i:], "${"):
-			depth++
-		case s[i] == '}':
-			if depth--; depth <= 0 {
-				return s[:i+1], s[i+1:]
+	for _, opens := range []string{"{", "${"} {
+		depth := 0
+		for i := range len(s) {
+			switch {
+			case strings.HasPrefix(s[i:], opens):
+				depth++
+			case s[i] == '}':
+				if depth--; depth == 0 {
+					return s[:i+1], s[i+1:]
+				}
 			}
 		}
 	}
@@ -174,24 +182,24 @@ func (x *expander) plain(name string) (string, bool) {
 }
 
 // operator is the value of ${NAME:-default} and its relatives.
-func (x *expander) operator(text string, _ template.Mapping) (string, bool, error) {
+func (x *expander) operator(text string) (value string, applied bool) {
 	m := operation().FindStringSubmatch(text)
 	if m == nil {
-		return "", false, nil
+		return "", false
 	}
 	name, op, arg := m[1], m[2], m[3]
 	if service, ok := x.url(name); ok {
 		if op != ":-" && op != "-" {
 			x.fail("give it a default with :- or none", "${%s} can only have a default", name)
-			return "", true, nil
+			return "", true
 		}
 		before := len(x.out.soft)
 		or := x.run(arg)
 		if len(x.out.soft) > before {
 			x.fail("use a plain text as the default", "the default of ${%s} names a URL that is not known either", name)
-			return "", true, nil
+			return "", true
 		}
-		return x.later(softRef{service, or, true}), true, nil
+		return x.later(softRef{service, or, true}), true
 	}
 	value, ok := x.get(name)
 	if op[0] == ':' {
@@ -200,19 +208,19 @@ func (x *expander) operator(text string, _ template.Mapping) (string, bool, erro
 	switch op[len(op)-1] {
 	case '-':
 		if !ok {
-			return x.run(arg), true, nil
+			return x.run(arg), true
 		}
 	case '+':
 		if !ok {
-			return "", true, nil
+			return "", true
 		}
-		return x.run(arg), true, nil
+		return x.run(arg), true
 	case '?':
 		if !ok {
 			x.missing(name, arg)
 		}
 	}
-	return value, true, nil
+	return value, true
 }
 
 func (x *expander) later(s softRef) string {

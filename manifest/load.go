@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -132,9 +133,14 @@ type loader struct {
 }
 
 var (
-	hasVersion = pattern.Lazy(`(?m)^version:`)
-	hasService = pattern.Lazy(`(?m)^service:`)
+	hasVersion = topLevel("version")
+	hasService = topLevel("service")
 )
+
+// topLevel finds a key at the top of a text, which may be in quotes or behind a BOM.
+func topLevel(key string) func() *regexp.Regexp {
+	return pattern.Lazy(`(?m)^` + bom + `?("` + key + `"|'` + key + `'|` + key + `)[ \t]*:`)
+}
 
 // expandDir returns the manifests that path stands for. Within a directory they are the
 // YAML files with a version and a service at the top.
@@ -256,25 +262,6 @@ func (l *loader) unique(service string, at pos, f *findings) {
 		l.names = map[string]pos{}
 	}
 	l.names[service] = at
-}
-
-// overlays checks the environments that were not chosen as far as that is possible
-// without their variables.
-func (l *loader) overlays(root *node, f *findings) {
-	envs, ok := root.field("environments")
-	if !ok || envs.value.kind != mapping {
-		return
-	}
-	for _, e := range envs.value.fields {
-		p := "environments." + e.key
-		for _, key := range []string{"version", "environments"} {
-			if k, ok := e.value.field(key); ok {
-				f.fail(k.at, join(p, key), "", "does not belong in an overlay")
-			}
-		}
-	}
-	d := &decoder{findings: f, partial: true}
-	d.decode(envs.value, reflect.ValueOf(&Manifest{}).Elem().FieldByName("Environments"), "environments", reflect.StructTag(`keys:"environment"`))
 }
 
 // environ collects the variables of one manifest.

@@ -15,7 +15,8 @@ var public = []string{"NEXT_PUBLIC_", "VITE_", "REACT_APP_", "NUXT_PUBLIC_", "EX
 // harmless endings turn a name that speaks of a secret into one that only points at it.
 var harmless = pattern.Lazy(`(PUBLISHABLE_KEY|PUBLIC_KEY|_ID|_ARN|_NAME|_URL|_URI|_PATH|_FILE|_TTL|_EXPIRY|_EXPIRES(_IN)?|_LENGTH|_LIMIT|_SIZE|_COUNT|_AGE|_LIFETIME|_DURATION|_EXPIRATION|_SECONDS|_MINUTES|_HOURS|_DAYS|_ALGORITHM|_TYPE|_HEADER|_ISSUER|_ENDPOINT|_REGION|_ENABLED)$`)
 
-var secretWords = pattern.Lazy(`(^|_)(SECRETS?|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|APIKEY|CREDENTIALS?)(_|$)` +
+var secretWords = pattern.Lazy(`(^|_)(SECRETS?|PASSPHRASE|PASS|PWD|TOKEN|APIKEY|CREDENTIALS?)(_|$)` +
+	`|(PASSWORD|PASSWD)(_|$)` + // PGPASSWORD
 	`|(^|_)(API|SECRET|PRIVATE|ACCESS|ENCRYPTION|SIGNING|MASTER|AUTH|SERVICE_ROLE|LICENSE)_?KEY(_|$)`)
 
 // SecretLooking reports whether a variable of that name usually holds a secret. Keys
@@ -28,6 +29,12 @@ func SecretLooking(name string) bool {
 func published(name string) bool {
 	return slices.ContainsFunc(public, func(p string) bool { return strings.HasPrefix(name, p) })
 }
+
+const (
+	passwordURL = "a URL with a password"
+	// https://api.slack.com/messaging/webhooks, https://discord.com/developers/docs/resources/webhook
+	webhookURL = "a webhook's URL, which is its secret"
+)
 
 // signatures are values that say themselves what they are.
 var signatures = []struct {
@@ -47,7 +54,11 @@ var signatures = []struct {
 	{pattern.Lazy(`\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`), "a SendGrid key"},
 	{pattern.Lazy(`-----BEGIN [A-Z ]*PRIVATE KEY`), "a private key"},
 	{pattern.Lazy(`\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}`), "a JSON web token"},
-	{pattern.Lazy(`://[^/\s:@]+:[^/\s@]+@`), "a URL with a password"},
+	{pattern.Lazy(`\bhooks\.slack(-gov)?\.com/(services|workflows|triggers)/\w+/\w+/\w{6,}`), webhookURL},
+	{pattern.Lazy(`\bdiscord(app)?\.com/api/(v[0-9]+/)?webhooks/[0-9]{6,}/[A-Za-z0-9_-]{16,}`), webhookURL},
+	{pattern.Lazy(`://[^/\s:@]*:[^/\s@]+@`), passwordURL},
+	// A password may hold a slash, and then it is told from a port by what is no digit.
+	{pattern.Lazy(`://[^/\s:@[]*:[^/\s@,{}<>$]*[^0-9/\s@,{}<>$][^/\s@,{}<>$]*/[^\s@,?#]*@`), passwordURL},
 }
 
 // Signature says what secret is in a text by its own form, such as "an AWS access key", or

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -93,7 +94,11 @@ func SyntaxError(file string, data []byte, err error) *Error {
 		e.Fix = f.fix
 		break
 	}
-	if line, column, ok := tab(data); ok {
+	last := e.Line
+	if strings.Contains(m[2], "tab character") {
+		last = math.MaxInt // it is below the line that the parser names
+	}
+	if line, column, ok := tab(data, e.Line, last); ok {
 		e.Line, e.Column = line, column
 		e.Msg, e.Fix = "is not YAML: a tab in the indentation", "indent with spaces"
 	}
@@ -125,10 +130,13 @@ func isYAML(data []byte) bool {
 	}
 }
 
-// tab finds the first tab that indents. It is asked only once parsing has failed: tabs
-// within block text are legal.
-func tab(data []byte) (line, column int, ok bool) {
+// tab finds the first tab that indents a line between two. It is asked only once parsing has
+// failed there: tabs within block text and between brackets are legal.
+func tab(data []byte, first, last int) (line, column int, ok bool) {
 	for i, l := range strings.Split(string(data), "\n") {
+		if i+1 < first || i+1 > last {
+			continue
+		}
 		indent := l[:len(l)-len(strings.TrimLeft(l, " \t"))]
 		if c := strings.IndexByte(indent, '\t'); c >= 0 && strings.TrimSpace(l) != "" {
 			return i + 1, c + 1, true

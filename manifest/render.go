@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/apron-deploy/apron/reconcile/pattern"
 )
 
 const masked = "(sensitive)"
@@ -17,25 +19,31 @@ const masked = "(sensitive)"
 func Render(w io.Writer, d *Document) error {
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
-	if err := enc.Encode(d.tree()); err != nil {
+	if err := enc.Encode(d.tree(false)); err != nil {
 		return err
 	}
 	return enc.Close()
 }
 
-// Rendered is what [Render] writes, as the maps, lists and scalars that JSON has.
+// Rendered is what [Render] writes, as the maps, lists and scalars that JSON has: numbers
+// are those that the schema has, and the rest is the text that is used.
 func Rendered(d *Document) (any, error) {
 	var v any
-	err := d.tree().Decode(&v)
+	err := d.tree(true).Decode(&v)
 	return v, err
 }
 
-func (d *Document) tree() *yaml.Node {
-	r := &renderer{d}
+func (d *Document) tree(typed bool) *yaml.Node {
+	r := &renderer{d, typed}
 	return r.object(d.root, manifestType, "")
 }
 
-type renderer struct{ *Document }
+type renderer struct {
+	*Document
+	// typed makes texts of what only looks like a number. Who reads the manifest again
+	// does that anyway, and finds it there as it was written.
+	typed bool
+}
 
 // object renders a mapping with a schema, in the schema's order.
 func (r *renderer) object(n *node, t reflect.Type, path string) *yaml.Node {
@@ -76,18 +84,32 @@ func (r *renderer) value(n *node, t reflect.Type, path string) *yaml.Node {
 		}
 		return y
 	}
-	return r.scalar(n, path)
+	return r.scalar(n, t, path)
 }
 
-func (r *renderer) scalar(n *node, path string) *yaml.Node {
+func (r *renderer) scalar(n *node, t reflect.Type, path string) *yaml.Node {
 	if r.hidden(n, path) {
 		return text(masked)
 	}
 	y := text(n.value.source())
-	if n.number && !n.value.varied {
+	if n.number && !n.value.varied && (!r.typed || counts(t, n.text)) {
 		y.Tag = ""
 	}
 	return y
+}
+
+// decimal is a number that YAML and apron read alike: to YAML 010 is 8.
+var decimal = pattern.Lazy(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+// counts reports whether a text is a number, or true or false, to the schema.
+func counts(t reflect.Type, text string) bool {
+	switch t.Kind() {
+	case reflect.Bool:
+		return true
+	case reflect.Int, reflect.Int64:
+		return decimal().MatchString(text)
+	}
+	return false // the name that stands for a whole object is a text, too
 }
 
 func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
@@ -103,7 +125,7 @@ func (d *Document) Hides(path string) bool {
 			return true
 		}
 	}
-	return n.kind == scalar && (&renderer{d}).hidden(n, path)
+	return n.kind == scalar && (&renderer{Document: d}).hidden(n, path)
 }
 
 func (r *renderer) hidden(n *node, path string) bool {

@@ -24,8 +24,10 @@ var (
 	parameterName = pattern.Lazy(`^(/[A-Za-z0-9_.-]+)+$|^[A-Za-z0-9_.-]+$`)
 	parameterARN  = pattern.Lazy(`^arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter(/[A-Za-z0-9_.-]+)+$`)
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-	secretName = pattern.Lazy(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
-	secretARN  = pattern.Lazy(`^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)(?::([^:]*):([^:]*):([^:]*))?$`)
+	// A secret that a service manages has the service in front, as in rds!cluster-….
+	// https://docs.aws.amazon.com/secretsmanager/latest/userguide/service-linked-secrets.html
+	secretName = pattern.Lazy(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)
+	secretARN  = pattern.Lazy(`^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+)(?::([^:]*):([^:]*):([^:]*))?$`)
 )
 
 var (

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -73,8 +74,14 @@ var synonyms = map[string]string{
 // suggestKey finds what somebody who wrote an unknown key in t may have meant.
 func suggestKey(key string, t reflect.Type) string {
 	known := keysOf(t)
-	if s, ok := synonyms[strings.ToLower(key)]; ok && (slices.Contains(known, s) || t == manifestType) {
+	if s := synonym(key, t, known); s != "" {
 		return "did you mean " + s + "?"
+	}
+	switch p, _ := outside(key, t, manifestType, ""); {
+	case strings.Contains(p, "."):
+		return "did you mean " + p + "?"
+	case p != "":
+		return "it belongs at the top level"
 	}
 	if c, ok := nearest(key, known); ok {
 		return "did you mean " + c + "?"
@@ -86,6 +93,44 @@ func suggestKey(key string, t reflect.Type) string {
 		return "top-level keys that apron should ignore start with x-"
 	}
 	return "known are " + strings.Join(known, ", ")
+}
+
+// synonym is the key of t that another tool's key means. At the top level it is a path where
+// the key is further in.
+func synonym(key string, t reflect.Type, known []string) string {
+	s, ok := synonyms[strings.ToLower(key)]
+	switch {
+	case !ok || slices.Contains(known, s):
+		return s
+	case t != manifestType:
+		return ""
+	case strings.Contains(s, "."):
+		return s
+	}
+	return cmp.Or(elsewhere(key, manifestType, ""), elsewhere(s, manifestType, ""))
+}
+
+// outside finds the innermost object around t, within another, that does have the key, and
+// reports whether t is there at all. What every manifest has at its top is not missed there.
+func outside(key string, t, in reflect.Type, path string) (at string, found bool) {
+	fields := schemaFields(in)
+	for _, f := range fields {
+		s := structOf(f.typ)
+		if s == nil || f.key == "environments" {
+			continue
+		}
+		if found = s == t; !found {
+			at, found = outside(key, t, s, join(path, f.key))
+		}
+		if !found {
+			continue
+		}
+		if at == "" && slices.ContainsFunc(fields, func(f schemaField) bool { return f.key == key && f.tag.Get("required") == "" }) {
+			at = join(path, key)
+		}
+		return at, true
+	}
+	return "", false
 }
 
 // elsewhere finds where in the schema a key of that name does exist.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,18 +87,22 @@ type editedText struct {
 	Line int    `json:"line,omitempty"`
 	Old  string `json:"old"`
 	New  string `json:"new"`
+	Same bool   `json:"-"` // no change at all; those are not told
 }
 
 // line says for people what was changed, and where.
 func (c editedText) line(file string) string {
 	switch {
 	case c.Line == 0:
-		return fmt.Sprintf("%s: %s: %s is gone", file, c.Path, c.Old)
+		return fmt.Sprintf("%s: %s: %s is gone", file, c.Path, visible(c.Old))
 	case c.Old == "":
-		return fmt.Sprintf("%s:%d: %s: %s", file, c.Line, c.Path, c.New)
+		return fmt.Sprintf("%s:%d: %s: %s", file, c.Line, c.Path, visible(c.New))
 	}
-	return fmt.Sprintf("%s:%d: %s: %s → %s", file, c.Line, c.Path, c.Old, c.New)
+	return fmt.Sprintf("%s:%d: %s: %s → %s", file, c.Line, c.Path, c.Old, visible(c.New))
 }
+
+// visible is a value that people can see, though it is an empty text.
+func visible(value string) string { return cmp.Or(value, `""`) }
 
 func (a *app) runSet(ctx context.Context, o setFlags, edits []manifest.Edit) error {
 	file, err := a.oneManifest()
@@ -161,7 +166,7 @@ func (a *app) rewrite(file string, o manifest.EditOptions, edits []manifest.Edit
 	if err != nil {
 		return nil, err
 	}
-	changes = slices.DeleteFunc(changes, func(c manifest.Change) bool { return c.Old == c.New })
+	changes = slices.DeleteFunc(changes, func(c manifest.Change) bool { return c.Same })
 	if bytes.Equal(data, out) {
 		return nil, nil
 	}
@@ -238,11 +243,11 @@ func commit(ctx context.Context, file, message string, changes []manifest.Change
 	if message == "" {
 		var texts []string
 		for _, c := range changes {
-			if c.New == "" {
+			if c.Line == 0 {
 				texts = append(texts, "no "+c.Path)
 				continue
 			}
-			texts = append(texts, c.Path+" "+c.New)
+			texts = append(texts, c.Path+" "+visible(c.New))
 		}
 		message = filepath.Base(file) + ": " + strings.Join(texts, ", ")
 	}
