@@ -140,7 +140,69 @@ func (a *app) runDrift(ctx context.Context, flags driftFlags, o applyFlags) erro
 		}
 		return s.goBack(ctx, back, *success, o)
 	}
+	if runs, ok := f.live[serviceAddress(s.specs[0])]; ok {
+		return s.backToManifest(ctx, runs, o)
+	}
 	return a.runApply(ctx, planFlags{}, o)
+}
+
+// backToManifest plans, shows and does what makes a service that no record tells of what its
+// manifest says, but for its image: that of the sources was never compared.
+func (s *session) backToManifest(ctx context.Context, runs state.Observed, o applyFlags) error {
+	one, err := s.asItRuns(s.specs[0], runs)
+	if err != nil {
+		return err
+	}
+	w := one.wire(o)
+	p, err := replannable(ctx, func(ctx context.Context) (planned, error) {
+		f, err := one.settled(ctx, w, false)
+		if err != nil {
+			return planned{}, err
+		}
+		p, err := one.plan(f, plan.Options{}, true, everything)
+		p.typed = "drift --revert"
+		return p, err
+	})
+	if err != nil {
+		return err
+	}
+	return one.execute(ctx, w, p, o)
+}
+
+// foreignError says that a service runs an image that its manifest's repository does not have.
+type foreignError struct{ service, image, repository string }
+
+var _ error = (*foreignError)(nil)
+
+func (e *foreignError) Error() string {
+	return fmt.Sprintf("%s runs %s, which is not in the repository %s, and no record tells what it ran before; nothing was changed", e.service, e.image, e.repository)
+}
+
+// Hint says what deploys an image of the repository.
+func (e *foreignError) Hint() string { return "apron apply deploys what the manifest says" }
+
+// asItRuns is the session of a service whose image is the one that runs. Which version that
+// is nobody has recorded, and that of the manifest may be still to come.
+func (s *session) asItRuns(spec state.Spec, runs state.Observed) (*session, error) {
+	one := s.only(spec)
+	if spec.Image.InPlace { // the manifest names it
+		return one, nil
+	}
+	tag, ok := strings.CutPrefix(runs.Value("image"), "ecr/image/"+spec.Image.Repository+":")
+	if !ok {
+		return nil, &foreignError{spec.Service, strings.TrimPrefix(runs.Value("image"), "ecr/image/"), spec.Image.Repository}
+	}
+	spec.Image.Version = ""
+	one.specs[0], one.existing[spec.Service] = spec, tag
+	set := *s.set
+	one.set, set.Documents = &set, nil
+	for _, d := range s.set.Documents {
+		if d.Spec.Service == spec.Service {
+			d.Spec = spec
+			set.Documents = append(set.Documents, d)
+		}
+	}
+	return one, nil
 }
 
 // released reads the last releases and, of what they wanted, what is live.
@@ -221,9 +283,10 @@ func (s *session) drifted(ctx context.Context, w wiring, spec state.Spec, recent
 	}
 	// The image that the sources would give is nothing that is live: what runs is taken for
 	// what is wanted, unless the manifest names it.
-	one := s.only(spec)
-	if !spec.Image.InPlace {
-		one.existing[spec.Service] = strings.TrimPrefix(runs.Value("image"), "ecr/image/"+spec.Image.Repository+":")
+	one, err := s.asItRuns(spec, runs)
+	if err != nil {
+		one = s.only(spec) // whose image differs
+		one.existing[spec.Service] = runs.Value("image")
 	}
 	all, err := one.observe(ctx, w, false)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,7 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/apron-deploy/apron/providers/ecr"
+	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/render/joblog/joblogtest"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // job runs a command in this process, as a step of a job with these variables.
@@ -242,4 +248,76 @@ func TestApply_tellsTheJob(t *testing.T) {
 	require.Len(t, obeyed, 1)
 	require.Equal(t, "error", obeyed[0].Name)
 	require.NotEmpty(t, obeyed[0].Properties["line"])
+}
+
+// TestApply_tellsTheJobWhatRuns of a rollout that was rolled back: later steps would else
+// announce a version that nobody gets, and deploy an image elsewhere that has failed.
+func TestApply_tellsTheJobWhatRuns(t *testing.T) {
+	t.Parallel()
+	c := newCheckout(t, small, built.app)
+	w := newWorld(t, c, filepath.Join(t.TempDir(), "state"), 0)
+	file := filepath.Join(t.TempDir(), "outputs")
+	apply := func(expect int) map[string]string {
+		t.Helper()
+		require.NoError(t, os.RemoveAll(file))
+		w.vars = map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": file}
+		code, out := w.run(t.Context(), "apply", "--yes")
+		require.Equal(t, expect, code, out)
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		return outputs(t, string(text))
+	}
+	c.replace("app/Dockerfile", "HEALTH=200", "HEALTH=500")
+	first := apply(exitFailed)
+	require.Equal(t, map[string]string{"image": "", "version": ""}, map[string]string{"image": first["image"], "version": first["version"]}, "nothing serves")
+
+	c.replace("app/Dockerfile", "HEALTH=500", "HEALTH=200")
+	good := apply(exitOK)
+	require.Equal(t, "v1", good["version"])
+	require.NotEmpty(t, good["image"])
+
+	c.replace("app/Dockerfile", "HEALTH=200", "HEALTH=500")
+	c.replace("deploy.yaml", "version: v1", "version: v2")
+	bad := apply(exitFailed)
+	require.Equal(t, good["image"], bad["image"])
+	require.Empty(t, bad["version"])
+	require.JSONEq(t, fmt.Sprintf(`[{"service": "shop", "url": %q, "version": "", "image": %q, "release": 3}]`, good["url"], good["image"]), bad["services"])
+}
+
+func TestDeployment(t *testing.T) {
+	spec := state.Spec{Service: "web", Image: state.Image{Repository: "shop", Version: "v2"}}
+	service, fresh, old := serviceAddress(spec), ecr.Image("shop", "src-new"), ecr.Image("shop", "src-old")
+	live := state.Live{service: {Resource: state.Resource{Address: service, Fields: []state.Field{{Path: "image", Value: old.String(), Ref: true}}}}}
+	tag := state.Observed{ID: "sha256:old", Resource: state.Resource{Address: ecr.Tag("shop", "live-web"), Fields: []state.Field{{Path: "image", Value: old.String(), Ref: true}}}}
+	result := func(op plan.Op, target state.Address, status apply.Status, id string) apply.Result {
+		return apply.Result{Action: plan.Action{Op: op, Target: target}, Status: status, Outcome: state.Outcome{ID: id}}
+	}
+	built := result(plan.Create, fresh, apply.Done, "sha256:new")
+	for name, tc := range map[string]struct {
+		live    []state.Observed
+		recent  release.Recent
+		results []apply.Result
+		image   string
+		version string
+	}{
+		"deployed":             {results: []apply.Result{built, result(plan.Update, service, apply.Done, "arn")}, image: "sha256:new", version: "v2"},
+		"nothing to do":        {live: []state.Observed{{ID: "sha256:new", Resource: state.Resource{Address: fresh}}}, image: "sha256:new", version: "v2"},
+		"rolled back":          {live: []state.Observed{tag}, results: []apply.Result{built, result(plan.Update, service, apply.Failed, "")}, image: "sha256:old"},
+		"as the record has it": {recent: release.Recent{Success: &release.Record{Image: release.Image{Repository: "shop", Tag: "src-old", Digest: "sha256:old"}}}, results: []apply.Result{built, result(plan.Update, service, apply.Failed, "")}, image: "sha256:old"},
+		"nobody knows it":      {results: []apply.Result{built, result(plan.Update, service, apply.Failed, "")}},
+		"not built":            {live: []state.Observed{tag}, results: []apply.Result{result(plan.Create, fresh, apply.Failed, ""), result(plan.Update, service, apply.Skipped, "")}, image: "sha256:old"},
+		"not verified": {live: []state.Observed{tag}, results: []apply.Result{built, result(plan.Update, service, apply.Done, "arn"),
+			result(plan.Update, ecr.Tag("shop", "live-web"), apply.Failed, ""), result(plan.Create, ecr.Tag("shop", "v2"), apply.Skipped, "")}, image: "sha256:new"},
+		"deleted, and not made again": {live: []state.Observed{tag}, results: []apply.Result{built, result(plan.Delete, service, apply.Done, ""), result(plan.Create, service, apply.Failed, "")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := facts{live: maps.Clone(live), recent: map[string]release.Recent{"web": tc.recent}}
+			for _, o := range tc.live {
+				f.live[o.Address] = o
+			}
+			image, version := deployment(spec, fresh, f, &apply.Report{Results: tc.results})
+			require.Equal(t, tc.image, image)
+			require.Equal(t, tc.version, version)
+		})
+	}
 }

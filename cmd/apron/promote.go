@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -13,7 +14,9 @@ import (
 	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/providers/image"
 	"github.com/apron-deploy/apron/providers/image/origin"
+	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/release"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 func (a *app) promoteCommand() *cobra.Command {
@@ -25,7 +28,7 @@ func (a *app) promoteCommand() *cobra.Command {
 		Short: "Deploy the image that one environment runs to another one",
 		Long: "promote plans the manifest of the environment --to with the very image that --from runs,\n" +
 			"by its digest: nothing is built. It refuses when the last release of --from did not\n" +
-			"succeed, or when something else runs there by now.",
+			"succeed, unless the one before it runs again, or when something else runs there by now.",
 		Example: "  apron promote --from staging --to production\n  apron promote --from staging --to production --only web",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := o.check()
@@ -113,6 +116,9 @@ func (a *app) runPromote(ctx context.Context, flags planFlags, o applyFlags, onl
 		return err
 	}
 	a.say("%s with the image of %s, %s:", spec.Service, p.recording.from, tested.Image.Digest)
+	if p, err = s.feasible(ctx, w, p, flags); err != nil {
+		return err
+	}
 	return s.execute(ctx, w, p, o)
 }
 
@@ -176,24 +182,56 @@ func (s *session) tested(ctx context.Context, environment string) (release.Recor
 	if err != nil {
 		return release.Record{}, err
 	}
-	r := recent[place.Service]
-	refuse := func(format string, args ...any) (release.Record, error) {
-		return release.Record{}, &promoteError{environment, fmt.Sprintf(format, args...)}
+	tested, note, err := promotable(environment, place.Service, recent[place.Service], live[serviceAddress(s.specs[0])])
+	if err != nil {
+		return release.Record{}, err
 	}
-	switch {
-	case len(r.Attempts) > 0:
-		return refuse("release %d of %s, the last one, has %s", r.Attempts[0].Number, place.Service, r.Attempts[0].Result)
-	case r.Success == nil:
-		return refuse("no release of %s is recorded", place.Service)
-	case r.Success.Kind == release.Destroy:
-		return refuse("release %d of %s, the last one, has destroyed it", r.Success.Number, place.Service)
-	}
-	tested := *r.Success
-	wanted := ecr.Image(tested.Image.Repository, tested.Image.Tag).String()
-	if runs := live[serviceAddress(s.specs[0])].Value("image"); runs != wanted {
-		return refuse("%s does not run the image of release %d, the last one, by now", place.Service, tested.Number)
+	if note != "" {
+		s.a.warn("%s", note)
 	}
 	return tested, s.imageKept(ctx, w, place, tested, nil)
+}
+
+// promotable is the release of a service whose image may be promoted: the last one, or, if
+// that did not succeed, the one before it that did and runs again, which the note tells of.
+func promotable(environment, service string, recent release.Recent, live state.Observed) (tested release.Record, note string, err error) {
+	refuse := func(format string, args ...any) (release.Record, string, error) {
+		return release.Record{}, "", &promoteError{environment, fmt.Sprintf(format, args...)}
+	}
+	if len(recent.Attempts) > 0 {
+		last, ended := recent.Attempts[0], "has failed"
+		if last.Result == release.Interrupted {
+			ended = "was interrupted"
+		}
+		back := recent.Success != nil && recent.Success.Kind != release.Destroy && live.Phase == state.Ready && left(*recent.Success, live)
+		if !back {
+			return refuse("release %d of %s, the last one, %s", last.Number, service, ended)
+		}
+		note = fmt.Sprintf("release %d of %s %s, and what release %d left runs", last.Number, service, ended, recent.Success.Number)
+	}
+	switch {
+	case recent.Success == nil:
+		return refuse("no release of %s is recorded", service)
+	case recent.Success.Kind == release.Destroy:
+		return refuse("release %d of %s, the last one, has destroyed it", recent.Success.Number, service)
+	case live.Value("image") != ecr.Image(recent.Success.Image.Repository, recent.Success.Image.Tag).String():
+		return refuse("%s does not run the image of release %d, the last one, by now", service, recent.Success.Number)
+	}
+	return *recent.Success, note, nil
+}
+
+// left reports whether a service is as a release wanted it. Its tags do not count: App Runner
+// takes none back with a deployment that fails.
+func left(r release.Record, live state.Observed) bool {
+	all, err := r.Wanted()
+	if err != nil {
+		return false
+	}
+	wanted := slices.DeleteFunc(all, func(w state.Resource) bool { return w.Address != live.Address })
+	drifted := plan.Drifted(wanted, nil, state.Live{live.Address: live})
+	return len(wanted) > 0 && !slices.ContainsFunc(drifted, func(a plan.Action) bool {
+		return slices.ContainsFunc(a.Changes, func(c plan.Change) bool { return !strings.HasPrefix(c.Path, "tags.") })
+	})
 }
 
 // promoteError says why an environment's image is not promoted.

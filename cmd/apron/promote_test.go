@@ -13,6 +13,9 @@ import (
 	ecrsdk "github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/stretchr/testify/require"
+
+	"github.com/apron-deploy/apron/reconcile/release"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // TestInBoth_findsTheDocumentByEitherName has a name that stands for one service in one
@@ -94,4 +97,49 @@ func TestPromote_theTargetRunsTheSameDigest(t *testing.T) {
 	require.Equal(t, "shop", repository)
 	repository, _ = runs("shop-elsewhere")
 	require.Equal(t, "other", repository)
+}
+
+func TestPromotable(t *testing.T) {
+	at := state.Address{Target: "apprunner", Kind: "service", Name: "web"}
+	record := func(number int, result release.Result, tag, cpu string) release.Record {
+		return release.New(release.Record{Number: number, Service: "web", Kind: release.Apply, Result: result, Image: release.Image{Repository: "shop", Tag: tag}},
+			release.Run{Wanted: []state.Resource{{Address: at, Fields: []state.Field{
+				{Path: "cpu", Value: cpu}, {Path: "image", Value: "ecr/image/shop:" + tag, Ref: true}, {Path: "tags.team", Value: tag}}}}})
+	}
+	live := func(phase state.Phase, tag, cpu string) state.Observed {
+		return state.Observed{Phase: phase, Resource: state.Resource{Address: at, Fields: []state.Field{
+			{Path: "cpu", Value: cpu}, {Path: "image", Value: "ecr/image/shop:" + tag, Ref: true}, {Path: "tags.team", Value: "other"}}}}
+	}
+	good, bad := record(1, release.Succeeded, "src-a", "256"), record(2, release.Failed, "src-b", "256")
+	for name, tc := range map[string]struct {
+		recent release.Recent
+		live   state.Observed
+		note   string
+		err    string
+	}{
+		"what runs":      {recent: release.Recent{Success: &good}, live: live(state.Ready, "src-a", "256")},
+		"what is paused": {recent: release.Recent{Success: &good}, live: live(state.Paused, "src-a", "256")},
+		"other settings": {recent: release.Recent{Success: &good}, live: live(state.Ready, "src-a", "512")},
+		"no record":      {live: live(state.Ready, "src-a", "256"), err: "no release of web is recorded"},
+		"something else": {recent: release.Recent{Success: &good}, live: live(state.Ready, "src-c", "256"), err: "web does not run the image of release 1, the last one, by now"},
+		"a rollback":     {recent: release.Recent{Success: &good, Attempts: []release.Record{bad}}, live: live(state.Ready, "src-a", "256"), note: "release 2 of web has failed, and what release 1 left runs"},
+		"what failed":    {recent: release.Recent{Success: &good, Attempts: []release.Record{bad}}, live: live(state.Ready, "src-b", "256"), err: "release 2 of web, the last one, has failed"},
+		"only the image": {recent: release.Recent{Success: &good, Attempts: []release.Record{bad}}, live: live(state.Ready, "src-a", "512"), err: "release 2 of web, the last one, has failed"},
+		"under way":      {recent: release.Recent{Success: &good, Attempts: []release.Record{bad}}, live: live(state.Busy, "src-a", "256"), err: "release 2 of web, the last one, has failed"},
+		"the same again": {recent: release.Recent{Success: &good, Attempts: []release.Record{record(2, release.Interrupted, "src-a", "256")}}, live: live(state.Ready, "src-a", "256"),
+			note: "release 2 of web was interrupted, and what release 1 left runs"},
+		"never any": {recent: release.Recent{Attempts: []release.Record{bad}}, live: live(state.Ready, "src-b", "256"), err: "release 2 of web, the last one, has failed"},
+		"a destroy": {recent: release.Recent{Success: &release.Record{Number: 3, Kind: release.Destroy}}, err: "release 3 of web, the last one, has destroyed it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, note, err := promotable("staging", "web", tc.recent, tc.live)
+			require.Equal(t, tc.note, note)
+			if tc.err != "" {
+				require.ErrorContains(t, err, tc.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, good, got)
+		})
+	}
 }

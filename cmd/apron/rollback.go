@@ -267,6 +267,9 @@ func (s *session) as(target release.Record) (*session, error) {
 	}
 	back := s.only(set.Documents[0].Spec)
 	back.specs[0].Origin = current.Origin // the release was perhaps made from another place
+	// A release that kept what ran has not given the version of its manifest to it.
+	back.specs[0].Image.Version = target.Image.Version
+	set.Documents[0].Spec.Image.Version = target.Image.Version
 	back.set = set
 	back.existing[target.Service] = target.Image.Tag
 	return back, nil

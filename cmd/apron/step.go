@@ -9,8 +9,11 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/apron-deploy/apron/providers/ecr"
 	"github.com/apron-deploy/apron/reconcile/apply"
+	"github.com/apron-deploy/apron/reconcile/plan"
 	"github.com/apron-deploy/apron/reconcile/render"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // reporting are the commands that leave outputs and a summary to the job they run in.
@@ -95,8 +98,8 @@ func (a *app) leave(code int, err error) error {
 type deployed struct {
 	Service string `json:"service"`
 	URL     string `json:"url"`
-	Version string `json:"version"`
-	Image   string `json:"image"` // its digest
+	Version string `json:"version"` // that the image got; empty if it got none
+	Image   string `json:"image"`   // that runs: its digest, if it is known
 	Release int    `json:"release,omitempty"`
 }
 
@@ -108,13 +111,8 @@ func (s *session) tellDeployed(p planned, report *apply.Report, services []rende
 	}
 	all := []deployed{}
 	for i, spec := range s.specs {
-		image := s.imageAddress(spec)
-		d := deployed{Service: spec.Service, URL: services[i].URL, Version: spec.Image.Version, Image: p.facts.live[image].ID, Release: services[i].Release}
-		for _, r := range report.Results {
-			if r.Action.Target == image && r.Status == apply.Done {
-				d.Image = r.Outcome.ID
-			}
-		}
+		image, version := deployment(spec, s.imageAddress(spec), p.facts, report)
+		d := deployed{Service: spec.Service, URL: services[i].URL, Version: version, Image: image, Release: services[i].Release}
 		all = append(all, d)
 	}
 	data, err := json.Marshal(all)
@@ -123,4 +121,47 @@ func (s *session) tellDeployed(p planned, report *apply.Report, services []rende
 		errs = append(errs, s.a.output("url", all[0].URL), s.a.output("version", all[0].Version), s.a.output("image", all[0].Image))
 	}
 	return errors.Join(errs...)
+}
+
+// deployment is the digest of the image that a service runs after an apply that was to have
+// it run image, and the version that this one has got. A rollout that did not succeed leaves
+// what ran before it, and no version.
+func deployment(spec state.Spec, image state.Address, f facts, report *apply.Report) (digest, version string) {
+	service := serviceAddress(spec)
+	runs := f.live[service].Value("image")
+	made, rolledOut, named := f.live[image].ID, true, true
+	for _, r := range report.Results {
+		switch a, done := r.Action, r.Status == apply.Done; {
+		case a.Target == image && done:
+			made = r.Outcome.ID
+		case a.Target == service && a.Op == plan.Delete && done:
+			runs = ""
+		case a.Target == service && !a.Second:
+			rolledOut = rolledOut && done
+		case a.Target == ecr.Tag(spec.Image.Repository, spec.Image.Version):
+			named = named && done
+		}
+	}
+	switch {
+	case rolledOut && named:
+		return made, spec.Image.Version
+	case rolledOut || runs == image.String():
+		return made, ""
+	case runs == "":
+		return "", ""
+	}
+	if tag := f.live[ecr.Tag(spec.Image.Repository, ecr.LiveTag(spec.Service))]; tag.Value("image") == runs {
+		return tag.ID, ""
+	}
+	recent := f.recent[spec.Service]
+	records := recent.Attempts
+	if recent.Success != nil {
+		records = append(slices.Clone(records), *recent.Success)
+	}
+	for _, r := range records {
+		if ecr.Image(r.Image.Repository, r.Image.Tag).String() == runs {
+			return r.Image.Digest, ""
+		}
+	}
+	return "", ""
 }

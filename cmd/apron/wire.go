@@ -59,14 +59,14 @@ func (s *session) wire(o applyFlags) wiring {
 	var w wiring
 	recheck := func(ctx context.Context, service string) []state.Check { return s.recheck(ctx, w, service) }
 	w = wiring{
-		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: manifest.SecretLooking, Gate: s.gate, Place: s.place, Recheck: recheck,
+		apprunner: apprunner.New(s.cfg, s.id, apprunner.Options{Timeout: o.timeout, Poll: s.poll(), ProbeFor: s.patience(), Probes: probes, SecretLooking: looksSecret, Gate: s.gate, Place: s.place, Recheck: recheck,
 			Rehearsal: s.a.sandbox.on, Look: s.look(), Learn: s.learnOnce(func() wiring { return w })}),
 		iam:     iam.New(iamsdk.NewFromConfig(s.cfg)),
 		ssm:     ssm.New(ssmsdk.NewFromConfig(s.cfg), ssm.Options{Region: s.cfg.Region, Account: s.id.Account}),
 		secrets: secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
 		records: records.New(s.cfg),
 	}
-	w.zones = route53.New(r53sdk.NewFromConfig(s.cfg), route53.Options{Region: s.cfg.Region, Required: required(w.apprunner), Poll: s.poll()})
+	w.zones = route53.New(r53sdk.NewFromConfig(s.cfg), route53.Options{Region: s.cfg.Region, Required: required(w.apprunner), Leads: s.leads(w.apprunner), Poll: s.poll()})
 	registry := ecr.New(s.cfg, s.id)
 	registry.Verify = func(ctx context.Context, service string, env apply.Env) error {
 		out, _ := env.Lookup(apprunner.Service(service))
@@ -80,6 +80,9 @@ func (s *session) wire(o applyFlags) wiring {
 		wafv2.New(wafsdk.NewFromConfig(s.cfg), wafv2.Options{ARNs: w.apprunner.ARNs, Poll: s.poll()}), w.zones}
 	return w
 }
+
+// looksSecret reports whether a plain variable of a live service seems to hold a secret.
+func looksSecret(name, value string) bool { return manifest.LooksSecret(name, value) != "" }
 
 // narrow leaves the providers of some targets: a part of what the manifests want must not
 // depend on whether the rest can be read.

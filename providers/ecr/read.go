@@ -2,7 +2,9 @@ package ecr
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
+	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -105,9 +108,12 @@ func (p *Provider) absent(name, doing string, err error) error {
 	return fmt.Errorf("repository %q: %s: %w", name, doing, awsapi.Explain(err))
 }
 
-// users lists the services whose live- tag the repository holds.
+// users lists the services that the repository is known to be in use for: those whose live-
+// tag it holds, and those with a release in it. Of these, the live- tag comes only once a
+// rollout was verified, and a service that is up without it needs its image as well.
 func (p *Provider) users(ctx context.Context, name string) ([]string, error) {
-	var services []string
+	live := map[string]bool{}
+	newest := map[string]int{} // release, by service
 	pages := sdk.NewListImagesPaginator(p.api, &sdk.ListImagesInput{RepositoryName: &name,
 		Filter: &types.ListImagesFilter{TagStatus: types.TagStatusTagged}})
 	for pages.HasMorePages() {
@@ -118,12 +124,44 @@ func (p *Provider) users(ctx context.Context, name string) ([]string, error) {
 		for _, id := range page.ImageIds {
 			// A name with a dot is no service's: it is the tag of the newest release record.
 			if service, ok := strings.CutPrefix(aws.ToString(id.ImageTag), livePrefix); ok && !strings.Contains(service, ".") {
-				services = append(services, service)
+				live[service] = true
+			}
+			if service, number, ok := release.ParseTag(aws.ToString(id.ImageTag)); ok {
+				newest[service] = max(newest[service], number)
 			}
 		}
 	}
-	slices.Sort(services)
-	return services, nil
+	maps.DeleteFunc(newest, func(service string, _ int) bool { return live[service] })
+	var tags []string
+	for service, number := range newest {
+		live[service] = true
+		tags = append(tags, release.Tag(service, number))
+	}
+	records, err := p.images(ctx, name, tags)
+	if err != nil {
+		return nil, err
+	}
+	for tag, record := range records {
+		if service, _, ok := release.ParseTag(tag); ok && destroyed(aws.ToString(record.ImageManifest)) {
+			delete(live, service)
+		}
+	}
+	return slices.Sorted(maps.Keys(live)), nil
+}
+
+// destroyed reports whether a manifest is the record of a service's end, which its first
+// layer holds. What cannot be read is none.
+func destroyed(manifest string) bool {
+	var m struct {
+		Layers []struct {
+			Data []byte `json:"data"`
+		} `json:"layers"`
+	}
+	if err := json.Unmarshal([]byte(manifest), &m); err != nil || len(m.Layers) == 0 {
+		return false
+	}
+	r, err := release.Decode(m.Layers[0].Data)
+	return err == nil && r.Kind == release.Destroy && r.Result == release.Succeeded
 }
 
 // mediaTypes are all that a tag may stand for. A type that is not accepted would be

@@ -1,6 +1,8 @@
 package ecr
 
 import (
+	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/apron-deploy/apron/reconcile"
 	"github.com/apron-deploy/apron/reconcile/apply"
 	"github.com/apron-deploy/apron/reconcile/plan"
+	"github.com/apron-deploy/apron/reconcile/release"
 	"github.com/apron-deploy/apron/reconcile/state"
 )
 
@@ -210,4 +213,61 @@ func TestObserve_listsTheServicesThatUseARepositoryWhenAsked(t *testing.T) {
 	live, _, err := r.Observe(t.Context(), reconcile.Query{Want: []state.Address{Repository("none")}, Users: true})
 	require.NoError(t, err)
 	require.Empty(t, live)
+}
+
+// kept is a repository with tags and, of some of them, manifests.
+type kept struct {
+	api
+	tags      []string
+	manifests map[string]string
+}
+
+func (k kept) ListImages(context.Context, *sdk.ListImagesInput, ...func(*sdk.Options)) (*sdk.ListImagesOutput, error) {
+	out := &sdk.ListImagesOutput{}
+	for _, tag := range k.tags {
+		out.ImageIds = append(out.ImageIds, types.ImageIdentifier{ImageTag: &tag})
+	}
+	return out, nil
+}
+
+func (k kept) BatchGetImage(_ context.Context, in *sdk.BatchGetImageInput, _ ...func(*sdk.Options)) (*sdk.BatchGetImageOutput, error) {
+	out := &sdk.BatchGetImageOutput{}
+	for _, id := range in.ImageIds {
+		if text, ok := k.manifests[*id.ImageTag]; ok {
+			out.Images = append(out.Images, types.Image{ImageId: &id, ImageManifest: &text})
+		}
+	}
+	return out, nil
+}
+
+func TestUsers(t *testing.T) {
+	record := func(kind release.Kind, result release.Result) string {
+		data, err := release.Record{FormatVersion: release.FormatVersion, Number: 1, Service: "web", Kind: kind, Result: result}.Encode()
+		require.NoError(t, err)
+		text, err := json.Marshal(map[string]any{"layers": []map[string]any{{"data": data}}})
+		require.NoError(t, err)
+		return string(text)
+	}
+	for name, tc := range map[string]struct {
+		tags      []string
+		manifests map[string]string
+		want      []string
+	}{
+		"a service that runs": {tags: []string{"src-1", "live-web", "live-web.release", "release-web-000001"}, want: []string{"web"}},
+		"one whose first rollout passed and then failed to verify": {tags: []string{"src-1", "release-web-000001"}, want: []string{"web"}},
+		"two": {tags: []string{"live-web", "release-api-000001", "release-api-000002"}, want: []string{"api", "web"}},
+		"one that was destroyed": {tags: []string{"release-web-000001", "release-web-000002"},
+			manifests: map[string]string{"release-web-000001": record(release.Apply, release.Succeeded), "release-web-000002": record(release.Destroy, release.Succeeded)}},
+		"one whose destruction failed": {tags: []string{"release-web-000001"},
+			manifests: map[string]string{"release-web-000001": record(release.Destroy, release.Failed)}, want: []string{"web"}},
+		"one that was made again": {tags: []string{"release-web-000001", "release-web-000002"},
+			manifests: map[string]string{"release-web-000001": record(release.Destroy, release.Succeeded), "release-web-000002": record(release.Apply, release.Failed)}, want: []string{"web"}},
+		"one whose record says nothing": {tags: []string{"release-web-000001"}, manifests: map[string]string{"release-web-000001": "{}"}, want: []string{"web"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			users, err := (&Provider{api: kept{tags: tc.tags, manifests: tc.manifests}}).users(t.Context(), "team/web")
+			require.NoError(t, err)
+			require.Equal(t, tc.want, users)
+		})
+	}
 }

@@ -64,7 +64,7 @@ func observed(address state.Address, service string, r role) state.Observed {
 	}
 	for name, d := range r.inline {
 		if name != policyName {
-			fields = append(fields, state.Field{Path: "permission.policy " + name, Value: d.text(), Grant: true})
+			fields = append(fields, state.Field{Path: "permission.policy " + name, Value: d.text(), Grant: true, Opaque: true})
 			continue
 		}
 		for _, g := range d.grants {
@@ -72,7 +72,7 @@ func observed(address state.Address, service string, r role) state.Observed {
 		}
 		for _, s := range d.rest {
 			sum := sha256.Sum256([]byte(s))
-			fields = append(fields, state.Field{Path: "permission.statement " + hex.EncodeToString(sum[:4]), Value: s, Grant: true})
+			fields = append(fields, state.Field{Path: "permission.statement " + hex.EncodeToString(sum[:4]), Value: s, Grant: true, Opaque: true})
 		}
 	}
 	for k, v := range r.tags {

@@ -50,8 +50,9 @@ func toAppRunner(name string) bool {
 }
 
 // observed is the records of a domain as the planner sees them. They exist when the domain
-// leads anywhere.
-func observed(d state.Domain, zone Zone, sets []types.ResourceRecordSet, service state.Address) (state.Observed, bool) {
+// leads anywhere, and are the service's when that is to one of its own names: another
+// service of App Runner's is somebody else's, such as that of another environment.
+func observed(d state.Domain, zone Zone, sets []types.ResourceRecordSet, service state.Address, own []string) (state.Observed, bool) {
 	o := state.Observed{ID: zone.ID, Owner: state.Ours, Phase: state.Ready}
 	o.Address, o.Detail, o.Fields = Address(d.Name), detail{service, zone}, fixed(d.Name, zone)
 	exists := false
@@ -62,7 +63,7 @@ func observed(d state.Domain, zone Zone, sets []types.ResourceRecordSet, service
 		switch {
 		case slices.Contains(names(d), name) && routes(s.Type):
 			at, exists = path(false, name), true
-			if !toAppRunner(to) {
+			if !slices.Contains(own, to) {
 				o.Owner, o.Note = state.Theirs, name+" leads to "+to
 			}
 		case s.Type == types.RRTypeCname && strings.HasSuffix(to, ".acm-validations.aws"):

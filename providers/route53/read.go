@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/apron-deploy/apron/providers/awsapi"
 	"github.com/apron-deploy/apron/reconcile"
@@ -128,11 +129,11 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 				continue
 			}
 			reads.Go(func() error {
-				sets, err := p.sets(ctx, zone, base(d.Name))
+				sets, own, err := p.setsAndOwn(ctx, zone, base(d.Name), s.Service)
 				if err != nil {
 					return awsapi.Unread(Address(d.Name), err)
 				}
-				if o, ok := observed(d, zone, sets, state.Address{Target: "apprunner", Kind: "service", Name: s.Service}); ok {
+				if o, ok := observed(d, zone, sets, state.Address{Target: "apprunner", Kind: "service", Name: s.Service}, own); ok {
 					mu.Lock()
 					defer mu.Unlock()
 					live[o.Address] = o
@@ -145,6 +146,24 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 		return nil, nil, err
 	}
 	return live, nil, nil
+}
+
+// setsAndOwn reads at once the record sets of a name and the names of a service.
+func (p *Provider) setsAndOwn(ctx context.Context, zone Zone, name, service string) (sets []types.ResourceRecordSet, own []string, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		sets, err = p.sets(ctx, zone, name)
+		return err
+	})
+	g.Go(func() error {
+		names, err := p.o.Leads(ctx, service)
+		for _, n := range names {
+			own = append(own, plain(n))
+		}
+		return err
+	})
+	err = g.Wait()
+	return sets, own, err
 }
 
 // sets reads the record sets of a name and of all names below it, which Route 53 lists one

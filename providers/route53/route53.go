@@ -4,8 +4,9 @@
 //	route53/records/DOMAIN   the records of one domain
 //
 // Record sets have no tags, so whose they are follows from where they lead: a record that
-// leads to App Runner is the service's, and anything else that stands under the name is
-// somebody else's, adopted only when asked. Validation records are deleted with the domain
+// leads to the service is the service's, and anything else that stands under the name is
+// somebody else's, even another service of App Runner's, and adopted only when asked.
+// Validation records are deleted with the domain
 // that asks for them, and no others.
 // https://docs.aws.amazon.com/apprunner/latest/dg/manage-custom-domains.html
 package route53
@@ -37,6 +38,9 @@ type Options struct {
 	// Required waits until App Runner has said which records a domain of a service needs:
 	// none for a domain that the service does not have.
 	Required func(ctx context.Context, serviceARN, domain string) ([]Record, error)
+	// Leads finds the names that lead to a service: its default domain, and those that its
+	// own domains have to lead to; none for a service that does not exist.
+	Leads func(ctx context.Context, service string) ([]string, error)
 	// Patience is how long a change may take to be at all name servers: five minutes by
 	// default, of which Route 53 usually needs one.
 	Patience time.Duration

@@ -33,6 +33,7 @@ type rig struct {
 	client *sdk.Client
 	asks   map[string][]Record // by domain
 	made   map[string]bool     // domains that are there
+	own    []string            // names of the service
 }
 
 func newRig(t *testing.T) *rig {
@@ -45,11 +46,15 @@ func newRig(t *testing.T) *rig {
 	mux.AddREST(service.API())
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	r := &rig{t: t, asks: map[string][]Record{}, made: map[string]bool{}, client: sdk.New(sdk.Options{
+	r := &rig{t: t, asks: map[string][]Record{}, made: map[string]bool{}, own: []string{"x.localhost", "x.us-east-1.awsapprunner.com"}, client: sdk.New(sdk.Options{
 		Region: "us-east-1", BaseEndpoint: &server.URL, HTTPClient: server.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", "")})}
 	r.Provider = New(r.client, Options{Region: "us-east-1", Poll: time.Millisecond,
-		Required: func(_ context.Context, _, domain string) ([]Record, error) { return r.asks[domain], nil }})
+		Required: func(_ context.Context, _, domain string) ([]Record, error) { return r.asks[domain], nil },
+		Leads: func(_ context.Context, service string) ([]string, error) {
+			require.Equal(t, "web", service)
+			return r.own, nil
+		}})
 	return r
 }
 
@@ -151,7 +156,7 @@ func TestRecords_areWrittenOnceTheDomainSaysThemAndFollowIt(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, done, "the next plan is empty")
 
-	r.asks["app.example.com"][0].Value = "y.localhost" // a service that was made anew
+	r.asks["app.example.com"][0].Value = "y.localhost" // a service that is no longer public
 	done, err = r.converge(spec, plan.Options{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"update route53/records/app.example.com"}, done)
@@ -190,18 +195,45 @@ func TestRecords_ofAWildcard(t *testing.T) {
 }
 
 func TestRecords_thatLeadElsewhereAreAdoptedOnlyWhenAsked(t *testing.T) {
+	for to, kind := range map[string]types.RRType{
+		"192.0.2.1":                          types.RRTypeA,
+		"production.localhost":               types.RRTypeCname, // another service's
+		"y.us-east-1.awsapprunner.com":       types.RRTypeCname,
+		"deep.x.us-east-1.awsapprunner.com":  types.RRTypeCname,
+		"x.us-east-1.awsapprunner.com.proxy": types.RRTypeCname,
+	} {
+		t.Run(to, func(t *testing.T) {
+			r := newRig(t)
+			zone := r.zone("example.com")
+			r.put(zone, "app.example.com", kind, to)
+			spec := domains(state.Domain{Name: "app.example.com", Route53: true})
+			r.asks["app.example.com"] = asked("app.example.com", "x.localhost", false)
+			_, err := r.converge(spec, plan.Options{})
+			require.ErrorContains(t, err, "exists already and was not made by apron for this service: app.example.com leads to "+to)
+			was := fmt.Sprintf("app.example.com %s %s", kind, to)
+			require.Equal(t, []string{was}, r.records(zone))
+
+			live, _, err := r.Observe(t.Context(), reconcile.Query{Specs: []state.Spec{spec}})
+			require.NoError(t, err)
+			pl, err := plan.Build(nil, live, plan.Options{})
+			require.NoError(t, err)
+			require.True(t, pl.Empty(), "a destroy leaves it")
+
+			_, err = r.converge(spec, plan.Options{Adopt: true})
+			require.NoError(t, err)
+			require.NotContains(t, r.records(zone), was)
+			require.Contains(t, r.records(zone), "app.example.com CNAME x.localhost")
+		})
+	}
+}
+
+func TestRecords_areNobodysWhileTheServiceDoesNotExist(t *testing.T) {
 	r := newRig(t)
-	zone := r.zone("example.com")
-	r.put(zone, "app.example.com", types.RRTypeA, "192.0.2.1")
-	spec := domains(state.Domain{Name: "app.example.com", Route53: true})
-	r.asks["app.example.com"] = asked("app.example.com", "x.localhost", false)
-	_, err := r.converge(spec, plan.Options{})
-	require.ErrorContains(t, err, "exists already and was not made by apron for this service: app.example.com leads to 192.0.2.1")
-	require.Equal(t, []string{"app.example.com A 192.0.2.1"}, r.records(zone))
-	_, err = r.converge(spec, plan.Options{Adopt: true})
+	r.own = nil
+	r.put(r.zone("example.com"), "app.example.com", types.RRTypeCname, "production.localhost")
+	live, _, err := r.Observe(t.Context(), reconcile.Query{Specs: []state.Spec{domains(state.Domain{Name: "app.example.com", Route53: true})}})
 	require.NoError(t, err)
-	require.NotContains(t, r.records(zone), "app.example.com A 192.0.2.1")
-	require.Contains(t, r.records(zone), "app.example.com CNAME x.localhost")
+	require.Equal(t, state.Theirs, live[Address("app.example.com")].Owner)
 }
 
 func TestRecords_areDeletedWithTheDomainAndNoOthers(t *testing.T) {

@@ -43,7 +43,7 @@ func (p *Provider) Observe(ctx context.Context, q reconcile.Query) (state.Live, 
 			service := state.Address{Target: "apprunner", Kind: "service", Name: name}
 			live[Address(name)] = state.Observed{
 				Resource: state.Resource{Address: Address(name), Fields: fields(service, acl)},
-				ID:       arn, Owner: state.Ours, Phase: state.Ready, // it is whose the service is
+				ID:       arn, Owner: state.Ours, Phase: state.Ready, // the planner makes it theirs whose the service is
 			}
 			return nil
 		})

@@ -98,6 +98,21 @@ func TestSandbox_agreesOnTheLifeOfAnAssociation(t *testing.T) {
 	}
 }
 
+func TestObserve_theWebACLOfAServiceOfSomebodyElseStays(t *testing.T) {
+	c := client(t)
+	p := New(c, Options{ARNs: arns})
+	spec := state.Spec{Service: "web", WebACL: acl(t, c, "one")}
+	converge(t, p, spec)
+	for owner, deletes := range map[state.Owner]int{state.Ours: 2, state.Theirs: 0} {
+		live, _, err := p.Observe(t.Context(), reconcile.Query{Specs: []state.Spec{spec}})
+		require.NoError(t, err)
+		live[web] = state.Observed{Resource: state.Resource{Address: web}, ID: service, Owner: owner, Phase: state.Ready}
+		pl, err := plan.Build(nil, live, plan.Options{})
+		require.NoError(t, err)
+		require.Len(t, pl.Actions, deletes, "destroy of a service that is %s", owner)
+	}
+}
+
 func TestAssociate_saysWhatIsWrong(t *testing.T) {
 	p := New(client(t), Options{ARNs: arns})
 	want := Desired(state.Spec{Service: "web", WebACL: "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/gone/01234567-89ab-cdef-0123-456789abcdef"}, web)[0]
@@ -115,6 +130,7 @@ func TestAssociate_saysWhatIsWrong(t *testing.T) {
 type slow struct {
 	api
 	attempts, after int
+	looks, unseen   int // and shows it only after some looks
 }
 
 func (s *slow) AssociateWebACL(context.Context, *sdk.AssociateWebACLInput, ...func(*sdk.Options)) (*sdk.AssociateWebACLOutput, error) {
@@ -125,15 +141,17 @@ func (s *slow) AssociateWebACL(context.Context, *sdk.AssociateWebACLInput, ...fu
 }
 
 func (s *slow) GetWebACLForResource(context.Context, *sdk.GetWebACLForResourceInput, ...func(*sdk.Options)) (*sdk.GetWebACLForResourceOutput, error) {
+	if s.looks++; s.looks <= s.unseen {
+		return &sdk.GetWebACLForResourceOutput{}, nil
+	}
 	return &sdk.GetWebACLForResourceOutput{WebACL: &types.WebACL{ARN: aws.String("acl")}}, nil
 }
 
 func TestAssociate_waitsForANewWebACL(t *testing.T) {
-	for after, fails := range map[int]bool{3: false, 1000: true} {
+	for s, fails := range map[slow]bool{{after: 3}: false, {after: 1000}: true, {unseen: 3}: false, {unseen: 1000}: true} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &slow{after: after}
 			start := time.Now()
-			err := New(s, Options{}).associate(t.Context(), service, "acl", func(string) {})
+			err := New(&s, Options{}).associate(t.Context(), service, "acl", func(string) {})
 			require.Equal(t, fails, err != nil)
 			require.Less(t, time.Since(start), 6*time.Minute)
 		})

@@ -55,19 +55,30 @@ func (p *Provider) associate(ctx context.Context, arn, acl string, progress func
 		_, err := p.api.AssociateWebACL(ctx, &sdk.AssociateWebACLInput{ResourceArn: &arn, WebACLArn: &acl})
 		switch {
 		case err == nil:
-			got, err := p.acl(ctx, arn)
-			if err == nil && got != acl {
-				err = fmt.Errorf("it was associated, and the service has %q", got)
-			}
-			return err
+			return p.shown(ctx, arn, acl, deadline)
 		case !awsapi.Is(err, "WAFUnavailableEntityException") || time.Now().After(deadline):
 			return err
 		}
 		progress("waiting for the web ACL to be known everywhere")
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(p.o.Poll):
+		if err := awsapi.Sleep(ctx, p.o.Poll); err != nil {
+			return err
+		}
+	}
+}
+
+// shown waits until a service has its web ACL, which WAF need not show at once.
+// https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html
+func (p *Provider) shown(ctx context.Context, arn, acl string, deadline time.Time) error {
+	for {
+		got, err := p.acl(ctx, arn)
+		switch {
+		case err != nil || got == acl:
+			return err
+		case time.Now().After(deadline):
+			return fmt.Errorf("it was associated, and the service has %q", got)
+		}
+		if err := awsapi.Sleep(ctx, p.o.Poll); err != nil {
+			return err
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 // and with the way out of each, what it will not do: every refusal is a
 // *[RefusedError] in a *multierror.Error.
 func Build(desired state.Desired, live state.Live, o Options) (*Plan, error) {
+	live = own(live, desired, o.Adopt)
 	b := &builder{desired: desired, live: live, o: o, byTarget: map[state.Address][]int{}}
 	b.reach()
 	for _, addr := range sorted(desired) {
@@ -31,6 +32,7 @@ func Build(desired state.Desired, live state.Live, o Options) (*Plan, error) {
 	if err := b.refused.ErrorOrNil(); err != nil {
 		return nil, err
 	}
+	b.narrow()
 	b.causes()
 	b.link()
 	actions, err := order(b.actions)
@@ -63,10 +65,12 @@ func sorted[V any](m map[state.Address]V) []state.Address {
 	return addrs
 }
 
+const secondPass = " (second pass)"
+
 func (b *builder) add(a Action) *Action {
 	a.ID = ID(string(a.Op) + " " + a.Target.String())
 	if a.Second {
-		a.ID += " (second pass)"
+		a.ID += secondPass
 	}
 	b.byTarget[a.Target] = append(b.byTarget[a.Target], len(b.actions))
 	b.actions = append(b.actions, a)
@@ -150,13 +154,19 @@ func (b *builder) want(w state.Resource) {
 		b.create(w, true)
 		return
 	}
-	wanted, unknown := b.expand(w)
+	expand := b.expand
+	if have.Phase == state.Failed {
+		expand = b.first // its rebuild is what makes its URL known
+	}
+	wanted, unknown := expand(w)
 	changes := diff(wanted, have.Fields)
 	changes, taken := b.once(w, have, changes)
 	if taken {
 		return
 	}
-	changes = append(changes, unknown...)
+	if have.Phase != state.Failed {
+		changes = append(changes, unknown...)
+	}
 	changes = append(changes, b.later(w, have)...)
 	widen(changes)
 	slices.SortStableFunc(changes, func(x, y Change) int { return cmp.Compare(x.Path, y.Path) })
@@ -169,6 +179,7 @@ func (b *builder) want(w state.Resource) {
 	if have.Phase == state.Failed {
 		b.add(Action{Op: Update, Target: w.Address, Want: wanted, Have: have, Changes: changes, Rebuild: true,
 			Reason: "its creation failed and is rebuilt" + because(have.Note)})
+		b.second(w, unknown, "rebuild")
 		return
 	}
 	if len(changes) == 0 {
@@ -208,9 +219,13 @@ func (b *builder) update(w state.Resource, have state.Observed, changes []Change
 				"is paused, and a paused service cannot be changed")
 			return nil
 		}
-		b.add(Action{Op: Resume, Target: w.Address, Have: have, Reason: "a paused service cannot be changed"})
+		b.resume(have)
 	}
 	return b.add(a)
+}
+
+func (b *builder) resume(have state.Observed) {
+	b.add(Action{Op: Resume, Target: have.Address, Have: have, Reason: "a paused service cannot be changed"})
 }
 
 // labels reports whether changes are of tags alone, which a paused service takes too.
@@ -219,15 +234,9 @@ func labels(changes []Change) bool {
 }
 
 func (b *builder) create(w state.Resource, replace bool) {
-	wanted, unknown := b.expand(w)
-	for i := range unknown {
-		if f := *unknown[i].New; !f.Omit {
-			unknown[i].Old = &f // its default, until the second pass
-		}
-	}
+	wanted, unknown := b.first(w)
 	var changes []Change
 	for i := range wanted.Fields {
-		wanted.Fields[i].Template = ""
 		if f := wanted.Fields[i]; !f.Order && !f.Omit {
 			unknown := f.Later && (f.Value == "" || replace)
 			changes = append(changes, Change{Path: f.Path, New: &wanted.Fields[i], Unknown: unknown, Cause: Unknown})
@@ -236,10 +245,7 @@ func (b *builder) create(w state.Resource, replace bool) {
 	widen(changes)
 	b.checkGrants(w.Address, changes)
 	b.add(Action{Op: Create, Target: w.Address, Want: wanted, Changes: changes, Replace: replace})
-	if len(unknown) > 0 {
-		b.add(Action{Op: Update, Target: w.Address, Want: w, Changes: unknown, Second: true,
-			Reason: "a second update sets what needs a URL that is known only after the create"})
-	}
+	b.second(w, unknown, "create")
 }
 
 // lasting notes what stays because the manifest leaves it out, and would stay even if
@@ -354,51 +360,6 @@ func (b *builder) checkGrants(addr state.Address, changes []Change) {
 				Fix: "name the actions and ARNs that the application needs, or insist with --allow-wildcard"})
 		}
 	}
-}
-
-// restart adds a redeploy of a live resource when what it refers to changes beneath it.
-func (b *builder) restart(w state.Resource) {
-	have, exists := b.live[w.Address]
-	if !exists {
-		return
-	}
-	var changes []Change
-	for i := range w.Fields {
-		f := &w.Fields[i]
-		target, ok := f.Target()
-		if !ok || !f.Restart || !b.changes(target) {
-			continue
-		}
-		if old, same := have.Get(f.Path); same && old.Value == f.Value {
-			changes = append(changes, Change{Path: f.Path, Old: &old, New: f, Restart: true, Cause: Unknown})
-		}
-	}
-	if len(changes) == 0 {
-		return
-	}
-	for _, i := range b.byTarget[w.Address] {
-		if b.actions[i].Op == Update || b.actions[i].Replace {
-			return // it is deployed anyway
-		}
-	}
-	if have.Phase == state.Paused && !b.o.Resume {
-		b.note(w.Address, "is paused: what it refers to changes, and takes effect once it runs again")
-		return
-	}
-	wanted, _ := b.expand(w)
-	if a := b.update(wanted, have, changes); a != nil {
-		a.Reason = "what it refers to changes, and a running service reads it only when deployed"
-	}
-}
-
-// changes reports whether the plan creates or updates addr.
-func (b *builder) changes(addr state.Address) bool {
-	for _, i := range b.byTarget[addr] {
-		if op := b.actions[i].Op; op == Create || op == Update {
-			return true
-		}
-	}
-	return false
 }
 
 // swept reports whether sweep deletes a live resource.

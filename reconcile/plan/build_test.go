@@ -46,6 +46,7 @@ func lives(os ...state.Observed) state.Live {
 var (
 	one       = at("apprunner", "scaling", "apron-1-1-100")
 	two       = at("apprunner", "scaling", "apron-1-2-100")
+	roleOf    = at("iam", "role", "web")
 	key       = at("ssm", "parameter", "/apron/web/KEY")
 	config1   = state.Resource{Address: one, Fields: []state.Field{{Path: "max", Value: "1", Immutable: true}}}
 	config2   = state.Resource{Address: two, Fields: []state.Field{{Path: "max", Value: "2", Immutable: true}}}
@@ -65,11 +66,25 @@ func without(path string, r state.Resource) state.Resource {
 	return r
 }
 
+// role is one that a service has.
+func role(rights ...string) state.Resource {
+	r := state.Resource{Address: roleOf, Whole: []string{"permission."}}
+	for _, right := range rights {
+		r.Fields = append(r.Fields, state.Field{Path: "permission." + right, Value: "allow", Grant: true})
+	}
+	return r
+}
+
 // domain is a resource that belongs to a service, which makes its target.
 func domain(of, target string) state.Resource {
 	return state.Resource{Address: at("apprunner", "domain", of+".example.com"), Fields: []state.Field{
 		{Path: "service", Value: "apprunner/service/" + of, Ref: true, Immutable: true},
 		{Path: "target", Value: target, Later: true}}}
+}
+
+// belongs is a resource that is a part of another one.
+func belongs(name string, to state.Address) state.Resource {
+	return state.Resource{Address: at("route53", "records", name), Fields: []state.Field{{Path: "of", Value: to.String(), Ref: true, Immutable: true}}}
 }
 
 func TestBuild(t *testing.T) {
@@ -134,10 +149,49 @@ func TestBuild(t *testing.T) {
 		"never deletes what somebody else made": {
 			have: lives(live(state.Theirs, state.Ready, service("web"))),
 		},
+		"never takes from somebody else's what belongs to it": {
+			have: lives(live(state.Theirs, state.Ready, service("web")), live(state.Ours, state.Ready, domain("web", "x")), live(state.Ours, state.Ready, belongs("app", domain("web", "x").Address))),
+		},
+		"takes it over with what it belongs to": {
+			want:    desired(service("web", field("tags.apron:service", "web"))),
+			have:    lives(live(state.Theirs, state.Ready, service("web")), live(state.Ours, state.Ready, domain("web", "x"))),
+			options: plan.Options{Adopt: true},
+			actions: []string{"delete apprunner/domain/web.example.com ", "update apprunner/service/web tags.apron:service"},
+		},
 		"rebuilds a failed creation though nothing differs": {
 			want:    desired(service("web", field("cpu", "256"))),
 			have:    lives(live(state.Ours, state.Failed, service("web", field("cpu", "256")))),
 			actions: []string{"update apprunner/service/web "},
+		},
+		"rebuilds a failed creation without its URL, which a second pass sets": {
+			want: desired(service("web", field("cpu", "256"), state.Field{Path: "env.URL", Template: "${services.web.url}", Value: "none"},
+				state.Field{Path: "env.X", Template: "${services.web.url}/x", Omit: true})),
+			have:    lives(live(state.Ours, state.Failed, service("web", field("cpu", "1024"), field("env.URL", "old")))),
+			actions: []string{"update apprunner/service/web cpu,env.URL", "update apprunner/service/web (second pass) env.URL?,env.X?"},
+		},
+		"has what refers to a rebuilt service wait for it": {
+			want: desired(service("api", state.Field{Path: "env.URL", Template: "${services.web.url}", Omit: true}),
+				service("web", state.Field{Path: "env.API", Template: "${services.api.url}", Omit: true})),
+			have: lives(state.Observed{Resource: service("api", field("env.URL", "old")), Owner: state.Ours, Phase: state.Ready, URL: "https://api"},
+				live(state.Ours, state.Failed, service("web"))),
+			actions: []string{"update apprunner/service/web env.API", "update apprunner/service/api env.URL?"},
+		},
+		"two failed creations may name each other": {
+			want: desired(service("a", state.Field{Path: "env.URL", Template: "${services.b.url}", Omit: true}),
+				service("b", state.Field{Path: "env.URL", Template: "${services.a.url}", Omit: true})),
+			have: lives(live(state.Ours, state.Failed, service("a")), live(state.Ours, state.Failed, service("b"))),
+			actions: []string{"update apprunner/service/a ", "update apprunner/service/b ",
+				"update apprunner/service/a (second pass) env.URL?", "update apprunner/service/b (second pass) env.URL?"},
+		},
+		"creates anew without the URL that goes with the old one": {
+			want:    desired(service("web", state.Field{Path: "env.URL", Template: "${services.web.url}", Omit: true})),
+			have:    lives(state.Observed{Resource: service("web", field("env.URL", "https://old")), Owner: state.Ours, Phase: state.Stuck, URL: "https://old"}),
+			actions: []string{"delete apprunner/service/web ", "create apprunner/service/web ", "update apprunner/service/web (second pass) env.URL?"},
+		},
+		"refuses the URL of a service whose creation failed and that it does not rebuild": {
+			want:    desired(service("a", state.Field{Path: "env.URL", Template: "${services.b.url}", Omit: true})),
+			have:    lives(live(state.Theirs, state.Failed, service("b"))),
+			refused: []string{`service "b", whose creation failed`},
 		},
 		"deletes again what is stuck, then creates": {
 			want:    desired(service("web", field("cpu", "256"))),
@@ -236,6 +290,48 @@ func TestBuild(t *testing.T) {
 			want:    desired(parameter("new"), service("web", reads)),
 			have:    lives(live(state.Ours, state.Ready, parameter("old")), live(state.Ours, state.Ready, service("web", ref("secrets.KEY", key)))),
 			actions: []string{"update ssm/parameter//apron/web/KEY value", "update apprunner/service/web secrets.KEY"},
+		},
+		"takes a right from a role once the version that has it is replaced": {
+			want:    desired(role("s3:Get"), service("web", field("cpu", "512"), ref("role", roleOf))),
+			have:    lives(live(state.Ours, state.Ready, role("sqs:Send")), live(state.Ours, state.Ready, service("web", field("cpu", "256"), ref("role", roleOf)))),
+			actions: []string{"update iam/role/web permission.s3:Get", "update apprunner/service/web cpu", "update iam/role/web (second pass) permission.sqs:Send"},
+		},
+		"gives a role no pass that has nothing to do": {
+			want:    desired(role(), service("web", field("cpu", "512"), ref("role", roleOf))),
+			have:    lives(live(state.Ours, state.Ready, role("sqs:Send")), live(state.Ours, state.Ready, service("web", field("cpu", "256"), ref("role", roleOf)))),
+			actions: []string{"update apprunner/service/web cpu", "update iam/role/web (second pass) permission.sqs:Send"},
+		},
+		"takes a right at once where nothing is rolled out": {
+			want:    desired(role("s3:Get"), service("web", field("tags.team", "ai"), ref("role", roleOf))),
+			have:    lives(live(state.Ours, state.Ready, role("sqs:Send")), live(state.Ours, state.Ready, service("web", ref("role", roleOf)))),
+			actions: []string{"update iam/role/web permission.s3:Get,permission.sqs:Send", "update apprunner/service/web tags.team"},
+		},
+		"redeploys when a secret's value changes along with no more than the service's tags": {
+			want:    desired(parameter("new"), service("web", reads, field("tags.team", "ai"))),
+			have:    lives(live(state.Ours, state.Ready, parameter("old")), live(state.Ours, state.Ready, service("web", ref("secrets.KEY", key)))),
+			actions: []string{"update ssm/parameter//apron/web/KEY value", "update apprunner/service/web secrets.KEY,tags.team"},
+		},
+		"deploys once when a secret's value changes along with a setting": {
+			want:    desired(parameter("new"), service("web", reads, field("cpu", "512"))),
+			have:    lives(live(state.Ours, state.Ready, parameter("old")), live(state.Ours, state.Ready, service("web", ref("secrets.KEY", key), field("cpu", "256")))),
+			actions: []string{"update ssm/parameter//apron/web/KEY value", "update apprunner/service/web cpu"},
+		},
+		"changes the tags of a paused service though a secret's value changes": {
+			want:    desired(parameter("new"), service("web", reads, field("tags.team", "ai"))),
+			have:    lives(live(state.Ours, state.Ready, parameter("old")), live(state.Ours, state.Paused, service("web", ref("secrets.KEY", key)))),
+			actions: []string{"update ssm/parameter//apron/web/KEY value", "update apprunner/service/web tags.team"},
+			notes:   []string{"apprunner/service/web is paused: what it refers to changes, and takes effect once it runs again"},
+		},
+		"resumes it when it may, and deploys the new value": {
+			want:    desired(parameter("new"), service("web", reads, field("tags.team", "ai"))),
+			have:    lives(live(state.Ours, state.Ready, parameter("old")), live(state.Ours, state.Paused, service("web", ref("secrets.KEY", key)))),
+			options: plan.Options{Resume: true},
+			actions: []string{"resume apprunner/service/web ", "update ssm/parameter//apron/web/KEY value", "update apprunner/service/web secrets.KEY,tags.team"},
+		},
+		"deploys nothing when the tags of a secret change": {
+			want:    desired(state.Resource{Address: key, Fields: state.Sort([]state.Field{{Path: "value", Value: "same", Secret: true}, field("tags.team", "ai")})}, service("web", reads)),
+			have:    lives(live(state.Ours, state.Ready, parameter("same")), live(state.Ours, state.Ready, service("web", ref("secrets.KEY", key)))),
+			actions: []string{"update ssm/parameter//apron/web/KEY tags.team"},
 		},
 		"deletes a secret only after its service has let go of it": {
 			want:    desired(service("web", field("env.KEY", "plain"))),

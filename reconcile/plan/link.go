@@ -21,9 +21,12 @@ func (b *builder) link() {
 				if c.Unknown {
 					for _, name := range state.SoftRefs(c.New.Template) {
 						addr, _ := b.service(name)
-						needs = append(needs, b.ids(addr, func(n Action) bool { return n.Op == Create })...)
+						needs = append(needs, b.ids(addr, func(n Action) bool { return n.Op == Create || n.Rebuild })...)
 					}
 				}
+			}
+			if a.Second && slices.ContainsFunc(a.Changes, takes) {
+				needs = append(needs, b.rollouts(a.Target)...)
 			}
 			if a.Op == Create && a.Replace {
 				needs = append(needs, b.ids(a.Target, func(n Action) bool { return n.Op == Delete })...)

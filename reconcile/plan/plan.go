@@ -54,7 +54,8 @@ type Action struct {
 	Replace bool
 	// Rebuild says that the live resource is the remains of a failed creation.
 	Rebuild bool
-	// Second says that this is a service's second pass, after its URL became known.
+	// Second says that this is the second pass of its target: of a service after its URL became
+	// known, of a role after the services that have it were rolled out.
 	Second bool
 	// Alone says that the action is all that happens to the resource, so that it must be
 	// in order afterwards: a service must answer as its manifest says.

@@ -145,6 +145,9 @@ func drawWorld(t *rapid.T) world {
 		switch addr.Kind {
 		case "service":
 			o.Phase = rapid.SampledFrom([]state.Phase{state.Ready, state.Ready, state.Ready, state.Busy, state.Paused, state.Failed, state.Stuck}).Draw(t, "phase of "+addr.Name)
+			if o.Phase == state.Failed {
+				o.URL = "" // it never ran
+			}
 		case "scaling", "parameter", "vpc-connector":
 			if rapid.IntRange(0, 6).Draw(t, "whose "+addr.Name) == 0 {
 				o.Owner = state.Theirs

@@ -42,6 +42,8 @@ type Field struct {
 	Source     string
 	// Grant says that the field's presence widens what somebody may do.
 	Grant bool
+	// Opaque, with Grant, says that its provider cannot write it, and only take it away.
+	Opaque bool
 	// Wildcard, with Grant, says that it grants every action or every resource.
 	Wildcard bool
 	// Template is a text with soft references such as ${services.web.url}, resolved
