@@ -174,8 +174,13 @@ func Check(approved Fingerprint, p *plan.Plan, account, region string, desired s
 	}
 	planned := map[string]bool{}
 	for _, s := range Of(p, account, region).Steps {
+		was, ok := agreed[s.ID]
+		if later, passes := agreed[s.ID+plan.SecondPass]; passes && later.Hash == s.Hash {
+			planned[later.ID] = true // all that is left to do, which makes it the first pass
+			continue
+		}
 		planned[s.ID] = true
-		if was, ok := agreed[s.ID]; !ok {
+		if !ok {
 			e.New = append(e.New, s.ID)
 		} else if was.Hash != s.Hash {
 			e.Changed = append(e.Changed, s.ID)
@@ -183,7 +188,9 @@ func Check(approved Fingerprint, p *plan.Plan, account, region string, desired s
 	}
 	for _, s := range approved.Steps {
 		_, replaced := agreed[string(plan.Create)+" "+s.Target] // a delete whose create has its own say
-		if !planned[s.ID] && !(s.Op == string(plan.Delete) && replaced) && !satisfied(s, desired, live) {
+		_, passed := agreed[s.ID+plan.SecondPass]               // an update whose second pass has
+		superseded := s.Op == string(plan.Delete) && replaced || s.Op == string(plan.Update) && passed
+		if !planned[s.ID] && !superseded && !satisfied(s, desired, live) {
 			e.Missing = append(e.Missing, s.ID)
 		}
 	}

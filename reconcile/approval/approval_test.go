@@ -15,6 +15,7 @@ const account, region = "123456789012", "us-east-1"
 
 var (
 	service = state.Address{Target: "apprunner", Kind: "service", Name: "web"}
+	role    = state.Address{Target: "iam", Kind: "role", Name: "web"}
 	key     = state.Address{Target: "ssm", Kind: "parameter", Name: "/apron/web/KEY"}
 )
 
@@ -66,11 +67,25 @@ func made(value, source string) state.Field {
 // tag says where the manifest of a service is.
 var tag = state.Field{Path: "tags.apron:manifest", Value: "github.com/acme/shop:deploy.yaml", Provenance: true}
 
+// right is a role with rights, and has a service that has it.
+func right(names ...string) state.Resource {
+	r := state.Resource{Address: role, Whole: []string{"permission."}}
+	for _, n := range names {
+		r.Fields = append(r.Fields, state.Field{Path: "permission." + n, Value: "allow", Grant: true})
+	}
+	return r
+}
+
+func has(cpu string) state.Resource {
+	return resource(service, field("cpu", cpu), state.Field{Path: "role", Value: role.String(), Ref: true})
+}
+
 func TestCheck(t *testing.T) {
 	web := func(cpu, memory string) state.Resource {
 		return resource(service, field("cpu", cpu), field("memory", memory))
 	}
 	both := []state.Resource{web("1024", "2048"), resource(key, secret("new"))}
+	narrowing := of([]state.Resource{has("2"), right("b")}, has("1"), right("a"))
 	then := of(both, web("256", "512"), resource(key, secret("old")))
 	for name, tc := range map[string]struct {
 		then, now                 world
@@ -83,6 +98,9 @@ func TestCheck(t *testing.T) {
 		"somebody did half of a change":         {then: then, now: of(both, web("1024", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
 		"the manifest wants something else":     {then: then, now: of([]state.Resource{web("2048", "4096"), both[1]}, web("256", "512"), resource(key, secret("old"))), changed: []string{"update apprunner/service/web"}},
 		"another value of the secret":           {then: then, now: of([]state.Resource{both[0], resource(key, secret("newer"))}, web("256", "512"), resource(key, secret("old")))},
+		"a right that goes last":                {then: narrowing, now: of([]state.Resource{has("2"), right("b")}, has("2"), right("a", "b"))},
+		"a right that is gone":                  {then: narrowing, now: of([]state.Resource{has("2"), right("b")}, has("2"), right("b"))},
+		"a right that is given back":            {then: narrowing, now: of([]state.Resource{has("2"), right("a", "b")}, has("2"), right("a", "b")), forgotten: []string{"update iam/role/web (second pass)"}},
 		"who plans has no value of a secret":    {then: of([]state.Resource{both[0], resource(key, field("type", "SecureString"))}, web("256", "512")), now: of([]state.Resource{both[0], resource(key, field("type", "SecureString"), secret("new"))}, web("256", "512"))},
 		"a secret that nobody has seen change":  {then: of([]state.Resource{both[0], resource(key)}, web("256", "512"), resource(key, secret("old"))), now: then, added: []string{"update ssm/parameter//apron/web/KEY"}},
 		"something else has to be done":         {then: of(both, web("256", "512"), both[1]), now: then, added: []string{"update ssm/parameter//apron/web/KEY"}},

@@ -65,12 +65,13 @@ func sorted[V any](m map[state.Address]V) []state.Address {
 	return addrs
 }
 
-const secondPass = " (second pass)"
+// SecondPass is how the ID of a second pass ends, behind that of the first.
+const SecondPass = " (second pass)"
 
 func (b *builder) add(a Action) *Action {
 	a.ID = ID(string(a.Op) + " " + a.Target.String())
 	if a.Second {
-		a.ID += secondPass
+		a.ID += SecondPass
 	}
 	b.byTarget[a.Target] = append(b.byTarget[a.Target], len(b.actions))
 	b.actions = append(b.actions, a)

@@ -29,7 +29,7 @@ func (b *builder) narrow() {
 		later := Action{Op: Update, Target: a.Target, Want: a.Want, Have: a.Have, Changes: taken, Second: true,
 			Reason: "the version that runs until the rollout has succeeded may still do it"}
 		if len(rest) == 0 {
-			later.ID = a.ID + secondPass
+			later.ID = a.ID + SecondPass
 			b.actions[i] = later
 			continue
 		}
