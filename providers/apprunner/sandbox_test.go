@@ -342,8 +342,14 @@ func TestSandbox_theEndOfAServiceAndOfWhatItUses(t *testing.T) {
 	service, scaling := live[Service("shop")], live[Scaling("apron-1-2-50")]
 	require.Equal(t, state.Shared, scaling.Owner)
 	require.Empty(t, scaling.Users, "the services of the plan do not count")
-	_, err = r.Execute(t.Context(), plan.Action{Op: plan.Delete, Target: scaling.Address, Have: scaling}, apply.Env{})
-	require.ErrorContains(t, err, "It's used by one or more services")
+	ctx, stop := context.WithCancel(t.Context())
+	var said []string
+	_, err = r.Execute(ctx, plan.Action{Op: plan.Delete, Target: scaling.Address, Have: scaling}, apply.Env{Progress: func(p apply.Progress) {
+		said = append(said, p.Phase)
+		stop()
+	}})
+	require.ErrorIs(t, err, context.Canceled, "until nothing uses it, or it takes too long")
+	require.Equal(t, []string{"waiting for App Runner to know that nothing uses it"}, said)
 	for _, o := range []state.Observed{service, scaling, live[Tracing(tracingName)], live[stateAddress(service.Value("network.egress"))]} {
 		for range 2 { // what is gone already is no error
 			_, err = r.Execute(t.Context(), plan.Action{Op: plan.Delete, Target: o.Address, Have: o}, apply.Env{})
