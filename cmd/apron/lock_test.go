@@ -176,6 +176,31 @@ func TestLock_ofTwoAppliesAtOnceOneWins(t *testing.T) {
 		require.Equal(t, exitOK, <-p.end, p.out())
 		settled(rounds + 2)
 	})
+
+	t.Run("a run that ends between the plan and the lock of another", func(t *testing.T) {
+		next(rounds + 3)
+		planned, goes := make(chan struct{}), make(chan struct{})
+		first := make(chan struct{}, 1)
+		w.held(func(call string) {
+			if call != "ssm PutParameter" {
+				return
+			}
+			select {
+			case first <- struct{}{}:
+				close(planned)
+				<-goes
+			default:
+			}
+		})
+		late := w.start(c, nil, "apply", "--yes")
+		<-planned
+		quick := w.start(c, nil, "apply", "--yes")
+		require.Equal(t, exitOK, <-quick.end, quick.out())
+		close(goes)
+		require.Equal(t, exitOK, <-late.end, late.out())
+		require.Contains(t, late.out(), "No changes.", "it has planned again")
+		settled(rounds + 3)
+	})
 }
 
 func TestLock_commands(t *testing.T) {
