@@ -66,7 +66,7 @@ func (s *session) wire(o applyFlags) wiring {
 		secrets: secretsmanager.New(smsdk.NewFromConfig(s.cfg), secretsmanager.Options{Region: s.cfg.Region}),
 		records: records.New(s.cfg),
 	}
-	w.zones = route53.New(r53sdk.NewFromConfig(s.cfg), route53.Options{Region: s.cfg.Region, Required: required(w.apprunner), Leads: s.leads(w.apprunner), Poll: s.poll()})
+	w.zones = route53.New(r53sdk.NewFromConfig(s.cfg), route53.Options{Region: s.cfg.Region, Required: required(w.apprunner), Leads: w.apprunner.Leads, Poll: s.poll()})
 	registry := ecr.New(s.cfg, s.id)
 	registry.Verify = func(ctx context.Context, service string, env apply.Env) error {
 		out, _ := env.Lookup(apprunner.Service(service))
