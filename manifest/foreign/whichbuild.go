@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/apron-deploy/apron/reconcile/pattern"
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // imageBuild is a build of a job: a use of docker/build-push-action, or one docker build of
@@ -94,16 +95,8 @@ func imageName(t text) string {
 	name := strings.TrimSpace(t.with(func(r *reference) string {
 		return "\x00" + strings.NewReplacer(":", "_", "/", "_", "@", "_").Replace(r.as) + "\x00"
 	}))
-	if repository := withoutTag(name); name == repository {
+	if repository := state.Untagged(name); name == repository {
 		return name + ":latest"
-	}
-	return name
-}
-
-func withoutTag(name string) string {
-	name, _, _ = strings.Cut(name, "@")
-	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
-		return name[:i]
 	}
 	return name
 }
@@ -131,7 +124,7 @@ func which(all []*imageBuild, deployed *node) (chosen *imageBuild, matched bool)
 				})
 			},
 			func(b *imageBuild) bool {
-				return slices.ContainsFunc(b.names, func(n text) bool { return withoutTag(imageName(n)) == withoutTag(want) })
+				return slices.ContainsFunc(b.names, func(n text) bool { return state.Untagged(imageName(n)) == state.Untagged(want) })
 			},
 		} {
 			var hits []*imageBuild

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/apron-deploy/apron/reconcile/state"
 )
 
 // secretPrefix starts the names of the variables that hand secrets to an engine.
@@ -95,8 +97,8 @@ func (e *engine) cache(r Request) []string {
 				continue
 			}
 			switch e.kit {
-			case none:
-				flags = append(flags, flag, repository(where))
+			case none: // podman and buildah choose tags of their own
+				flags = append(flags, flag, state.Untagged(where))
 				continue
 			case legacy, buildkit:
 				flags = append(flags, flag, where)
@@ -122,15 +124,6 @@ func (e *engine) cache(r Request) []string {
 	add("--cache-from", "from", c.From, false)
 	add("--cache-to", "to", c.To, true)
 	return flags
-}
-
-// repository is a reference without its tag: podman and buildah choose tags of their own.
-func repository(ref string) string {
-	ref, _, _ = strings.Cut(ref, "@")
-	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
-		return ref[:i]
-	}
-	return ref
 }
 
 // describe names the engine where it matters which docker it is.
